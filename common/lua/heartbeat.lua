@@ -1,0 +1,82 @@
+#!lua flags=allow-oom
+-- heartbeat: says "alive", takes over what dead consumers left, clears them away.
+--
+-- KEYS    1 order-processing-queue   2 workers
+-- ARGV    1 consumer group   2 this consumer   3 ms of silence after which a consumer is dead
+--         4 most entries to take over (0: none)   5 "leave": forget this consumer, its entries are free
+-- returns entries taken over, each { id, fields }, oldest first
+-- law     A consumer is removed only when it is found without pending entries in the same step. Time is
+--         Redis's own. The group is created at 0, so that nothing in the queue is passed over. An entry
+--         that was delivered and is pending nowhere (its consumer was deleted by hand) is claimed too.
+
+local stream, workers = KEYS[1], KEYS[2]
+local group, me, dead_after, most = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+local t = redis.call('TIME')
+local now = t[1] * 1000 + math.floor(t[2] / 1000)
+
+local function find_group()
+    if redis.call('EXISTS', stream) == 0 then return nil end
+    for _, g in ipairs(redis.call('XINFO', 'GROUPS', stream)) do
+        local fields = {}
+        for i = 1, #g, 2 do fields[g[i]] = g[i + 1] end
+        if fields.name == group then return fields end
+    end
+end
+
+local info = find_group()
+if not info then
+    redis.call('XGROUP', 'CREATE', stream, group, '0', 'MKSTREAM')
+    info = find_group()
+end
+
+local function remove_if_idle(name)
+    if #redis.call('XPENDING', stream, group, '-', '+', 1, name) == 0 then
+        redis.call('XGROUP', 'DELCONSUMER', stream, group, name)
+    end
+end
+
+if ARGV[5] == 'leave' then
+    redis.call('HDEL', workers, me)
+    remove_if_idle(me)
+    return {}
+end
+redis.call('HSET', workers, me, now)
+
+local taken = {}
+local function take(id)
+    for _, entry in ipairs(redis.call('XCLAIM', stream, group, me, 0, id, 'FORCE')) do
+        taken[#taken + 1] = entry
+    end
+end
+
+for _, c in ipairs(redis.call('XINFO', 'CONSUMERS', stream, group)) do
+    local name = c[2]
+    local seen = tonumber(redis.call('HGET', workers, name) or '0') or 0
+    if name ~= me and now - seen > dead_after then
+        if most > #taken then
+            for _, p in ipairs(redis.call('XPENDING', stream, group, '-', '+', most - #taken, name)) do
+                take(p[1])
+            end
+        end
+        remove_if_idle(name)
+    end
+end
+for _, name in ipairs(redis.call('HKEYS', workers)) do
+    local seen = tonumber(redis.call('HGET', workers, name)) or 0
+    if now - seen > 60000 then redis.call('HDEL', workers, name) end
+end
+
+-- What was delivered stands in the queue until it is settled, so strays gather at its head.
+if most > #taken and info['last-delivered-id'] ~= '0-0' then
+    local head = redis.call('XRANGE', stream, '-', info['last-delivered-id'], 'COUNT', math.min(16, most - #taken))
+    for _, entry in ipairs(head) do
+        if #redis.call('XPENDING', stream, group, entry[1], entry[1], 1) == 0 then take(entry[1]) end
+    end
+end
+table.sort(taken, function(a, b)
+    local am, as = string.match(a[1], '^(%d+)-(%d+)$')
+    local bm, bs = string.match(b[1], '^(%d+)-(%d+)$')
+    am, as, bm, bs = tonumber(am), tonumber(as), tonumber(bm), tonumber(bs)
+    return am < bm or (am == bm and as < bs)
+end)
+return taken

@@ -1,0 +1,20 @@
+-- The versioned register, shared by settle and push (pasted in where `--#include` stands).
+-- register.stock and register.version are what MySQL said last; in_flight is what Redis alone knows.
+
+-- Takes `released` units out of flight, applies what MySQL says if it is newer, and sets the stock from
+-- the register. Does nothing for a product that has no register. True when the push was applied.
+local function push(stock_key, register, released, version, stock, opens_at, closes_at, limit, max_quantity, state)
+    local now = redis.call('HMGET', register, 'version', 'in_flight', 'stock')
+    if not now[3] then return false end
+    local in_flight = math.max(0, (tonumber(now[2]) or 0) - released)
+    local newer = version ~= '-' and tonumber(version) > (tonumber(now[1]) or -1)
+    local units = tonumber(now[3]) or 0
+    if newer then
+        redis.call('HSET', register, 'version', version, 'stock', stock, 'opens_at', opens_at,
+                   'closes_at', closes_at, 'per_user_limit', limit, 'max_quantity', max_quantity, 'state', state)
+        units = tonumber(stock)
+    end
+    redis.call('HSET', register, 'in_flight', in_flight)
+    redis.call('SET', stock_key, math.max(0, units - in_flight))
+    return newer
+end
