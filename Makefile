@@ -1,0 +1,194 @@
+# ngx-checkout: build, installation, tests, the local stack.
+#
+#   make                    builds everything into build/
+#   make run                a whole shop on this machine and a sale in it, until Ctrl-C
+#   make test               installs what is missing, builds, runs all tests
+#   make up, make down      the same shop in the background, and its end
+#   make bench              the benchmarks, as ratios
+#   make module NGINX_SRC=  the module for another nginx source tree
+#   make install            DESTDIR, prefix, modulesdir, sysconfdir
+#   make deps               installs the Debian packages that are missing
+#   make clean
+#
+# Settings: SANITIZE=1 builds with AddressSanitizer and UBSan, into build/sanitize.
+#           WERROR=1 makes warnings errors, as in CI.  V=1 shows the commands.
+#           RUN_DIR, HTTP_PORT, NGINX_WORKERS: see deploy/local/stack.
+
+SHELL       := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+MAKEFLAGS   += --no-builtin-rules
+
+ROOT  := $(CURDIR)
+Q     := $(if $(V),,@)
+SANITIZE ?=
+WERROR   ?=
+BUILD := $(if $(SANITIZE),build/sanitize,build)
+
+prefix     ?= /usr/local
+sbindir    ?= $(prefix)/sbin
+bindir     ?= $(prefix)/bin
+sysconfdir ?= $(prefix)/etc
+docdir     ?= $(prefix)/share/doc/ngx-checkout
+modulesdir ?= /usr/lib/nginx/modules
+
+NGINX_SRC ?= /usr/share/nginx/src
+NGINX     ?= /usr/sbin/nginx
+
+CFLAGS   ?= -O2 -g
+WARNINGS := -Wall -Wextra $(if $(WERROR),-Werror)
+SANFLAGS := $(if $(SANITIZE),-fsanitize=address -fsanitize=undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
+
+# A value that is asked for once, and only when it is needed: `make deps` must work before pkg-config is there.
+once = $(eval $1 := $$(shell $2))$($1)
+MYSQL_PC     = $(call once,MYSQL_PC,pkg-config --exists mysqlclient && echo mysqlclient || echo mariadb)
+LIB_CFLAGS   = $(call once,LIB_CFLAGS,pkg-config --cflags hiredis libcjson inih libmicrohttpd $(MYSQL_PC))
+WORKER_LIBS  = $(call once,WORKER_LIBS,pkg-config --libs hiredis libcjson inih libmicrohttpd $(MYSQL_PC))
+CHECK_CFLAGS = $(call once,CHECK_CFLAGS,pkg-config --cflags check)
+CHECK_LIBS   = $(call once,CHECK_LIBS,pkg-config --libs check)
+
+C_FLAGS = -std=c11 -D_GNU_SOURCE $(CPPFLAGS) $(CFLAGS) $(WARNINGS) $(SANFLAGS) -pthread \
+          -Icommon -Iworker -I$(BUILD)/gen $(LIB_CFLAGS) -MMD -MP
+L_FLAGS = $(CFLAGS) $(SANFLAGS) $(LDFLAGS) -pthread
+
+
+# --- what there is ---------------------------------------------------------------------------------------------
+
+MAINS      := worker/checkout_worker.c worker/checkoutctl.c
+COMMON_C   := $(sort $(wildcard common/*.c))
+WORKER_C   := $(filter-out $(MAINS),$(sort $(wildcard worker/*.c)))
+UNIT_C     := $(sort $(wildcard t/unit/test_*.c))
+MODULE_SRC := $(wildcard config ngx_module/*.[ch] common/*.[ch])
+GENERATED  := $(BUILD)/gen/checkout_scripts.h $(if $(wildcard sql/embed),$(BUILD)/gen/checkout_migrations.h)
+
+object      = $(patsubst %.c,$(BUILD)/obj/%.o,$1)
+PROGRAMS   := $(if $(wildcard worker/checkout_worker.c),$(BUILD)/checkout-worker) \
+              $(if $(wildcard worker/checkoutctl.c),$(BUILD)/checkoutctl)
+MODULE     := $(BUILD)/ngx_http_checkout_module.so
+UNIT_TESTS := $(patsubst t/unit/%.c,$(BUILD)/t/unit/%,$(UNIT_C))
+LIBRARIES  := $(BUILD)/libcheckout-worker.a $(BUILD)/libcheckout-common.a
+
+.PHONY: all programs module unit
+all: programs $(if $(wildcard config),module)
+programs: $(PROGRAMS)
+module: $(MODULE)
+unit: $(UNIT_TESTS)
+
+
+# --- generated headers -----------------------------------------------------------------------------------------
+
+$(BUILD)/gen/checkout_scripts.h: common/lua/embed $(wildcard common/lua/*.lua)
+	@echo "  GEN     $@"
+	$(Q)mkdir -p $(@D)
+	$(Q)common/lua/embed > $@.new && mv $@.new $@
+
+$(BUILD)/gen/checkout_migrations.h: $(wildcard sql/embed) $(wildcard sql/*.sql)
+	@echo "  GEN     $@"
+	$(Q)mkdir -p $(@D)
+	$(Q)sql/embed > $@.new && mv $@.new $@
+
+
+# --- checkout-worker, checkoutctl, unit tests ------------------------------------------------------------------
+
+# Changed settings rebuild what they change.
+$(BUILD)/flags: FORCE
+	@mkdir -p $(@D)
+	@echo '$(CC) $(CPPFLAGS) $(CFLAGS) $(WARNINGS) $(SANFLAGS) $(LDFLAGS)' | cmp -s - $@ || \
+	    echo '$(CC) $(CPPFLAGS) $(CFLAGS) $(WARNINGS) $(SANFLAGS) $(LDFLAGS)' > $@
+
+$(BUILD)/obj/%.o: %.c $(BUILD)/flags | $(GENERATED)
+	@echo "  CC      $@"
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(C_FLAGS) $(if $(filter t/unit/%,$<),$(CHECK_CFLAGS)) -c -o $@ $<
+
+# An archive is made anew, so that it does not keep what is gone.
+$(BUILD)/libcheckout-common.a: $(call object,$(COMMON_C))
+	@echo "  AR      $@"
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+$(BUILD)/libcheckout-worker.a: $(call object,$(WORKER_C))
+	@echo "  AR      $@"
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+$(BUILD)/checkout-worker: $(call object,worker/checkout_worker.c) $(LIBRARIES)
+	@echo "  LINK    $@"
+	$(Q)$(CC) $(L_FLAGS) -o $@ $^ $(WORKER_LIBS) -lm
+
+$(BUILD)/checkoutctl: $(call object,worker/checkoutctl.c) $(LIBRARIES)
+	@echo "  LINK    $@"
+	$(Q)$(CC) $(L_FLAGS) -o $@ $^ $(WORKER_LIBS) -lm
+
+$(BUILD)/t/unit/%: $(BUILD)/obj/t/unit/%.o $(LIBRARIES)
+	@echo "  LINK    $@"
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(L_FLAGS) -o $@ $^ $(CHECK_LIBS) $(WORKER_LIBS) -lm
+
+.SECONDARY: $(call object,$(UNIT_C))
+-include $(patsubst %.o,%.d,$(call object,$(COMMON_C) $(WORKER_C) $(MAINS) $(UNIT_C)))
+
+
+# --- the nginx module ------------------------------------------------------------------------------------------
+# nginx's own build does the work (with -Wall -Wextra -Werror), in a copy of its source tree. Debian's nginx-dev says in conf_flags
+# how its nginx was configured; for another tree NGINX_CONFIGURE does.
+
+NGINX_TREE      := $(BUILD)/nginx-src
+NGINX_CONFIGURE ?= --with-compat --with-threads --with-http_ssl_module --with-http_v2_module
+MODULE_CC_OPT   := $(CPPFLAGS) $(CFLAGS) -fPIC $(SANFLAGS) $(if $(WERROR),,-Wno-error)
+MODULE_LD_OPT   := $(SANFLAGS) $(LDFLAGS) -fPIC
+export CHECKOUT_BUILD := $(ROOT)/$(BUILD)
+
+# What the configuration depends on: the tree, its version, options, build description, list of sources.
+$(BUILD)/nginx-configured: FORCE
+	$(Q)deploy/local/configure-module $@ "$(NGINX_SRC)" "$(NGINX_TREE)" \
+	    "$(MODULE_CC_OPT)" "$(MODULE_LD_OPT)" "$(NGINX_CONFIGURE)"
+
+$(MODULE): $(BUILD)/nginx-configured $(MODULE_SRC) $(GENERATED)
+	@echo "  MODULE  $@"
+	$(Q)rm -rf $(NGINX_TREE)/objs/addon/*/*.o
+	$(Q)$(MAKE) --no-print-directory -s -C $(NGINX_TREE) -f objs/Makefile modules
+	$(Q)cp $(NGINX_TREE)/objs/ngx_http_checkout_module.so $@
+
+
+# --- tests, the local stack ------------------------------------------------------------------------------------
+# Each of these installs what is missing first; the build then runs in a make of its own, which sees what is new.
+
+STACK := SANITIZE=$(SANITIZE) NGINX=$(NGINX) CHECKOUT_BUILD=$(ROOT)/$(BUILD) deploy/local/stack
+
+.PHONY: deps test check-unit run up down bench clean install FORCE
+deps:
+	$(Q)deploy/local/install
+
+built: deps
+	$(Q)$(MAKE) --no-print-directory all
+.PHONY: built
+
+check-unit: unit
+	$(Q)t/lib/unit $(UNIT_TESTS)
+
+test: built
+	$(Q)$(MAKE) --no-print-directory unit
+	$(Q)SANITIZE=$(SANITIZE) NGINX=$(NGINX) t/lib/run $(UNIT_TESTS)
+
+run: built
+	$(Q)$(STACK) run
+
+up: built
+	$(Q)$(STACK) up
+
+down:
+	$(Q)$(STACK) down
+
+bench: built
+	$(Q)bench/run
+
+install: all
+	install -d $(DESTDIR)$(sbindir) $(DESTDIR)$(bindir) $(DESTDIR)$(modulesdir) $(DESTDIR)$(sysconfdir) $(DESTDIR)$(docdir)
+	install -m 755 $(BUILD)/checkout-worker $(DESTDIR)$(sbindir)/
+	install -m 755 $(BUILD)/checkoutctl $(DESTDIR)$(bindir)/
+	install -m 644 $(MODULE) $(DESTDIR)$(modulesdir)/
+	install -m 644 deploy/checkout-worker.conf.example nginx.conf.example README.md LICENSE $(DESTDIR)$(docdir)/
+
+clean:
+	rm -rf build
+
+FORCE:
