@@ -1,6 +1,9 @@
 #include "lane.h"
 
+#include <openssl/evp.h>
 #include <string.h>
+
+#include "order.h"
 
 
 static const char hex[] = "0123456789abcdef";
@@ -28,6 +31,16 @@ write_uuid(char *out, const unsigned char uuid[16])
 }
 
 
+/* Version, lane and variant (RFC 9562, section 4) over what stands in these bits. */
+static void
+set_fields(unsigned char uuid[16], unsigned version, unsigned lane)
+{
+    uuid[6] = (unsigned char) (version << 4 | (lane >> 8 & 0x0f));
+    uuid[7] = (unsigned char) lane;
+    uuid[8] = (unsigned char) (0x80 | (uuid[8] & 0x3f));
+}
+
+
 void
 checkout_identifier_v7(char out[CHECKOUT_IDENTIFIER_LEN], uint64_t unix_ms, unsigned lane,
                        const unsigned char random[CHECKOUT_IDENTIFIER_RANDOM])
@@ -38,12 +51,46 @@ checkout_identifier_v7(char out[CHECKOUT_IDENTIFIER_LEN], uint64_t unix_ms, unsi
         uuid[i] = (unsigned char) (unix_ms >> (40 - 8 * i));
     }
 
-    uuid[6] = (unsigned char) (0x70 | (lane >> 8 & 0x0f));
-    uuid[7] = (unsigned char) lane;
     memcpy(uuid + 8, random, CHECKOUT_IDENTIFIER_RANDOM);
-    uuid[8] = (unsigned char) (0x80 | (uuid[8] & 0x3f));
-
+    set_fields(uuid, 7, lane);
     write_uuid(out, uuid);
+}
+
+
+static int
+digest_text(EVP_MD_CTX *digest, const char *text, size_t len)
+{
+    const unsigned char length[4] = {
+        (unsigned char) (len >> 24), (unsigned char) (len >> 16), (unsigned char) (len >> 8), (unsigned char) len
+    };
+
+    return EVP_DigestUpdate(digest, length, sizeof length) == 1 && EVP_DigestUpdate(digest, text, len) == 1;
+}
+
+
+int
+checkout_identifier_v8(char out[CHECKOUT_IDENTIFIER_LEN], unsigned lane, uint64_t user_id,
+                       const char *key, size_t key_len)
+{
+    unsigned char hash[EVP_MAX_MD_SIZE];
+    char user[20];
+    size_t user_len = (size_t) (checkout_uint_write(user, user_id) - user);
+    EVP_MD_CTX *digest = EVP_MD_CTX_new();
+    int ok = digest != NULL
+             && EVP_DigestInit_ex(digest, EVP_sha256(), NULL) == 1
+             && digest_text(digest, user, user_len)
+             && digest_text(digest, key, key_len)
+             && EVP_DigestFinal_ex(digest, hash, NULL) == 1;
+
+    EVP_MD_CTX_free(digest);
+
+    if (!ok) {
+        return -1;
+    }
+
+    set_fields(hash, 8, lane);
+    write_uuid(out, hash);
+    return 0;
 }
 
 

@@ -26,6 +26,15 @@ unsigned checkout_lane(uint64_t product_id, unsigned lanes);
 void checkout_identifier_v7(char out[CHECKOUT_IDENTIFIER_LEN], uint64_t unix_ms, unsigned lane,
                             const unsigned char random[CHECKOUT_IDENTIFIER_RANDOM]);
 
+/*
+ * Writes the UUIDv8 that a user's Idempotency-Key stands for, 36 characters, no NUL: the first 128 bits of
+ * SHA-256 over user and key, each as text behind its length in 4 bytes, high byte first; then version,
+ * variant and lane are set. The same user and key give the same identifier anywhere. Returns 0, or -1 when
+ * the digest cannot be had.
+ */
+int checkout_identifier_v8(char out[CHECKOUT_IDENTIFIER_LEN], unsigned lane, uint64_t user_id,
+                           const char *key, size_t key_len);
+
 /* 0 when the text is an identifier in the form written here (version 7 or 8, lower case), else -1. */
 int checkout_identifier_check(const char *text, size_t len);
 

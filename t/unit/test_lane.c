@@ -43,6 +43,26 @@ START_TEST(test_every_lane_comes_back)
 END_TEST
 
 
+/* Expected values: SHA-256 of another implementation (Python's hashlib). */
+START_TEST(test_G11_identifier_v8)
+{
+    char id[CHECKOUT_IDENTIFIER_LEN + 1] = "", other[CHECKOUT_IDENTIFIER_LEN + 1] = "";
+
+    ck_assert_int_eq(checkout_identifier_v8(id, 0, 42, "order-1", 7), 0);
+    ck_assert_str_eq(id, "629748bb-ad58-8000-94d1-02a4b15b3c07");
+    ck_assert_int_eq(checkout_identifier_check(id, 36), 0);
+    ck_assert_int_eq(checkout_identifier_v8(id, 4095, UINT64_MAX, "", 0), 0);
+    ck_assert_str_eq(id, "0821a549-e392-8fff-bf1a-747ee874faa9");
+    ck_assert_uint_eq(checkout_identifier_lane(id), 4095);
+
+    /* User 1 with key "23" is not user 12 with key "3". */
+    ck_assert_int_eq(checkout_identifier_v8(id, 0, 1, "23", 2), 0);
+    ck_assert_int_eq(checkout_identifier_v8(other, 0, 12, "3", 1), 0);
+    ck_assert_str_ne(id, other);
+}
+END_TEST
+
+
 static const char *not_identifiers[] = {
     "", "x", "017f22e2-79b0-7cc3-8000-00000000000", "017f22e2-79b0-7cc3-8000-0000000000000", "017F22E2-79B0-7CC3-8000-000000000000",
     "017f22e2-79b0-4cc3-8000-000000000000", "017f22e2-79b0-7cc3-c000-000000000000", "017f22e2a79b0-7cc3-8000-000000000000",
@@ -86,6 +106,7 @@ main(void)
 
     tcase_add_test(tcase, test_identifier_v7);
     tcase_add_test(tcase, test_every_lane_comes_back);
+    tcase_add_test(tcase, test_G11_identifier_v8);
     tcase_add_loop_test(tcase, test_not_identifiers, 0, sizeof not_identifiers / sizeof *not_identifiers);
     tcase_add_test(tcase, test_days);
     suite_add_tcase(suite, tcase);
