@@ -1,0 +1,41 @@
+# openapi.yaml is a valid OpenAPI document, and its examples fit its schemas.
+use strict;
+use warnings;
+use FindBin;
+use JSON::Validator;
+use Test::More;
+
+my $file   = "$FindBin::Bin/../openapi.yaml";
+my $schema = JSON::Validator->new->schema("file://$file")->schema;
+
+isa_ok $schema, 'JSON::Validator::Schema::OpenAPIv3';
+is_deeply [map {"$_"} @{ $schema->errors }], [], 'valid against the OpenAPI specification';
+
+my %routes = map { (uc($_->{method}) . " $_->{path}" => 1) } @{ $schema->routes };
+for my $route ('POST /api/place-order', 'GET /api/orders/{order_identifier}', 'GET /api/get-redis-stock/{product_id}', 'GET /healthz') {
+    ok $routes{$route}, "$route is described";
+}
+
+sub request_errors {
+    my ($body) = @_;
+    my $request = { body => sub { return { exists => 1, value => $body } }, header => {} };
+    return map {"$_"} $schema->validate_request([post => '/api/place-order'], $request);
+}
+
+is_deeply [request_errors($schema->get('/paths/~1api~1place-order/post/requestBody/content/application~1json/example'))], [], 'the example is a request';
+isnt scalar(request_errors({ product_id => 1 })), 0, 'a request without a quantity is none';
+isnt scalar(request_errors({ product_id => 1, quantity => 0 })), 0, 'a quantity of 0 is none';
+
+my $id = '019aa2f1-79b0-7000-9f3c-0d5b8a1e22c4';
+sub response_errors {
+    my ($status, $body) = @_;
+    return map {"$_"} $schema->validate_response([post => '/api/place-order', $status],
+        { header => {}, body => sub { return { exists => 1, value => $body } } });
+}
+
+is_deeply [response_errors(202, { message => 'm', order_identifier => $id, status => 'queued', status_url => "/api/orders/$id" })], [];
+isnt scalar(response_errors(202, { message => 'm', order_identifier => 'X', status => 'queued', status_url => 'u' })), 0;
+is_deeply [response_errors(400, { message => 'm', code => 'out_of_stock', available => 2 })], [];
+isnt scalar(response_errors(400, { message => 'm', code => 'another' })), 0;
+
+done_testing;
