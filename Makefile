@@ -58,6 +58,7 @@ MAINS      := worker/checkout_worker.c worker/checkoutctl.c
 COMMON_C   := $(sort $(wildcard common/*.c))
 WORKER_C   := $(filter-out $(MAINS),$(sort $(wildcard worker/*.c)))
 UNIT_C     := $(sort $(wildcard t/unit/test_*.c))
+FUZZ_C     := $(sort $(wildcard t/fuzz/fuzz_*.c))
 MODULE_SRC := $(wildcard config ngx_module/*.[ch] common/*.[ch])
 GENERATED  := $(BUILD)/gen/checkout_scripts.h $(if $(wildcard sql/embed),$(BUILD)/gen/checkout_migrations.h)
 
@@ -66,13 +67,15 @@ PROGRAMS   := $(if $(wildcard worker/checkout_worker.c),$(BUILD)/checkout-worker
               $(if $(wildcard worker/checkoutctl.c),$(BUILD)/checkoutctl)
 MODULE     := $(BUILD)/ngx_http_checkout_module.so
 UNIT_TESTS := $(patsubst t/unit/%.c,$(BUILD)/t/unit/%,$(UNIT_C))
+FUZZERS    := $(patsubst t/fuzz/%.c,$(BUILD)/t/fuzz/%,$(FUZZ_C))
 LIBRARIES  := $(BUILD)/libcheckout-worker.a $(BUILD)/libcheckout-common.a
 
-.PHONY: all programs module unit
+.PHONY: all programs module unit fuzzers
 all: programs $(if $(wildcard config),module)
 programs: $(PROGRAMS)
 module: $(MODULE)
 unit: $(UNIT_TESTS)
+fuzzers: $(FUZZERS)
 
 
 # --- generated headers -----------------------------------------------------------------------------------------
@@ -122,6 +125,13 @@ $(BUILD)/t/unit/%: $(BUILD)/obj/t/unit/%.o $(LIBRARIES)
 	@echo "  LINK    $@"
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(L_FLAGS) -o $@ $^ $(CHECK_LIBS) $(WORKER_LIBS) -lm
+
+# libFuzzer wants the code under test compiled by clang with its marks.
+$(BUILD)/t/fuzz/%: t/fuzz/%.c $(COMMON_C) $(wildcard common/*.h) $(GENERATED)
+	@echo "  FUZZ    $@"
+	$(Q)mkdir -p $(@D)
+	$(Q)clang -g -O1 -std=c11 -D_GNU_SOURCE -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -Icommon \
+	    -I$(BUILD)/gen -o $@ $< $(COMMON_C) -lcjson -lcrypto
 
 .SECONDARY: $(call object,$(UNIT_C))
 -include $(patsubst %.o,%.d,$(call object,$(COMMON_C) $(WORKER_C) $(MAINS) $(UNIT_C)))
