@@ -1,0 +1,363 @@
+/*
+ * POST place-order: the request is checked here, handed to the gate, and answered here.
+ *
+ * Everything that is allocated comes from the request's pool. The gate keeps a copy of the order, so
+ * nothing here needs the request to live until the verdict.
+ */
+#include "ngx_http_checkout.h"
+
+
+static void ngx_http_checkout_order_body(ngx_http_request_t *r);
+
+
+static ngx_uint_t
+ngx_http_checkout_order_is_json(ngx_http_request_t *r)
+{
+    size_t      len;
+    ngx_str_t  *type;
+
+    if (r->headers_in.content_type == NULL) {
+        return 0;
+    }
+
+    type = &r->headers_in.content_type->value;
+    len = sizeof("application/json") - 1;
+
+    if (type->len < len || ngx_strncasecmp(type->data, (u_char *) "application/json", len) != 0) {
+        return 0;
+    }
+
+    return type->len == len || type->data[len] == ';' || type->data[len] == ' ' || type->data[len] == '\t';
+}
+
+
+/* A refusal before the body was read. */
+static ngx_int_t
+ngx_http_checkout_order_refuse_unread(ngx_http_request_t *r, ngx_http_checkout_code_e code)
+{
+    ngx_int_t  rc;
+
+    rc = ngx_http_discard_request_body(r);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    return ngx_http_checkout_refuse(r, code, NULL, 0);
+}
+
+
+ngx_int_t
+ngx_http_checkout_order_handler(ngx_http_request_t *r)
+{
+    ngx_int_t  rc;
+
+    if (r != r->main) {
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0, "checkout_place_order in a subrequest");
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (r->method != NGX_HTTP_POST) {
+        return ngx_http_checkout_refuse_method(r, "POST");
+    }
+
+    if (!ngx_http_checkout_order_is_json(r)) {
+        return ngx_http_checkout_order_refuse_unread(r, NGX_HTTP_CHECKOUT_UNSUPPORTED_TYPE);
+    }
+
+    if (r->headers_in.content_length_n > NGX_HTTP_CHECKOUT_BODY_MAX) {
+        return ngx_http_checkout_order_refuse_unread(r, NGX_HTTP_CHECKOUT_BODY_TOO_LARGE);
+    }
+
+    r->request_body_in_single_buf = 1;
+
+    rc = ngx_http_read_client_request_body(r, ngx_http_checkout_order_body);
+
+    if (rc >= NGX_HTTP_SPECIAL_RESPONSE) {
+        return rc;
+    }
+
+    return NGX_DONE;
+}
+
+
+static ngx_int_t
+ngx_http_checkout_order_copy(u_char *to, ngx_buf_t *b, size_t size)
+{
+    ssize_t  n;
+
+    if (ngx_buf_in_memory(b)) {
+        ngx_memcpy(to, b->pos, size);
+        return NGX_OK;
+    }
+
+    n = ngx_read_file(b->file, to, size, b->file_pos);
+
+    return n == (ssize_t) size ? NGX_OK : NGX_ERROR;
+}
+
+
+/*
+ * The body in one piece: where it is, if it came so, else a copy. NGX_DECLINED when it is too long, which
+ * only a chunked body can be here.
+ */
+static ngx_int_t
+ngx_http_checkout_order_text(ngx_http_request_t *r, ngx_str_t *text)
+{
+    size_t        size;
+    ngx_chain_t  *cl;
+
+    ngx_str_null(text);
+
+    if (r->request_body == NULL || r->request_body->bufs == NULL) {
+        return NGX_OK;
+    }
+
+    cl = r->request_body->bufs;
+
+    if (cl->next == NULL && ngx_buf_in_memory(cl->buf)) {
+        text->data = cl->buf->pos;
+        text->len = cl->buf->last - cl->buf->pos;
+        return text->len <= NGX_HTTP_CHECKOUT_BODY_MAX ? NGX_OK : NGX_DECLINED;
+    }
+
+    text->data = ngx_pnalloc(r->pool, NGX_HTTP_CHECKOUT_BODY_MAX);
+
+    if (text->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    for ( /* void */ ; cl; cl = cl->next) {
+        size = ngx_buf_size(cl->buf);
+
+        if (size > NGX_HTTP_CHECKOUT_BODY_MAX - text->len) {
+            return NGX_DECLINED;
+        }
+
+        if (ngx_http_checkout_order_copy(text->data + text->len, cl->buf, size) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        text->len += size;
+    }
+
+    return NGX_OK;
+}
+
+
+static u_char *
+ngx_http_checkout_order_field(u_char *p, u_char *end, u_char *first, const char *name,
+    enum checkout_field_error error, uint64_t most, ngx_uint_t english)
+{
+    const char  *comma;
+
+    if (error == CHECKOUT_FIELD_OK) {
+        return p;
+    }
+
+    comma = p == first ? "" : ",";
+
+    switch (error) {
+
+    case CHECKOUT_FIELD_MISSING:
+        return ngx_slprintf(p, end, "%s\"%s\":[\"%s\"]", comma, name,
+                            english ? "This field is required." : "此欄位為必填。");
+
+    case CHECKOUT_FIELD_NOT_INTEGER:
+        return ngx_slprintf(p, end, "%s\"%s\":[\"%s\"]", comma, name,
+                            english ? "This field must be an integer." : "此欄位必須是整數。");
+
+    case CHECKOUT_FIELD_TOO_SMALL:
+        return ngx_slprintf(p, end, "%s\"%s\":[\"%s\"]", comma, name,
+                            english ? "This field must be at least 1." : "此欄位至少為 1。");
+
+    case CHECKOUT_FIELD_DUPLICATE:
+        return ngx_slprintf(p, end, "%s\"%s\":[\"%s\"]", comma, name,
+                            english ? "This field is given twice." : "此欄位重複。");
+
+    default: /* CHECKOUT_FIELD_TOO_LARGE */
+        return ngx_slprintf(p, end, "%s\"%s\":[\"%s %uL%s\"]", comma, name,
+                            english ? "This field must be at most" : "此欄位不可大於", most, english ? "." : "。");
+    }
+}
+
+
+/* 422 with what is wrong with each field, or with the body as a whole. */
+static ngx_int_t
+ngx_http_checkout_order_invalid(ngx_http_request_t *r, const struct checkout_order_errors *errors, uint64_t most)
+{
+    u_char      *p, *end, *first;
+    ngx_str_t    members;
+    ngx_uint_t   english;
+    u_char       text[640];
+
+    english = ngx_http_checkout_english(r);
+    end = text + sizeof(text);
+    first = ngx_slprintf(text, end, ",\"errors\":{");
+    p = first;
+
+    if (errors->syntax != NULL) {
+        p = english ? ngx_slprintf(p, end, "\"body\":[\"This is no JSON object: %s at byte %uz.\"]",
+                                   errors->syntax, errors->offset)
+                    : ngx_slprintf(p, end, "\"body\":[\"請求內容不是 JSON 物件(位元組 %uz)。\"]", errors->offset);
+
+    } else {
+        p = ngx_http_checkout_order_field(p, end, first, "product_id", errors->product_id, INT64_MAX, english);
+        p = ngx_http_checkout_order_field(p, end, first, "quantity", errors->quantity, most, english);
+        p = ngx_http_checkout_order_field(p, end, first, "user_id", errors->user_id, UINT64_MAX, english);
+    }
+
+    p = ngx_slprintf(p, end, "}");
+
+    members.data = text;
+    members.len = p - text;
+
+    return ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_INVALID_REQUEST, &members, 0);
+}
+
+
+/* The body has arrived. */
+static void
+ngx_http_checkout_order_body(ngx_http_request_t *r)
+{
+    ngx_int_t                      rc;
+    ngx_str_t                      text;
+    struct checkout_order          order;
+    struct checkout_order_errors   errors;
+    ngx_http_checkout_loc_conf_t  *clcf;
+
+    clcf = ngx_http_get_module_loc_conf(r, ngx_http_checkout_module);
+
+    rc = ngx_http_checkout_order_text(r, &text);
+
+    if (rc != NGX_OK) {
+        ngx_http_finalize_request(r, rc == NGX_DECLINED
+                                     ? ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_BODY_TOO_LARGE, NULL, 0)
+                                     : NGX_HTTP_INTERNAL_SERVER_ERROR);
+        return;
+    }
+
+    if (checkout_order_parse(&order, text.len ? (char *) text.data : "", text.len, clcf->max_quantity, 1,
+                             &errors) != 0)
+    {
+        ngx_http_finalize_request(r, ngx_http_checkout_order_invalid(r, &errors, clcf->max_quantity));
+        return;
+    }
+
+    if (ngx_http_checkout_gate_submit(clcf->gate, clcf->clock, r, &order) != NGX_OK) {
+        ngx_http_finalize_request(r, ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_UNAVAILABLE, NULL, 0));
+        return;
+    }
+}
+
+
+#define NGX_HTTP_CHECKOUT_202_CHINESE  "{\"message\":\"訂單已提交,正在處理中。\",\"order_identifier\":\""
+#define NGX_HTTP_CHECKOUT_202_ENGLISH  "{\"message\":\"The order is submitted and being processed.\","           \
+                                       "\"order_identifier\":\""
+#define NGX_HTTP_CHECKOUT_202_STATUS   "\",\"status\":\""
+#define NGX_HTTP_CHECKOUT_202_URL      "\",\"status_url\":\"" NGX_HTTP_CHECKOUT_ORDERS_URL
+
+#define ngx_http_checkout_copy(p, text)  ngx_cpymem(p, text, sizeof(text) - 1)
+
+
+/* 202. The Location header is the part of the body that says the same. */
+static ngx_int_t
+ngx_http_checkout_order_accepted(ngx_http_request_t *r, const char *identifier, const ngx_str_t *status)
+{
+    u_char     *p, *url;
+    ngx_buf_t  *b;
+
+    b = ngx_create_temp_buf(r->pool, sizeof(NGX_HTTP_CHECKOUT_202_CHINESE) + sizeof(NGX_HTTP_CHECKOUT_202_ENGLISH)
+                                     + sizeof(NGX_HTTP_CHECKOUT_202_STATUS) + sizeof(NGX_HTTP_CHECKOUT_202_URL)
+                                     + 2 * CHECKOUT_IDENTIFIER_LEN + status->len + 2);
+    if (b == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    p = ngx_http_checkout_english(r) ? ngx_http_checkout_copy(b->pos, NGX_HTTP_CHECKOUT_202_ENGLISH)
+                                     : ngx_http_checkout_copy(b->pos, NGX_HTTP_CHECKOUT_202_CHINESE);
+    p = ngx_cpymem(p, identifier, CHECKOUT_IDENTIFIER_LEN);
+    p = ngx_http_checkout_copy(p, NGX_HTTP_CHECKOUT_202_STATUS);
+    p = ngx_cpymem(p, status->data, status->len);
+    p = ngx_http_checkout_copy(p, NGX_HTTP_CHECKOUT_202_URL);
+    url = p - (sizeof(NGX_HTTP_CHECKOUT_ORDERS_URL) - 1);
+    p = ngx_cpymem(p, identifier, CHECKOUT_IDENTIFIER_LEN);
+
+    if (ngx_http_checkout_header(r, "Location", url, p - url) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    *p++ = '"';
+    *p++ = '}';
+    b->last = p;
+
+    return ngx_http_checkout_send(r, NGX_HTTP_ACCEPTED, b);
+}
+
+
+static ngx_int_t
+ngx_http_checkout_order_refused(ngx_http_request_t *r, const char *identifier,
+    const ngx_http_checkout_verdict_t *verdict)
+{
+    u_char      *p;
+    ngx_str_t    members;
+    ngx_uint_t   retry_after;
+    u_char       text[sizeof(",\"order_identifier\":\"\"") + CHECKOUT_IDENTIFIER_LEN + NGX_INT64_LEN];
+
+    p = text;
+    retry_after = 0;
+
+    switch (verdict->code) {
+
+    case NGX_HTTP_CHECKOUT_OUT_OF_STOCK:
+        p = ngx_http_checkout_copy(p, ",\"available\":");
+        p = (u_char *) checkout_uint_write((char *) p, verdict->number);
+        break;
+
+    case NGX_HTTP_CHECKOUT_OUTCOME_UNKNOWN:
+        p = ngx_http_checkout_copy(p, ",\"order_identifier\":\"");
+        p = ngx_cpymem(p, identifier, CHECKOUT_IDENTIFIER_LEN);
+        *p++ = '"';
+        break;
+
+    case NGX_HTTP_CHECKOUT_SALE_NOT_STARTED:
+        retry_after = ngx_max(1, verdict->number / 1000 + (verdict->number % 1000 != 0));
+        break;
+
+    default:
+        break;
+    }
+
+    members.data = text;
+    members.len = p - text;
+
+    return ngx_http_checkout_refuse(r, verdict->code, &members, retry_after);
+}
+
+
+/* The gate's verdict. The request may be gone when this returns. */
+void
+ngx_http_checkout_order_answer(ngx_http_request_t *r, const char *identifier,
+    const ngx_http_checkout_verdict_t *verdict)
+{
+    ngx_int_t                     rc;
+    struct checkout_order_errors  errors;
+
+    switch (verdict->kind) {
+
+    case NGX_HTTP_CHECKOUT_ACCEPTED:
+        rc = ngx_http_checkout_order_accepted(r, identifier, &verdict->status);
+        break;
+
+    case NGX_HTTP_CHECKOUT_OVER_QUANTITY:
+        ngx_memzero(&errors, sizeof(errors));
+        errors.quantity = CHECKOUT_FIELD_TOO_LARGE;
+        rc = ngx_http_checkout_order_invalid(r, &errors, verdict->number);
+        break;
+
+    default: /* NGX_HTTP_CHECKOUT_REFUSED */
+        rc = ngx_http_checkout_order_refused(r, identifier, verdict);
+    }
+
+    ngx_http_checkout_finish(r, rc);
+}
