@@ -218,7 +218,7 @@ ngx_http_checkout_redis_connect(ngx_event_t *ev)
     rc = ngx_event_connect_peer(peer);
 
     if (rc != NGX_OK && rc != NGX_AGAIN) {
-        ngx_http_checkout_redis_lost(redis, "connecting failed");
+        ngx_http_checkout_redis_lost(redis, NULL);    /* nginx has logged why */
         return;
     }
 
@@ -277,8 +277,8 @@ ngx_http_checkout_redis_connect_done(ngx_event_t *ev)
     }
 
     if (err) {
-        ngx_log_error(NGX_LOG_ERR, c->log, err, "checkout: connect() to %V failed", redis->peer.name);
-        ngx_http_checkout_redis_lost(redis, "connecting failed");
+        ngx_log_error(NGX_LOG_ERR, c->log, err, "checkout: connect() to Redis %V failed", redis->peer.name);
+        ngx_http_checkout_redis_lost(redis, NULL);
         return;
     }
 
@@ -676,7 +676,7 @@ ngx_http_checkout_redis_take_begun(ngx_http_checkout_redis_t *redis, ngx_queue_t
 }
 
 
-/* reason: for the log; NULL when the connection is closed on purpose. */
+/* reason: for the log; NULL when it is logged already, or the connection is closed on purpose. */
 static void
 ngx_http_checkout_redis_lost(ngx_http_checkout_redis_t *redis, const char *reason)
 {

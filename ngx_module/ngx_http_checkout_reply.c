@@ -93,6 +93,12 @@ ngx_http_checkout_send(ngx_http_request_t *r, ngx_uint_t status, ngx_buf_t *body
     ngx_chain_t  out;
 
     r->headers_out.status = status;
+
+    if (status == 422) {
+        /* nginx has no words for it */
+        ngx_str_set(&r->headers_out.status_line, "422 Unprocessable Content");
+    }
+
     r->headers_out.content_length_n = body->last - body->pos;
     ngx_str_set(&r->headers_out.content_type, "application/json");
     r->headers_out.content_type_len = r->headers_out.content_type.len;
