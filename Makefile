@@ -73,7 +73,7 @@ LIBRARIES  := $(BUILD)/libcheckout-worker.a $(BUILD)/libcheckout-common.a
 .PHONY: all programs module unit fuzzers
 all: programs $(if $(wildcard config),module)
 programs: $(PROGRAMS)
-module: $(MODULE)
+module: $(MODULE) $(if $(SANITIZE),$(BUILD)/nginx)
 unit: $(UNIT_TESTS)
 fuzzers: $(FUZZERS)
 
@@ -159,10 +159,21 @@ $(MODULE): $(BUILD)/nginx-configured $(MODULE_SRC) $(GENERATED)
 	$(Q)cp $(NGINX_TREE)/objs/ngx_http_checkout_module.so $@
 
 
+# nginx as tests and the local stack start it: a module with sanitizers wants their runtime before anything else.
+# nginx itself frees little at its end, so leaks are not looked for there.
+$(BUILD)/nginx: Makefile $(BUILD)/flags
+	@mkdir -p $(@D)
+	@printf '#!/bin/sh\nexec env LD_PRELOAD=%s ASAN_OPTIONS=detect_leaks=0:abort_on_error=1 %s "$$@"\n' \
+	    "$$($(CC) -print-file-name=libasan.so)" '$(NGINX)' > $@
+	@chmod +x $@
+
+
 # --- tests, the local stack ------------------------------------------------------------------------------------
 # Each of these installs what is missing first; the build then runs in a make of its own, which sees what is new.
+# $CHECKOUT_BUILD, exported above, tells scripts and tests which build to use.
 
-STACK := SANITIZE=$(SANITIZE) NGINX=$(NGINX) CHECKOUT_BUILD=$(ROOT)/$(BUILD) deploy/local/stack
+export TEST_NGINX_BINARY := $(if $(SANITIZE),$(ROOT)/$(BUILD)/nginx,$(NGINX))
+STACK := NGINX=$(TEST_NGINX_BINARY) deploy/local/stack
 
 .PHONY: deps test check-unit run up down bench clean install FORCE
 deps:
@@ -173,11 +184,11 @@ built: deps
 .PHONY: built
 
 check-unit: unit
-	$(Q)t/lib/unit $(UNIT_TESTS)
+	$(Q)t/lib/run unit $(UNIT_TESTS)
 
 test: built
-	$(Q)$(MAKE) --no-print-directory unit
-	$(Q)SANITIZE=$(SANITIZE) NGINX=$(NGINX) t/lib/run $(UNIT_TESTS)
+	$(Q)$(MAKE) --no-print-directory unit fuzzers
+	$(Q)NGINX=$(TEST_NGINX_BINARY) t/lib/run all $(UNIT_TESTS) -- $(FUZZERS)
 
 run: built
 	$(Q)$(STACK) run

@@ -1,0 +1,303 @@
+package CheckoutStack;
+
+# The whole stack for tests: nginx, Redis, primary, replica, worker.
+#
+#     my $stack = CheckoutStack->start;      # empty: no product, no order, one worker
+#     $stack->add_product(1, 500);           # id, units; at the gate and in MySQL
+#     my $count = $stack->sell(product => 1, orders => 2000);     # { 202 => 500, 400 => 1500 }
+#     $stack->laws_hold;                     # tests: every suite ends with it
+#
+# `make test` starts one stack for all suites and names its folder in CHECKOUT_TEST_STACK; a suite by itself starts one
+# in .run/test-<pid> and stops it at its end, also when it dies. start() empties the stack that it finds.
+
+use strict;
+use warnings;
+use DBI;
+use File::Basename qw(dirname);
+use File::Path qw(make_path remove_tree);
+use File::Spec;
+use HttpBurst;
+use JSON::PP;
+use List::Util qw(sum0);
+use POSIX ();
+use Redis;
+use Test::More;
+use Time::HiRes qw(sleep time);
+
+our $SOON = 30;    # seconds that anything has to happen in
+
+my $root = File::Spec->rel2abs(dirname(__FILE__) . '/../..');
+my $build = $ENV{CHECKOUT_BUILD} // "$root/build";
+my $own_dir;       # of a stack that this process started
+my $own_pid = $$;
+
+
+# --- start and end ---------------------------------------------------------------------------------------------
+
+sub start {
+    my ($class) = @_;
+    my $dir = $ENV{CHECKOUT_TEST_STACK};
+    if (!$dir) {
+        $dir = $own_dir = "$root/.run/test-$$";
+        make_path($dir);
+        stack_command($dir, 'up') or die "the stack did not start\n";
+    }
+    my $self = bless { dir => $dir, build => $build }, $class;
+    $self->read_env;
+    $self->{redis} = Redis->new(server => "127.0.0.1:$self->{env}{REDIS_PORT}", reconnect => 10, every => 100_000,
+        on_connect => sub { $_[0]->select($self->{env}{REDIS_DB}) });
+    $self->empty;
+    return $self;
+}
+
+END {
+    if ($own_dir && $$ == $own_pid) {
+        local $?;
+        stack_command($own_dir, 'down') and remove_tree($own_dir);
+    }
+}
+
+# What it prints is passed on as comments.
+sub stack_command {
+    my ($dir, @words) = @_;
+    local %ENV = (%ENV, RUN_DIR => $dir, CHECKOUT_BUILD => $build);
+    open my $out, '-|', "$root/deploy/local/stack", @words or die "stack: $!\n";
+    diag($_) for grep { !/^stack: (up|down)/ } map { chomp; $_ } <$out>;
+    return close $out;
+}
+
+sub read_env {
+    my ($self) = @_;
+    open my $in, '<', "$self->{dir}/env" or die "$self->{dir}/env: $!\n";
+    $self->{env} = { map { chomp; split /=/, $_, 2 } <$in> };
+    ($self->{port}) = $self->{env}{CHECKOUT_URL} =~ /:(\d+)$/;
+}
+
+# All products and orders away, from MySQL and from Redis, and one new worker.
+sub empty {
+    my ($self) = @_;
+    $self->end_workers;
+    $self->start_server('nginx') if !kill 0, $self->{env}{NGINX_PID};
+    $self->do("DELETE FROM $_") for qw(order_items orders payment_events stock_movements products);
+    $self->redis->flushdb;
+    $self->{supplied} = {};
+    $self->{accepted} = [];
+    $self->start_server('worker');
+}
+
+
+# --- servers ---------------------------------------------------------------------------------------------------
+
+sub start_server {
+    my ($self, $name) = @_;
+    stack_command($self->{dir}, 'start', $name) or die "$name did not start again\n";
+    $self->read_env;
+    my $key = $name eq 'replica' ? 'MYSQL_REPLICA_PID' : uc($name) . '_PID';
+    push @{ $self->{workers} }, $self->{env}{$key} if $name eq 'worker';
+    return $self->{env}{$key};
+}
+
+# Ends a process of the stack and waits until it is gone.
+sub end_process {
+    my ($self, $signal, $pid) = @_;
+    kill $signal, $pid or return 1;
+    return wait_until(sub { !kill 0, $pid });
+}
+
+sub end_workers {
+    my ($self, $signal) = @_;
+    my @pids = $self->{workers} ? @{ $self->{workers} } : $self->{env}{WORKER_PID};
+    kill $signal // 'TERM', @pids;
+    $self->end_process('CONT', $_) or die "worker $_ does not end\n" for @pids;
+    $self->{workers} = [];
+}
+
+sub kill_workers { return $_[0]->end_workers('KILL') }
+
+sub wait_until {
+    my ($condition, $seconds) = @_;
+    my $deadline = time + ($seconds // $SOON);
+    until ($condition->()) {
+        return 0 if time > $deadline;
+        sleep 0.02;
+    }
+    return 1;
+}
+
+
+# --- MySQL, Redis, checkoutctl ---------------------------------------------------------------------------------
+
+sub connect_to {
+    my ($self, $socket) = @_;
+    return DBI->connect("DBI:MariaDB:database=$self->{env}{MYSQL_DATABASE};mariadb_socket=$socket",
+        @{ $self->{env} }{qw(MYSQL_USER MYSQL_PASSWORD)}, { RaiseError => 1, PrintError => 0, AutoCommit => 1 });
+}
+
+# The handle is made anew where the server went away in between.
+sub primary {
+    my ($self) = @_;
+    $self->{primary} = $self->connect_to($self->{env}{MYSQL_SOCKET}) unless $self->{primary} && $self->{primary}->ping;
+    return $self->{primary};
+}
+
+sub do { my ($self, $statement, @values) = @_; return $self->primary->do($statement, undef, @values) }
+
+# The first column of the first row.
+sub value {
+    my ($self, $statement, @values) = @_;
+    return ($self->primary->selectrow_array($statement, undef, @values))[0];
+}
+
+sub replica_value {
+    my ($self, $statement, @values) = @_;
+    $self->{replica} //= $self->connect_to($self->{env}{MYSQL_REPLICA_SOCKET});
+    return ($self->{replica}->selectrow_array($statement, undef, @values))[0];
+}
+
+sub redis { return $_[0]{redis} }
+
+# Runs checkoutctl; returns its exit code and what it printed.
+sub checkoutctl {
+    my ($self, @words) = @_;
+    my $pid = open(my $out, '-|') // die "fork: $!";
+    if ($pid == 0) {
+        open STDERR, '>&', \*STDOUT;
+        { exec "$self->{build}/checkoutctl", '-c', $self->{env}{WORKER_CONF}, @words };
+        POSIX::_exit(127);
+    }
+    my $text = do { local $/; <$out> } // '';
+    close $out;
+    return ($? >> 8, $text);
+}
+
+sub checkoutctl_ok {
+    my ($self, @words) = @_;
+    my ($code, $text) = $self->checkoutctl(@words);
+    die "checkoutctl @words ended with $code: $text\n" if $code;
+}
+
+
+# --- the shop --------------------------------------------------------------------------------------------------
+
+sub add_product {
+    my ($self, $id, $units, @options) = @_;
+    $self->checkoutctl_ok('product', 'add', $id, '--name', "Product $id", '--price', '19.80', '--stock', $units, @options);
+    $self->checkoutctl_ok('stock', 'load', $id);
+    $self->{supplied}{$id} = $units;
+}
+
+sub db_stock { return $_[0]->value('SELECT stock FROM products WHERE id = ?', $_[1]) }
+sub redis_stock { return $_[0]->redis->get("product:$_[1]:stock") }
+
+# Orders in MySQL of a product that hold stock.
+sub live_orders {
+    my ($self, $id) = @_;
+    return $self->value("SELECT COUNT(*) FROM orders JOIN order_items i USING (order_identifier)
+                          WHERE i.product_id = ? AND status IN ('pending_payment', 'paid', 'completed')", $id);
+}
+
+sub request { my ($self, @request) = @_; return HttpBurst::request($self->{port}, @request) }
+
+# One order; returns the answer, with its JSON in {data}.
+sub place {
+    my ($self, $product, $quantity, $user) = @_;
+    my $answer = $self->request('POST', '/api/place-order', order_json($product, $quantity, $user // 1));
+    $self->note_accepted($answer);
+    return $answer;
+}
+
+sub order_json {
+    my ($product, $quantity, $user) = @_;
+    return qq({"product_id":$product,"quantity":$quantity,"user_id":$user});
+}
+
+sub note_accepted {
+    my ($self, $answer) = @_;
+    $answer->{data} = eval { decode_json($answer->{body} // '') };
+    push @{ $self->{accepted} }, $answer->{data}{order_identifier} if $answer->{status} == 202;
+}
+
+# Many orders at once. product: one id, or a list to take turns; orders, quantity, connections: numbers;
+# before_each: see HttpBurst. Returns how often each status came.
+sub sell {
+    my ($self, %o) = @_;
+    my @products = ref $o{product} ? @{ $o{product} } : $o{product};
+    my @requests = map { [ 'POST', '/api/place-order', order_json($products[ $_ % @products ], $o{quantity} // 1, $_ + 1) ] }
+        0 .. $o{orders} - 1;
+    my @answers = HttpBurst::burst(port => $self->{port}, connections => $o{connections} // 64, requests => \@requests,
+        before_each => $o{before_each});
+    my %count;
+    for my $answer (@answers) {
+        $self->note_accepted($answer);
+        $count{ $answer->{status} }++;
+    }
+    return \%count;
+}
+
+# The state of an order as a client sees it.
+sub order_status {
+    my ($self, $identifier) = @_;
+    my $answer = $self->request('GET', "/api/orders/$identifier");
+    return $answer->{status} == 200 ? decode_json($answer->{body})->{data} : { status => "HTTP $answer->{status}" };
+}
+
+sub is_drained {
+    my ($self) = @_;
+    return $self->redis->xlen('order-processing-queue') == 0;
+}
+
+sub wait_drained {
+    my ($self, $name) = @_;
+    my $drained = wait_until(sub { $self->is_drained });
+    ok($drained, $name // 'the queue is drained') or diag($self->redis->xlen('order-processing-queue') . ' entries left');
+}
+
+
+# --- the laws --------------------------------------------------------------------------------------------------
+
+sub laws_hold {
+    my ($self) = @_;
+    my $level = $Test::Builder::Level;
+    local $Test::Builder::Level = $level + 1;
+    subtest 'the laws hold' => sub {
+        $self->wait_drained;
+        $self->law_1_and_5($_) for sort keys %{ $self->{supplied} };
+        $self->law_3;
+        my ($code, $text);
+        wait_until(sub { ($code, $text) = $self->checkoutctl('audit'); $code == 0 }, 5);
+        is($code, 0, 'the audit passes') or diag($text);
+        $self->logs_are_clean;
+    };
+}
+
+sub law_1_and_5 {
+    my ($self, $id) = @_;
+    my ($stock, $sold) = $self->primary->selectrow_array(
+        "SELECT stock, (SELECT COALESCE(SUM(i.quantity), 0) FROM order_items i JOIN orders USING (order_identifier)
+                         WHERE i.product_id = p.id AND status IN ('pending_payment', 'paid', 'completed'))
+           FROM products p WHERE id = ?", undef, $id);
+    cmp_ok($stock, '>=', 0, "law 1: product $id is not below zero");
+    is($stock + $sold, $self->{supplied}{$id}, "law 1: product $id, supplied = stock + sold");
+    wait_until(sub { ($self->redis_stock($id) // '') eq $stock }, 5);
+    is($self->redis_stock($id), $stock, "law 5: product $id, Redis = MySQL");
+}
+
+sub law_3 {
+    my ($self) = @_;
+    my %left = map { $_ => 1 } @{ $self->{accepted} };
+    is(scalar keys %left, scalar @{ $self->{accepted} }, 'law 2: no two answers with one identifier');
+    delete $left{ $_->[0] } for @{ $self->primary->selectall_arrayref('SELECT order_identifier FROM orders') };
+    is_deeply([ keys %left ], [], 'law 3: every 202 has its row');
+}
+
+sub logs_are_clean {
+    my ($self) = @_;
+    my @bad;
+    for my $file (glob "$self->{dir}/log/{nginx,worker}*") {
+        open my $in, '<', $file or next;
+        push @bad, grep { /AddressSanitizer|LeakSanitizer|runtime error:|exited on signal (?!9)|\[alert\]/ } <$in>;
+    }
+    is_deeply(\@bad, [], 'no crash, no sanitizer report');
+}
+
+1;
