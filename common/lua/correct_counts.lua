@@ -1,0 +1,39 @@
+#!lua flags=allow-oom
+-- correct_counts: puts the gate's two counts right when they drifted (keys deleted or trimmed by hand).
+--
+-- KEYS    1 order-processing-queue   2 gate
+-- ARGV    1 count of products as it was seen   2 count of products as it should be
+--         3 most entries of the queue that may be read; above it `queued` is left alone
+-- returns counts corrected, 0 .. 2
+-- law     The count of products changes only if it still is what was seen. `queued` and its sum are read
+--         in one step, so a difference is an error and not an order on its way.
+local stream, gate = KEYS[1], KEYS[2]
+local corrected = 0
+
+local function set_count(name, right)
+    if tonumber(redis.call('HGET', gate, name) or '0') == right then return end
+    redis.call('HSET', gate, name, right)
+    corrected = corrected + 1
+end
+
+local function orders_in_queue()
+    local sum, from = 0, '-'
+    repeat
+        local page = redis.call('XRANGE', stream, from, '+', 'COUNT', 256)
+        for _, entry in ipairs(page) do
+            for i = 1, #entry[2], 2 do
+                if entry[2][i] == 'count' then sum = sum + (tonumber(entry[2][i + 1]) or 0) end
+            end
+            from = '(' .. entry[1]
+        end
+    until #page < 256
+    return sum
+end
+
+if tonumber(redis.call('HGET', gate, 'products') or '0') == tonumber(ARGV[1]) then
+    set_count('products', tonumber(ARGV[2]))
+end
+if redis.call('XLEN', stream) <= tonumber(ARGV[3]) then
+    set_count('queued', orders_in_queue())
+end
+return corrected

@@ -1,0 +1,266 @@
+/*
+ * checkout-worker: consumes the queue of accepted orders and makes orders of them in MySQL.
+ *
+ * The main thread reads the configuration, starts the others and then only waits for signals:
+ *   SIGTERM, SIGINT   finish the batch in hand, hand back the rest, end; a second one ends at once
+ *   SIGHUP            open the log again
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "config.h"
+#include "consumer.h"
+#include "heart.h"
+#include "log.h"
+#include "reconciler.h"
+#include "stop.h"
+
+#define EXIT_USAGE 2
+
+struct daemon {
+    struct config config;
+    struct consumer *consumers;
+    unsigned started;
+    struct heart heart;
+    struct reconciler reconciler;
+};
+
+static const char help[] =
+    "checkout-worker takes accepted orders off the queue in Redis and makes them orders in MySQL.\n"
+    "\n"
+    "  checkout-worker -c FILE      runs in the foreground, logs to standard error or [log] file\n"
+    "\n"
+    "  -c, --config FILE     configuration (INI); without it defaults and the environment count:\n"
+    "                        option host of section [mysql] is CHECKOUT_MYSQL_HOST\n"
+    "  -t, --test            reads the configuration and ends\n"
+    "      --print-config    prints every option with its value and meaning, and ends\n"
+    "  -h, --help            prints this, and ends\n"
+    "\n"
+    "SIGTERM finishes the batch in hand and ends; a second one ends at once. SIGHUP opens the log again.\n"
+    "Killing it at any moment loses nothing: the next worker takes over what was not settled.\n";
+
+enum task {
+    TASK_RUN,
+    TASK_TEST,
+    TASK_PRINT,
+    TASK_HELP,
+    TASK_USAGE
+};
+
+
+static enum task
+read_command_line(int argc, char **argv, const char **path)
+{
+    static const struct option long_options[] = {
+        { "config", required_argument, NULL, 'c' },
+        { "test", no_argument, NULL, 't' },
+        { "print-config", no_argument, NULL, 'p' },
+        { "help", no_argument, NULL, 'h' },
+        { NULL, 0, NULL, 0 }
+    };
+    enum task task = TASK_RUN;
+
+    for (int c; (c = getopt_long(argc, argv, "c:th", long_options, NULL)) != -1; ) {
+        switch (c) {
+        case 'c':
+            *path = optarg;
+            break;
+        case 't':
+            task = TASK_TEST;
+            break;
+        case 'p':
+            task = TASK_PRINT;
+            break;
+        case 'h':
+            return TASK_HELP;
+        default:
+            return TASK_USAGE;
+        }
+    }
+
+    return optind == argc ? task : TASK_USAGE;
+}
+
+
+static void
+block_signals(sigset_t *set)
+{
+    sigemptyset(set);
+    sigaddset(set, SIGTERM);
+    sigaddset(set, SIGINT);
+    sigaddset(set, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, set, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+
+/* Returns 0, or -1 when the system refuses a thread. */
+static int
+start(struct daemon *d)
+{
+    unsigned threads = d->config.worker.threads;
+    int error = 0;
+
+    d->consumers = memory_resize(NULL, threads, sizeof(struct consumer));
+
+    while (error == 0 && d->started < threads) {
+        error = consumer_start(&d->consumers[d->started], &d->config, d->started + 1);
+        d->started += error == 0;
+    }
+
+    if (error == 0) {
+        error = heart_start(&d->heart, &d->config, d->consumers, threads);
+    }
+
+    if (error == 0) {
+        error = reconciler_start(&d->reconciler, &d->config);
+    }
+
+    if (error != 0) {
+        log_error("event=start_failed error=\"%s\"", strerror(error));
+        return -1;
+    }
+
+    log_info("event=started name=%s pid=%ld threads=%u redis=\"%s\" database=%u", d->config.worker.name,
+             (long) getpid(), threads, d->config.redis.address, d->config.redis.database);
+    return 0;
+}
+
+
+static void
+wait_for_stop(const sigset_t *set)
+{
+    for ( ;; ) {
+        int number = sigwaitinfo(set, NULL);
+
+        if (number == SIGHUP) {
+            log_reopen();
+        } else if (number == SIGTERM || number == SIGINT) {
+            log_info("event=stopping signal=%s", number == SIGTERM ? "TERM" : "INT");
+            return;
+        }
+    }
+}
+
+
+static int
+all_ended(const struct daemon *d)
+{
+    for (unsigned i = 0; i < d->started; i++) {
+        if (!atomic_load(&d->consumers[i].ended)) {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
+/* Returns when all consumers have ended. At the deadline, or at a second signal, it ends the process. */
+static void
+drain(struct daemon *d, const sigset_t *set)
+{
+    uint64_t deadline = clock_ms() + d->config.worker.drain_deadline;
+    const struct timespec moment = { .tv_nsec = 20000000 };
+
+    while (!all_ended(d)) {
+        int number = sigtimedwait(set, NULL, &moment);
+
+        if (number == SIGTERM || number == SIGINT) {
+            log_warn("event=stopped_at_once why=\"second signal\"");
+            _exit(EXIT_FAILURE);
+        }
+
+        if (clock_ms() >= deadline) {
+            /* What is in hand goes to others at once; this process must not work on it any longer. */
+            log_warn("event=stopped_at_once why=\"drain_deadline\"");
+            heart_stop(&d->heart);
+            _exit(EXIT_FAILURE);
+        }
+    }
+}
+
+
+static void
+end(struct daemon *d)
+{
+    for (unsigned i = 0; i < d->started; i++) {
+        pthread_join(d->consumers[i].thread, NULL);
+    }
+
+    reconciler_join(&d->reconciler);
+    heart_stop(&d->heart);
+
+    for (unsigned i = 0; i < d->started; i++) {
+        consumer_free(&d->consumers[i]);
+    }
+
+    free(d->consumers);
+    log_info("event=stopped");
+}
+
+
+static int
+run(struct daemon *d)
+{
+    sigset_t set;
+
+    block_signals(&set);
+    mysql_library_init(0, NULL, NULL);
+
+    if (start(d) == -1) {
+        return EXIT_FAILURE;
+    }
+
+    wait_for_stop(&set);
+    stop_request();
+
+    drain(d, &set);
+    end(d);
+    mysql_library_end();
+    config_free(&d->config);
+    return EXIT_SUCCESS;
+}
+
+
+int
+main(int argc, char **argv)
+{
+    struct daemon d = { 0 };
+    const char *path = NULL;
+    char error[512];
+    enum task task = read_command_line(argc, argv, &path);
+
+    if (task == TASK_HELP || task == TASK_USAGE) {
+        fputs(help, task == TASK_HELP ? stdout : stderr);
+        return task == TASK_HELP ? EXIT_SUCCESS : EXIT_USAGE;
+    }
+
+    if (config_load(&d.config, path, error, sizeof(error)) == -1) {
+        fprintf(stderr, "checkout-worker: %s\n", error);
+        return EXIT_USAGE;
+    }
+
+    if (task == TASK_RUN && log_open(d.config.log.file, d.config.log.level) == -1) {
+        fprintf(stderr, "checkout-worker: %s: %s\n", d.config.log.file, strerror(errno));
+        config_free(&d.config);
+        return EXIT_USAGE;
+    }
+
+    if (task == TASK_RUN) {
+        return run(&d);
+    }
+
+    if (task == TASK_PRINT) {
+        config_print(&d.config, stdout);
+    }
+
+    config_free(&d.config);
+    return EXIT_SUCCESS;
+}

@@ -1,0 +1,453 @@
+#include "config.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <ini.h>
+#include <limits.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "alloc.h"
+#include "log.h"
+
+
+enum option_type {
+    OPTION_TEXT,
+    OPTION_NUMBER,
+    OPTION_DURATION,   /* "500ms", "30s", "5m", "2h"; without a unit: seconds */
+    OPTION_LEVEL
+};
+
+struct option {
+    const char *section, *name;
+    enum option_type type;
+    size_t offset;
+    const char *standard;          /* the default, as it would stand in the file */
+    unsigned min, max;
+    const char *meaning;
+};
+
+#define AT(member) offsetof(struct config, member)
+
+static const struct option options[] = {
+    { "redis", "address", OPTION_TEXT, AT(redis.address), "127.0.0.1:6379", 1, 256,
+      "host:port, [v6]:port or unix:/path; the Redis that nginx writes to" },
+    { "redis", "database", OPTION_NUMBER, AT(redis.database), "1", 0, 65535,
+      "number of the database, the same as in nginx" },
+    { "redis", "user", OPTION_TEXT, AT(redis.user), "", 0, 256,
+      "user of the access control list; empty: the default user" },
+    { "redis", "password_file", OPTION_TEXT, AT(redis.password_file), "", 0, 4095,
+      "file whose first line is the password; empty: no password" },
+    { "redis", "connect_timeout", OPTION_DURATION, AT(redis.connect_timeout), "1s", 10, 60000,
+      "longest wait for a connection" },
+    { "redis", "timeout", OPTION_DURATION, AT(redis.timeout), "5s", 1000, 300000,
+      "longest wait for a reply" },
+    { "mysql", "host", OPTION_TEXT, AT(mysql.host), "127.0.0.1", 0, 255,
+      "host of the primary" },
+    { "mysql", "port", OPTION_NUMBER, AT(mysql.port), "3306", 1, 65535,
+      "port of the primary" },
+    { "mysql", "socket", OPTION_TEXT, AT(mysql.socket), "", 0, 107,
+      "unix socket, used instead of host and port when it is given" },
+    { "mysql", "database", OPTION_TEXT, AT(mysql.database), "checkout", 1, 64,
+      "name of the database" },
+    { "mysql", "user", OPTION_TEXT, AT(mysql.user), "checkout", 0, 80,
+      "user" },
+    { "mysql", "password_file", OPTION_TEXT, AT(mysql.password_file), "", 0, 4095,
+      "file whose first line is the password; empty: no password" },
+    { "mysql", "connect_timeout", OPTION_DURATION, AT(mysql.connect_timeout), "5s", 1000, 60000,
+      "longest wait for a connection; whole seconds" },
+    { "mysql", "timeout", OPTION_DURATION, AT(mysql.timeout), "30s", 2000, 3600000,
+      "longest wait for one read or write; whole seconds; a lock is waited for half as long" },
+    { "worker", "name", OPTION_TEXT, AT(worker.name), "", 0, 128,
+      "name of this process among the consumers, unique; empty: host name and process id" },
+    { "worker", "threads", OPTION_NUMBER, AT(worker.threads), "1", 1, 64,
+      "consumers in this process, each with its own connections" },
+    { "worker", "batch_orders", OPTION_NUMBER, AT(worker.batch_orders), "256", 1, 4096,
+      "most orders in one transaction (one entry of the queue is never divided)" },
+    { "worker", "payment_timeout", OPTION_DURATION, AT(worker.payment_timeout), "30m", 1000, 604800000,
+      "time to pay, from the commit of the order" },
+    { "worker", "dead_after", OPTION_DURATION, AT(worker.dead_after), "3s", 1000, 600000,
+      "silence after which a consumer counts as dead and its entries are taken over" },
+    { "worker", "tries", OPTION_NUMBER, AT(worker.tries), "3", 1, 100,
+      "attempts at an order whose data MySQL refuses" },
+    { "worker", "drain_deadline", OPTION_DURATION, AT(worker.drain_deadline), "10s", 0, 3600000,
+      "longest time to finish the batch in hand after SIGTERM" },
+    { "worker", "reconcile_interval", OPTION_DURATION, AT(worker.reconcile_interval), "1s", 100, 3600000,
+      "time between two comparisons of Redis with MySQL" },
+    { "log", "file", OPTION_TEXT, AT(log.file), "", 0, 4095,
+      "file of the log, opened again on SIGHUP; empty: standard error" },
+    { "log", "level", OPTION_LEVEL, AT(log.level), "info", 0, 0,
+      "debug, info, warn or error" },
+};
+
+#define OPTIONS (sizeof(options) / sizeof(options[0]))
+
+static const char *const levels[] = { "debug", "info", "warn", "error" };
+
+struct load {
+    struct config *config;
+    FILE *file;
+    const char *path;
+    unsigned line;                 /* last line read */
+    unsigned fault_line;           /* 0: no fault of ours */
+    unsigned char seen[OPTIONS];
+    char *error;
+    size_t size;
+};
+
+
+static const struct option *
+find_option(const char *section, const char *name)
+{
+    for (size_t i = 0; i < OPTIONS; i++) {
+        if (strcmp(options[i].section, section) == 0 && strcmp(options[i].name, name) == 0) {
+            return &options[i];
+        }
+    }
+
+    return NULL;
+}
+
+
+/* A whole number and what stands behind it. Returns 0, or -1. */
+static int
+read_number(const char *text, unsigned long *value, const char **rest)
+{
+    char *end;
+
+    if (!isdigit((unsigned char) text[0])) {
+        return -1;
+    }
+
+    errno = 0;
+    *value = strtoul(text, &end, 10);
+    *rest = end;
+    return errno == 0 ? 0 : -1;
+}
+
+
+static int
+read_duration(const char *text, unsigned long *ms)
+{
+    static const struct { const char *unit; unsigned long factor; } units[] = {
+        { "ms", 1 }, { "s", 1000 }, { "", 1000 }, { "m", 60000 }, { "h", 3600000 }
+    };
+    const char *rest;
+
+    if (read_number(text, ms, &rest) == -1) {
+        return -1;
+    }
+
+    for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+        if (strcmp(rest, units[i].unit) == 0) {
+            return *ms > UINT_MAX / units[i].factor ? -1 : (*ms *= units[i].factor, 0);
+        }
+    }
+
+    return -1;
+}
+
+
+static int
+set_text(const struct option *o, char **place, const char *value, char *why, size_t size)
+{
+    size_t len = strlen(value);
+
+    if (len < o->min || len > o->max) {
+        snprintf(why, size, "must have %u to %u characters", o->min, o->max);
+        return -1;
+    }
+
+    free(*place);
+    *place = memory_copy(value);
+    return 0;
+}
+
+
+static int
+set_level(unsigned *place, const char *value, char *why, size_t size)
+{
+    for (unsigned i = 0; i < sizeof(levels) / sizeof(levels[0]); i++) {
+        if (strcmp(value, levels[i]) == 0) {
+            *place = i;
+            return 0;
+        }
+    }
+
+    snprintf(why, size, "must be debug, info, warn or error");
+    return -1;
+}
+
+
+static int
+set_number(const struct option *o, unsigned *place, const char *value, char *why, size_t size)
+{
+    int duration = o->type == OPTION_DURATION;
+    const char *rest = "";
+    unsigned long number;
+    int failed = duration ? read_duration(value, &number) : read_number(value, &number, &rest);
+
+    if (failed || *rest != '\0') {
+        snprintf(why, size, duration ? "must be a time such as 500ms, 30s or 5m" : "must be a whole number");
+        return -1;
+    }
+
+    if (number < o->min || number > o->max) {
+        snprintf(why, size, duration ? "must be between %ums and %ums" : "must be between %u and %u",
+                 o->min, o->max);
+        return -1;
+    }
+
+    *place = (unsigned) number;
+    return 0;
+}
+
+
+/* Returns 0, or -1 with the reason in why. */
+static int
+set_option(struct config *config, const struct option *o, const char *value, char *why, size_t size)
+{
+    void *place = (char *) config + o->offset;
+
+    switch (o->type) {
+    case OPTION_TEXT:
+        return set_text(o, place, value, why, size);
+    case OPTION_LEVEL:
+        return set_level(place, value, why, size);
+    default:
+        return set_number(o, place, value, why, size);
+    }
+}
+
+
+static void
+fault(struct load *load, const char *section, const char *name, const char *why)
+{
+    load->fault_line = load->line;
+    snprintf(load->error, load->size, "%s:%u: [%s] %s: %s", load->path, load->line, section, name, why);
+}
+
+
+/* inih calls it for each option; 0 tells inih of an error. */
+static int
+on_option(void *user, const char *section, const char *name, const char *value)
+{
+    struct load *load = user;
+    const struct option *o = find_option(section, name);
+    char why[128];
+
+    if (load->fault_line != 0) {
+        return 0;
+    }
+
+    if (o == NULL) {
+        fault(load, section, name, "unknown option");
+        return 0;
+    }
+
+    if (load->seen[o - options]) {
+        fault(load, section, name, "given twice");
+        return 0;
+    }
+
+    load->seen[o - options] = 1;
+
+    if (set_option(load->config, o, value, why, sizeof(why)) == -1) {
+        fault(load, section, name, why);
+        return 0;
+    }
+
+    return 1;
+}
+
+
+/* Counts lines, because inih tells the handler none. */
+static char *
+read_line(char *line, int size, void *user)
+{
+    struct load *load = user;
+    char *read = fgets(line, size, load->file);
+
+    if (read != NULL) {
+        load->line++;
+    }
+
+    return read;
+}
+
+
+static int
+load_file(struct config *config, const char *path, char *error, size_t size)
+{
+    struct load load = { .config = config, .path = path, .error = error, .size = size };
+
+    load.file = fopen(path, "re");
+
+    if (load.file == NULL) {
+        snprintf(error, size, "%s: %s", path, strerror(errno));
+        return -1;
+    }
+
+    int line = ini_parse_stream(read_line, &load, on_option, &load);
+
+    (void) fclose(load.file);
+
+    if (line != 0 && (load.fault_line == 0 || (unsigned) line < load.fault_line)) {
+        snprintf(error, size, "%s:%d: neither [section] nor option = value, or longer than 198 characters",
+                 path, line);
+    }
+
+    return line == 0 ? 0 : -1;
+}
+
+
+static int
+load_environment(struct config *config, char *error, size_t size)
+{
+    for (size_t i = 0; i < OPTIONS; i++) {
+        char name[128], why[128];
+
+        snprintf(name, sizeof(name), "CHECKOUT_%s_%s", options[i].section, options[i].name);
+
+        for (char *p = name; *p != '\0'; p++) {
+            *p = (char) toupper((unsigned char) *p);
+        }
+
+        const char *value = getenv(name);
+
+        if (value != NULL && set_option(config, &options[i], value, why, sizeof(why)) == -1) {
+            snprintf(error, size, "environment: %s: %s", name, why);
+            return -1;
+        }
+    }
+
+    return 0;
+}
+
+
+static int
+load_password(char **password, const char *path, char *error, size_t size)
+{
+    char line[1024];
+
+    if (path[0] == '\0') {
+        return 0;
+    }
+
+    FILE *file = fopen(path, "re");
+
+    if (file == NULL || fgets(line, sizeof(line), file) == NULL) {
+        snprintf(error, size, "%s: no password: %s", path, file == NULL ? strerror(errno) : "empty file");
+
+        if (file != NULL) {
+            (void) fclose(file);
+        }
+
+        return -1;
+    }
+
+    (void) fclose(file);
+    line[strcspn(line, "\r\n")] = '\0';
+    *password = memory_copy(line);
+    explicit_bzero(line, sizeof(line));
+    return 0;
+}
+
+
+static void
+name_by_process(struct config *config)
+{
+    char host[65] = "", name[128];
+
+    if (config->worker.name[0] != '\0') {
+        return;
+    }
+
+    (void) gethostname(host, sizeof(host) - 1);
+    snprintf(name, sizeof(name), "%s-%ld", host, (long) getpid());
+    free(config->worker.name);
+    config->worker.name = memory_copy(name);
+}
+
+
+int
+config_load(struct config *config, const char *path, char *error, size_t size)
+{
+    char why[128];
+
+    *config = (struct config) { 0 };
+
+    for (size_t i = 0; i < OPTIONS; i++) {
+        (void) set_option(config, &options[i], options[i].standard, why, sizeof(why));
+    }
+
+    if ((path != NULL && load_file(config, path, error, size) == -1)
+        || load_environment(config, error, size) == -1
+        || load_password(&config->redis.password, config->redis.password_file, error, size) == -1
+        || load_password(&config->mysql.password, config->mysql.password_file, error, size) == -1)
+    {
+        config_free(config);
+        return -1;
+    }
+
+    name_by_process(config);
+    return 0;
+}
+
+
+void
+config_print(const struct config *config, FILE *out)
+{
+    const char *section = "";
+
+    for (size_t i = 0; i < OPTIONS; i++) {
+        const struct option *o = &options[i];
+        const void *place = (const char *) config + o->offset;
+
+        if (strcmp(section, o->section) != 0) {
+            fprintf(out, "%s[%s]\n", i > 0 ? "\n" : "", o->section);
+            section = o->section;
+        }
+
+        fprintf(out, "; %s (default: %s)\n", o->meaning, o->standard[0] != '\0' ? o->standard : "empty");
+
+        if (o->type == OPTION_TEXT) {
+            fprintf(out, "%s = %s\n", o->name, *(char *const *) place);
+        } else if (o->type == OPTION_LEVEL) {
+            fprintf(out, "%s = %s\n", o->name, levels[*(const unsigned *) place]);
+        } else {
+            fprintf(out, "%s = %u%s\n", o->name, *(const unsigned *) place,
+                    o->type == OPTION_DURATION ? "ms" : "");
+        }
+    }
+}
+
+
+static void
+free_password(char **password)
+{
+    if (*password != NULL) {
+        explicit_bzero(*password, strlen(*password));
+        free(*password);
+        *password = NULL;
+    }
+}
+
+
+void
+config_free(struct config *config)
+{
+    for (size_t i = 0; i < OPTIONS; i++) {
+        if (options[i].type == OPTION_TEXT) {
+            char **place = (char **) (void *) ((char *) config + options[i].offset);
+
+            free(*place);
+            *place = NULL;
+        }
+    }
+
+    free_password(&config->redis.password);
+    free_password(&config->mysql.password);
+}

@@ -1,0 +1,281 @@
+#include "consumer.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "log.h"
+#include "settle.h"
+
+#define BLOCK_MS    500     /* longest wait for a new entry; bounds the time that a stop takes */
+#define TAKE_OVER_MS 1000   /* time between two looks for what dead consumers left */
+
+
+static void
+drop_reply(struct consumer *c)
+{
+    if (c->reply != NULL) {
+        freeReplyObject(c->reply);
+        c->reply = NULL;
+    }
+
+    c->entries = (struct stream_entries) { NULL, 0 };
+    c->next = 0;
+}
+
+
+/* Waits after a failure. The state goes on as `again`, or ends when the stop was asked for. */
+static enum consumer_state
+wait_after(struct consumer *c, const char *what, const char *error, unsigned code, enum consumer_state again)
+{
+    unsigned ms = backoff_next(&c->backoff);
+
+    log_warn("event=%s consumer=%s code=%u error=\"%s\" wait_ms=%u", what, c->name, code, error, ms);
+    return stop_wait(ms) ? CONSUMER_END : again;
+}
+
+
+static void
+start_with_own(struct consumer *c)
+{
+    c->own_pending = 1;
+    strcpy(c->own_after, "0");
+}
+
+
+static enum consumer_state
+take_reply(struct consumer *c, redisReply *reply, struct stream_entries entries)
+{
+    drop_reply(c);
+    c->reply = reply;
+    c->entries = entries;
+    return entries.count > 0 ? CONSUMER_FILL : CONSUMER_READ;
+}
+
+
+static enum consumer_state
+beat(struct consumer *c)
+{
+    redisReply *reply = stream_beat(&c->redis, c->name, c->config->worker.dead_after,
+                                    c->config->worker.batch_orders);
+
+    if (reply == NULL) {
+        return wait_after(c, "redis_failed", c->redis.error, 0, CONSUMER_JOIN);
+    }
+
+    c->last_beat_ms = clock_ms();
+    backoff_reset(&c->backoff);
+
+    struct stream_entries entries = stream_entries_of_beat(reply);
+
+    if (entries.count > 0) {
+        log_info("event=taken_over consumer=%s entries=%zu", c->name, entries.count);
+    }
+
+    return take_reply(c, reply, entries);
+}
+
+
+static enum consumer_state
+on_join(struct consumer *c)
+{
+    start_with_own(c);
+    return beat(c);
+}
+
+
+/* About as many entries as one batch needs, by what the last read held. */
+static uint64_t
+entries_wanted(const struct consumer *c)
+{
+    double wanted = c->config->worker.batch_orders / c->orders_per_entry;
+
+    return wanted < 1 ? 1 : (uint64_t) wanted;
+}
+
+
+static enum consumer_state
+read_own(struct consumer *c)
+{
+    redisReply *reply = stream_read_own(&c->redis, c->name, entries_wanted(c), c->own_after);
+
+    if (reply == NULL) {
+        return wait_after(c, "redis_failed", c->redis.error, 0, CONSUMER_JOIN);
+    }
+
+    struct stream_entries entries = stream_entries_of_read(reply);
+
+    if (entries.count == 0) {
+        c->own_pending = 0;
+    } else {
+        const redisReply *last = entries.entries[entries.count - 1];
+
+        if (last->type == REDIS_REPLY_ARRAY && last->elements > 0 && last->element[0]->type == REDIS_REPLY_STRING) {
+            snprintf(c->own_after, sizeof(c->own_after), "%s", last->element[0]->str);
+        }
+    }
+
+    return take_reply(c, reply, entries);
+}
+
+
+static enum consumer_state
+read_new(struct consumer *c)
+{
+    redisReply *reply = stream_read_new(&c->redis, c->name, entries_wanted(c), BLOCK_MS);
+
+    /* NOGROUP among others: the queue was deleted, and joining makes it again. */
+    if (reply == NULL) {
+        return wait_after(c, "redis_failed", c->redis.error, 0, CONSUMER_JOIN);
+    }
+
+    return take_reply(c, reply, stream_entries_of_read(reply));
+}
+
+
+static enum consumer_state
+on_read(struct consumer *c)
+{
+    drop_reply(c);
+
+    if (stop_requested()) {
+        return CONSUMER_END;
+    }
+
+    if (c->own_pending) {
+        return read_own(c);
+    }
+
+    return clock_ms() - c->last_beat_ms >= TAKE_OVER_MS ? beat(c) : read_new(c);
+}
+
+
+/* An entry that is no job: gone from the queue though it was pending, or not of the form that the gate writes. */
+static int
+put_aside(struct consumer *c, const redisReply *entry, const char *why)
+{
+    if (entry->type != REDIS_REPLY_ARRAY || entry->elements != 2 || entry->element[0]->type != REDIS_REPLY_STRING) {
+        return 0;
+    }
+
+    const char *id = entry->element[0]->str;
+
+    if (entry->element[1]->type == REDIS_REPLY_NIL) {
+        log_error("event=entry_lost entry=%s why=\"deleted from the queue before it was settled\"", id);
+        return stream_forget(&c->redis, id);
+    }
+
+    log_error("event=entry_buried entry=%s why=\"%s\"", id, why);
+    return stream_bury(&c->redis, id, why);
+}
+
+
+static enum consumer_state
+on_fill(struct consumer *c)
+{
+    const char *why = NULL;
+
+    batch_clear(&c->batch);
+
+    while (c->next < c->entries.count
+           && (c->batch.entry_count == 0 || c->batch.order_count < c->config->worker.batch_orders))
+    {
+        const redisReply *entry = c->entries.entries[c->next];
+
+        /* Joining again reads all that is pending anew, also what stands in this batch already. */
+        if (batch_add(&c->batch, entry, &why) == -1 && put_aside(c, entry, why) == -1) {
+            return wait_after(c, "redis_failed", c->redis.error, 0, CONSUMER_JOIN);
+        }
+
+        c->next++;
+    }
+
+    if (c->batch.entry_count == 0) {
+        return CONSUMER_READ;
+    }
+
+    batch_complete(&c->batch);
+    c->orders_per_entry = (double) c->batch.order_count / (double) c->batch.entry_count;
+    return CONSUMER_COMMIT;
+}
+
+
+static enum consumer_state
+on_commit(struct consumer *c)
+{
+    if (order_tx_run(&c->tx, &c->batch) == DB_OK) {
+        backoff_reset(&c->backoff);
+        return CONSUMER_SETTLE;
+    }
+
+    return wait_after(c, "mysql_failed", c->db.error, c->db.code, CONSUMER_COMMIT);
+}
+
+
+static enum consumer_state
+on_settle(struct consumer *c)
+{
+    int64_t settled = settle_batch(&c->redis, &c->args, &c->batch);
+
+    if (settled < 0) {
+        return wait_after(c, "settle_failed", c->redis.error, 0, CONSUMER_SETTLE);
+    }
+
+    backoff_reset(&c->backoff);
+    log_debug("event=settled consumer=%s orders=%zu entries=%zu of_them_here=%" PRId64, c->name,
+              c->batch.order_count, c->batch.entry_count, settled);
+
+    /* What follows in the reply was read already and is finished before a stop. */
+    return c->next < c->entries.count && !stop_requested() ? CONSUMER_FILL : CONSUMER_READ;
+}
+
+
+static void *
+run(void *data)
+{
+    static enum consumer_state (*const steps[])(struct consumer *c) = {
+        [CONSUMER_JOIN] = on_join,
+        [CONSUMER_READ] = on_read,
+        [CONSUMER_FILL] = on_fill,
+        [CONSUMER_COMMIT] = on_commit,
+        [CONSUMER_SETTLE] = on_settle,
+    };
+    struct consumer *c = data;
+
+    while (c->state != CONSUMER_END) {
+        c->state = steps[c->state](c);
+    }
+
+    log_info("event=consumer_ended consumer=%s", c->name);
+    db_close(&c->db);
+    db_thread_end();
+    atomic_store(&c->ended, 1);
+    return NULL;
+}
+
+
+int
+consumer_start(struct consumer *c, const struct config *config, unsigned number)
+{
+    *c = (struct consumer) {
+        .config = config,
+        .redis.config = config,
+        .db.config = config,
+        .state = CONSUMER_JOIN,
+        .orders_per_entry = 1,
+    };
+    c->tx.db = &c->db;
+    snprintf(c->name, sizeof(c->name), "%s-%u", config->worker.name, number);
+    return pthread_create(&c->thread, NULL, run, c);
+}
+
+
+void
+consumer_free(struct consumer *c)
+{
+    drop_reply(c);
+    redis_close(&c->redis);
+    order_tx_free(&c->tx);
+    batch_free(&c->batch);
+    args_free(&c->args);
+}

@@ -1,0 +1,324 @@
+/*
+ * checkoutctl audit: checks the laws on a live system.
+ *
+ * Redis is read first, each group of products in one step, then MySQL in one snapshot; so a register may be
+ * behind MySQL (its push is on the way), but it can never be ahead, and equal versions must hold equal stock.
+ */
+#include <cjson/cJSON.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ctl.h"
+#include "gate.h"
+#include "keys.h"
+#include "scan.h"
+#include "supply.h"
+
+#define SUM_ANY_QUEUE   1000000000   /* the audit sums however long the queue is */
+#define VIOLATIONS_SHOWN 20          /* per law; all are counted */
+
+enum law {
+    LAW_MYSQL_NOT_NEGATIVE,
+    LAW_NO_OVERSELL,
+    LAW_GATE_NOT_NEGATIVE,
+    LAW_STOCK_FOLLOWS,
+    LAW_IN_FLIGHT,
+    LAW_VERSIONS,
+    LAWS
+};
+
+static const char *const law_names[LAWS] = {
+    [LAW_MYSQL_NOT_NEGATIVE] = "MySQL stock is not negative",
+    [LAW_NO_OVERSELL] = "units supplied = stock + units in live orders",
+    [LAW_GATE_NOT_NEGATIVE] = "gate stock is not negative",
+    [LAW_STOCK_FOLLOWS] = "gate stock = max(0, register stock - in flight)",
+    [LAW_IN_FLIGHT] = "in flight = units in queue and dead letters",
+    [LAW_VERSIONS] = "equal versions hold equal stock, the gate is never ahead",
+};
+
+struct audit {
+    struct gate_product *gate;
+    size_t gate_count;
+    struct supply *supplies;
+    size_t supply_count;
+    int64_t queue_entries, dead_letters;
+    uint64_t checked[LAWS], violated[LAWS];
+    struct buffer violations[LAWS];      /* lines */
+    uint64_t behind;                     /* registers whose push is still to come */
+};
+
+
+static void
+judge(struct audit *a, enum law law, int holds, uint64_t product, const char *left, int64_t l, const char *right,
+      int64_t r)
+{
+    a->checked[law]++;
+
+    if (holds) {
+        return;
+    }
+
+    if (a->violated[law]++ < VIOLATIONS_SHOWN) {
+        buffer_format(&a->violations[law], "product %" PRIu64 ": %s %" PRId64 ", %s %" PRId64 "\n",
+                      product, left, l, right, r);
+    }
+}
+
+
+static int
+read_gate(struct ctl *ctl, struct audit *a)
+{
+    uint64_t *ids = NULL;
+    size_t capacity = 0;
+    struct gate_counts counts;
+
+    if (scan_products(&ctl->redis, &ids, &a->gate_count, &capacity) == -1) {
+        free(ids);
+        return -1;
+    }
+
+    a->gate = memory_resize(NULL, a->gate_count, sizeof(struct gate_product));
+
+    for (size_t i = 0; i < a->gate_count; i++) {
+        a->gate[i] = (struct gate_product) { .id = ids[i] };
+    }
+
+    free(ids);
+
+    for (size_t i = 0; i < a->gate_count; i += GATE_INSPECT_MOST) {
+        size_t n = a->gate_count - i < GATE_INSPECT_MOST ? a->gate_count - i : GATE_INSPECT_MOST;
+
+        if (gate_inspect(&ctl->redis, a->gate + i, n, SUM_ANY_QUEUE, &counts) == -1) {
+            return -1;
+        }
+    }
+
+    return 0;
+}
+
+
+static int
+stream_length(struct ctl *ctl, void (*key)(struct redis_args *args), int64_t *length)
+{
+    struct redis_args args = { 0 };
+
+    args_text(&args, "XLEN");
+    key(&args);
+
+    redisReply *reply = redis_call(&ctl->redis, &args, 0);
+
+    args_free(&args);
+
+    if (reply == NULL) {
+        return -1;
+    }
+
+    *length = reply_number(reply, 0);
+    freeReplyObject(reply);
+    return 0;
+}
+
+
+static void
+judge_mysql(struct audit *a)
+{
+    for (size_t i = 0; i < a->supply_count; i++) {
+        const struct supply *s = &a->supplies[i];
+
+        judge(a, LAW_MYSQL_NOT_NEGATIVE, s->stock >= 0, s->product, "stock", s->stock, "least", 0);
+
+        /* A row made by hand has no book yet; "stock load" opens it, and before that nothing can be sold. */
+        if (s->booked || s->live > 0) {
+            judge(a, LAW_NO_OVERSELL, s->supplied == s->stock + s->live, s->product, "supplied", s->supplied,
+                  "stock and live orders", s->stock + s->live);
+        }
+    }
+}
+
+
+static const struct supply *
+find_supply(const struct audit *a, uint64_t product)
+{
+    size_t low = 0, high = a->supply_count;
+
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+
+        if (a->supplies[middle].product < product) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+
+    return low < a->supply_count && a->supplies[low].product == product ? &a->supplies[low] : NULL;
+}
+
+
+static void
+judge_version(struct audit *a, const struct gate_product *g, const struct supply *s)
+{
+    int64_t version = (int64_t) s->version;
+
+    if (g->version > version) {
+        judge(a, LAW_VERSIONS, 0, g->id, "gate version", g->version, "MySQL version", version);
+    } else if (g->version == version) {
+        judge(a, LAW_VERSIONS, g->register_stock == s->stock, g->id, "register stock", g->register_stock,
+              "MySQL stock of the same version", s->stock);
+    } else {
+        a->checked[LAW_VERSIONS]++;
+        a->behind++;
+    }
+}
+
+
+static void
+judge_gate(struct audit *a)
+{
+    for (size_t i = 0; i < a->gate_count; i++) {
+        const struct gate_product *g = &a->gate[i];
+        const struct supply *s = find_supply(a, g->id);
+
+        judge(a, LAW_GATE_NOT_NEGATIVE, g->stock >= 0 || g->stock == GATE_MISSING, g->id, "stock", g->stock, "least", 0);
+
+        if (g->register_stock == GATE_MISSING) {
+            continue;
+        }
+
+        judge(a, LAW_STOCK_FOLLOWS, g->stock == gate_expected_stock(g), g->id, "gate stock", g->stock,
+              "by the register", gate_expected_stock(g));
+        judge(a, LAW_IN_FLIGHT, g->in_flight == g->in_flight_sum, g->id, "in flight", g->in_flight,
+              "queue and dead letters", g->in_flight_sum);
+
+        if (s != NULL) {
+            judge_version(a, g, s);
+        }
+    }
+}
+
+
+static int
+is_violated(const struct audit *a)
+{
+    for (int law = 0; law < LAWS; law++) {
+        if (a->violated[law] > 0) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+static void
+print_text(const struct audit *a)
+{
+    for (int law = 0; law < LAWS; law++) {
+        if (a->violated[law] == 0) {
+            printf("ok        %s (%" PRIu64 " products)\n", law_names[law], a->checked[law]);
+            continue;
+        }
+
+        printf("VIOLATED  %s (%" PRIu64 " of %" PRIu64 " products)\n%s", law_names[law], a->violated[law],
+               a->checked[law], a->violations[law].data);
+    }
+
+    printf("queue %" PRId64 " entries, dead letters %" PRId64 ", products behind MySQL %" PRIu64 "\n",
+           a->queue_entries, a->dead_letters, a->behind);
+}
+
+
+static void
+add_lines(cJSON *array, char *lines)
+{
+    char *rest = lines;
+
+    for (char *line; lines != NULL && (line = strsep(&rest, "\n")) != NULL && line[0] != '\0'; ) {
+        cJSON_AddItemToArray(array, cJSON_CreateString(line));
+    }
+}
+
+
+static void
+print_json(struct audit *a)
+{
+    cJSON *all = cJSON_CreateObject();
+    cJSON *laws = cJSON_AddArrayToObject(all, "laws");
+
+    cJSON_AddBoolToObject(all, "ok", !is_violated(a));
+
+    for (int law = 0; law < LAWS; law++) {
+        cJSON *one = cJSON_CreateObject();
+
+        cJSON_AddStringToObject(one, "law", law_names[law]);
+        cJSON_AddBoolToObject(one, "ok", a->violated[law] == 0);
+        cJSON_AddNumberToObject(one, "checked", (double) a->checked[law]);
+        cJSON_AddNumberToObject(one, "violated", (double) a->violated[law]);
+        add_lines(cJSON_AddArrayToObject(one, "violations"), a->violations[law].data);
+        cJSON_AddItemToArray(laws, one);
+    }
+
+    cJSON_AddNumberToObject(all, "queue_entries", (double) a->queue_entries);
+    cJSON_AddNumberToObject(all, "dead_letters", (double) a->dead_letters);
+    cJSON_AddNumberToObject(all, "products_behind", (double) a->behind);
+
+    char *text = cJSON_Print(all);
+
+    if (text != NULL) {
+        puts(text);
+        cJSON_free(text);
+    }
+
+    cJSON_Delete(all);
+}
+
+
+static int
+audit(struct ctl *ctl, struct audit *a, int json)
+{
+    if (read_gate(ctl, a) == -1 || stream_length(ctl, key_queue, &a->queue_entries) == -1
+        || stream_length(ctl, key_dead_letters, &a->dead_letters) == -1)
+    {
+        return ctl_redis_failed(ctl);
+    }
+
+    if (supply_read_all(&ctl->db, &a->supplies, &a->supply_count) != DB_OK) {
+        return ctl_db_failed(ctl);
+    }
+
+    judge_mysql(a);
+    judge_gate(a);
+
+    if (json) {
+        print_json(a);
+    } else {
+        print_text(a);
+    }
+
+    return is_violated(a) ? CTL_VIOLATED : CTL_OK;
+}
+
+
+int
+ctl_audit(struct ctl *ctl, int argc, char **argv)
+{
+    struct audit a = { 0 };
+    int json = argc == 1 && strcmp(argv[0], "--json") == 0;
+
+    if (argc > 0 && !json) {
+        return ctl_fail("audit takes nothing but --json");
+    }
+
+    int code = audit(ctl, &a, json);
+
+    free(a.gate);
+    free(a.supplies);
+
+    for (int law = 0; law < LAWS; law++) {
+        buffer_free(&a.violations[law]);
+    }
+
+    return code;
+}

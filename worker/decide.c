@@ -1,0 +1,65 @@
+#include "decide.h"
+
+#include <stdio.h>
+#include <string.h>
+
+
+static int
+same_content(const struct checkout_order *a, const struct checkout_order *b)
+{
+    return a->product_id == b->product_id && a->quantity == b->quantity && a->user_id == b->user_id;
+}
+
+
+static void
+give_verdict(struct order *o, enum verdict verdict, const char *status, const char *reason)
+{
+    o->verdict = verdict;
+    snprintf(o->status, sizeof(o->status), "%s", status);
+    snprintf(o->reason, sizeof(o->reason), "%s", reason);
+}
+
+
+/* An identifier has one verdict: the same order shares it, another order under that identifier fails. */
+static void
+follow(struct order *o, const struct checkout_order *asked, const char *status, const char *reason)
+{
+    if (same_content(&o->asked, asked)) {
+        give_verdict(o, VERDICT_STANDS, status, reason);
+    } else {
+        give_verdict(o, VERDICT_CONFLICT, "failed", "idempotency_conflict");
+    }
+}
+
+
+static void
+decide_new(struct order *o, struct product_row *product)
+{
+    if (!product->found) {
+        give_verdict(o, VERDICT_FAILED, "failed", "product_gone");
+    } else if (product->stock < (int64_t) o->asked.quantity) {
+        give_verdict(o, VERDICT_FAILED, "failed", "out_of_stock");
+    } else {
+        product->stock -= o->asked.quantity;
+        give_verdict(o, VERDICT_SOLD, "pending_payment", "");
+    }
+}
+
+
+void
+decide(struct order *orders, const size_t *leaders, const struct stored_verdict *stored, size_t n,
+       struct product_row *products)
+{
+    for (size_t i = 0; i < n; i++) {
+        const struct order *leader = &orders[leaders[i]];
+        const struct stored_verdict *before = &stored[leaders[i]];
+
+        if (before->found) {
+            follow(&orders[i], &before->asked, before->status, before->reason);
+        } else if (leaders[i] != i) {
+            follow(&orders[i], &leader->asked, leader->status, leader->reason);
+        } else {
+            decide_new(&orders[i], &products[orders[i].product]);
+        }
+    }
+}

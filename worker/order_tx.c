@@ -1,0 +1,360 @@
+#include "order_tx.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "log.h"
+
+#define AGAIN_MOST 5   /* runs at once after a lost race; then the caller waits */
+
+
+/* The part of a batch that one transaction takes: orders[first .. first + n). */
+struct range {
+    struct batch *batch;
+    struct order *orders;
+    size_t n;
+};
+
+
+static void
+make_room(struct order_tx *tx, const struct range *r)
+{
+    if (r->n > tx->capacity) {
+        tx->leaders = memory_resize(tx->leaders, r->n, sizeof(size_t));
+        tx->stored = memory_resize(tx->stored, r->n, sizeof(struct stored_verdict));
+        tx->capacity = r->n;
+    }
+
+    if (r->batch->product_count > tx->locked_capacity) {
+        tx->locked_capacity = r->batch->product_count;
+        tx->locked = memory_resize(tx->locked, tx->locked_capacity, sizeof(struct product_row));
+        tx->after = memory_resize(tx->after, tx->locked_capacity, sizeof(struct product_row));
+    }
+}
+
+
+static void
+find_leaders(struct order_tx *tx, const struct range *r)
+{
+    identifiers_prepare(&tx->found, r->n);
+
+    for (size_t i = 0; i < r->n; i++) {
+        tx->leaders[i] = identifiers_add(&tx->found, r->orders[i].identifier, i);
+        tx->stored[i].found = 0;
+    }
+}
+
+
+/* The lock comes first: whoever holds it sees every verdict on these products that was committed before. */
+static enum db_result
+lock_products(struct order_tx *tx, const struct range *r)
+{
+    for (size_t i = 0; i < r->batch->product_count; i++) {
+        tx->locked[i] = (struct product_row) { .id = r->batch->products[i].id };
+    }
+
+    return product_rows_read(tx->db, tx->locked, r->batch->product_count, ROW_FOR_UPDATE);
+}
+
+
+static void
+store_verdict(struct order_tx *tx, MYSQL_ROW row)
+{
+    size_t i = identifiers_find(&tx->found, row[0]);
+
+    if (i == IDENTIFIERS_NONE) {
+        return;
+    }
+
+    struct stored_verdict *v = &tx->stored[i];
+
+    v->found = 1;
+    snprintf(v->status, sizeof(v->status), "%s", row[1]);
+    snprintf(v->reason, sizeof(v->reason), "%s", row[2]);
+    v->asked = (struct checkout_order) {
+        .user_id = strtoull(row[3], NULL, 10),
+        .product_id = strtoull(row[4], NULL, 10),
+        .quantity = (uint32_t) strtoul(row[5], NULL, 10)
+    };
+}
+
+
+static enum db_result
+read_verdicts(struct order_tx *tx, const struct range *r)
+{
+    MYSQL_RES *rows;
+
+    buffer_clear(&tx->sql);
+    buffer_text(&tx->sql,
+                "SELECT o.order_identifier, o.status, COALESCE(o.failure_code, ''), o.user_id,"
+                " COALESCE(o.product_id, i.product_id, 0), COALESCE(o.quantity, i.quantity, 0)"
+                " FROM orders o LEFT JOIN order_items i ON i.order_identifier = o.order_identifier"
+                " WHERE o.order_identifier IN (");
+
+    for (size_t i = 0; i < r->n; i++) {
+        buffer_text(&tx->sql, i > 0 ? ",'" : "'");
+        buffer_add(&tx->sql, r->orders[i].identifier, CHECKOUT_IDENTIFIER_LEN);
+        buffer_text(&tx->sql, "'");
+    }
+
+    buffer_text(&tx->sql, ")");
+
+    enum db_result result = db_rows(tx->db, &tx->sql, &rows);
+
+    if (result != DB_OK) {
+        return result;
+    }
+
+    for (MYSQL_ROW row; (row = mysql_fetch_row(rows)) != NULL; ) {
+        store_verdict(tx, row);
+    }
+
+    mysql_free_result(rows);
+    return DB_OK;
+}
+
+
+/* Identifiers are hexadecimal digits and hyphens, prices digits and a point: nothing here needs escaping. */
+static void
+add_order_row(struct order_tx *tx, const struct order *o, const char *price, unsigned payment_seconds)
+{
+    buffer_text(&tx->sql, "('");
+    buffer_add(&tx->sql, o->identifier, CHECKOUT_IDENTIFIER_LEN);
+
+    if (o->verdict == VERDICT_SOLD) {
+        buffer_format(&tx->sql, "',%" PRIu64 ",'pending_payment',NULL,%s*%" PRIu32
+                      ",NOW(3) + INTERVAL %u SECOND,%" PRIu64 ",%" PRIu32 ")",
+                      o->asked.user_id, price, o->asked.quantity, payment_seconds,
+                      o->asked.product_id, o->asked.quantity);
+        return;
+    }
+
+    buffer_format(&tx->sql, "',%" PRIu64 ",'failed','%s',0,NULL,%" PRIu64 ",%" PRIu32 ")",
+                  o->asked.user_id, o->reason, o->asked.product_id, o->asked.quantity);
+}
+
+
+static void
+add_item_row(struct order_tx *tx, const struct order *o, const char *price)
+{
+    buffer_text(&tx->items, tx->items.len == 0
+                ? "INSERT INTO order_items (order_identifier, product_id, quantity, unit_price) VALUES ('" : ",('");
+    buffer_add(&tx->items, o->identifier, CHECKOUT_IDENTIFIER_LEN);
+    buffer_format(&tx->items, "',%" PRIu64 ",%" PRIu32 ",%s)", o->asked.product_id, o->asked.quantity, price);
+}
+
+
+static enum db_result
+insert_rows(struct order_tx *tx, const struct range *r)
+{
+    unsigned payment_seconds = tx->db->config->worker.payment_timeout / 1000;
+    size_t rows = 0;
+
+    buffer_clear(&tx->items);
+    buffer_clear(&tx->sql);
+    buffer_text(&tx->sql, "INSERT INTO orders (order_identifier, user_id, status, failure_code, total_price,"
+                " pay_by, product_id, quantity) VALUES ");
+
+    for (size_t i = 0; i < r->n; i++) {
+        const struct order *o = &r->orders[i];
+        const char *price = tx->locked[o->product].price;
+
+        if (o->verdict != VERDICT_SOLD && o->verdict != VERDICT_FAILED) {
+            continue;
+        }
+
+        buffer_text(&tx->sql, rows++ > 0 ? "," : "");
+        add_order_row(tx, o, price, payment_seconds);
+
+        if (o->verdict == VERDICT_SOLD) {
+            add_item_row(tx, o, price);
+        }
+    }
+
+    if (rows == 0) {
+        return DB_OK;
+    }
+
+    if (tx->items.len > 0) {
+        buffer_text(&tx->sql, ";");
+        buffer_add(&tx->sql, tx->items.data, tx->items.len);
+    }
+
+    return db_run(tx->db, &tx->sql);
+}
+
+
+/* The stock cannot have changed under the lock; if the guard finds otherwise, all is rolled back. */
+static enum db_result
+take_stock(struct order_tx *tx, size_t products)
+{
+    size_t updates = 0;
+
+    buffer_clear(&tx->sql);
+
+    for (size_t i = 0; i < products; i++) {
+        int64_t sold = tx->locked[i].stock - tx->after[i].stock;
+
+        if (sold == 0) {
+            continue;
+        }
+
+        buffer_format(&tx->sql, "%sUPDATE products SET stock = stock - %" PRId64 ", version = version + 1"
+                      " WHERE id = %" PRIu64 " AND stock >= %" PRId64,
+                      updates++ > 0 ? ";" : "", sold, tx->after[i].id, sold);
+        tx->after[i].version++;
+    }
+
+    return updates > 0 ? db_change_one_each(tx->db, &tx->sql, updates) : DB_OK;
+}
+
+
+/* One attempt at one transaction. What it decided counts only when it returns DB_OK. */
+static enum db_result
+attempt(struct order_tx *tx, const struct range *r)
+{
+    size_t products = r->batch->product_count;
+    enum db_result result = db_open(tx->db);
+
+    if (result != DB_OK
+        || (result = db_text(tx->db, "START TRANSACTION")) != DB_OK
+        || (result = lock_products(tx, r)) != DB_OK
+        || (result = read_verdicts(tx, r)) != DB_OK)
+    {
+        return result;
+    }
+
+    memcpy(tx->after, tx->locked, products * sizeof(struct product_row));
+    decide(r->orders, tx->leaders, tx->stored, r->n, tx->after);
+
+    if ((result = insert_rows(tx, r)) != DB_OK
+        || (result = take_stock(tx, products)) != DB_OK
+        || (result = db_text(tx->db, "COMMIT")) != DB_OK)
+    {
+        return result;
+    }
+
+    memcpy(r->batch->products, tx->after, products * sizeof(struct product_row));
+    return DB_OK;
+}
+
+
+/* Runs a range until it is committed, refused for its data, or has to wait. */
+static enum db_result
+run_range(struct order_tx *tx, const struct range *r)
+{
+    enum db_result result = DB_AGAIN;
+
+    make_room(tx, r);
+    find_leaders(tx, r);
+
+    for (unsigned i = 0; i < AGAIN_MOST && result == DB_AGAIN; i++) {
+        result = attempt(tx, r);
+
+        if (result != DB_OK) {
+            db_rollback(tx->db);
+        }
+    }
+
+    return result;
+}
+
+
+/* An order that is refused by itself: written down as failed, without the data that MySQL refused. */
+static enum db_result
+write_tombstone(struct order_tx *tx, struct order *o)
+{
+    o->verdict = VERDICT_FAILED;
+    strcpy(o->status, "failed");
+    strcpy(o->reason, "rejected");
+
+    buffer_clear(&tx->sql);
+    buffer_text(&tx->sql, "INSERT INTO orders (order_identifier, user_id, status, failure_code, total_price,"
+                " pay_by, product_id, quantity) VALUES ");
+    add_order_row(tx, o, "", 0);
+
+    enum db_result result = db_open(tx->db);
+
+    return result == DB_OK ? db_run(tx->db, &tx->sql) : result;
+}
+
+
+static enum db_result
+run_alone(struct order_tx *tx, const struct range *r)
+{
+    struct order *o = r->orders;
+    enum db_result result = DB_POISON;
+
+    for (unsigned i = 1; i < tx->db->config->worker.tries && result == DB_POISON; i++) {
+        result = run_range(tx, r);
+    }
+
+    if (result != DB_POISON) {
+        return result;
+    }
+
+    log_error("event=order_refused order=%.36s product=%" PRIu64 " code=%u error=\"%s\"",
+              o->identifier, o->asked.product_id, tx->db->code, tx->db->error);
+
+    result = write_tombstone(tx, o);
+
+    if (result == DB_POISON) {
+        o->verdict = VERDICT_DEAD;
+        strcpy(o->reason, "rejected");
+        return DB_OK;
+    }
+
+    return result;
+}
+
+
+static enum db_result
+run_halving(struct order_tx *tx, struct range r)
+{
+    enum db_result result = run_range(tx, &r);
+
+    if (result != DB_POISON) {
+        return result;
+    }
+
+    if (r.n == 1) {
+        return run_alone(tx, &r);
+    }
+
+    struct range half = r;
+
+    half.n = r.n / 2;
+    result = run_halving(tx, half);
+
+    if (result != DB_OK) {
+        return result;
+    }
+
+    half.orders += half.n;
+    half.n = r.n - half.n;
+    return run_halving(tx, half);
+}
+
+
+enum db_result
+order_tx_run(struct order_tx *tx, struct batch *batch)
+{
+    struct range all = { .batch = batch, .orders = batch->orders, .n = batch->order_count };
+
+    return run_halving(tx, all);
+}
+
+
+void
+order_tx_free(struct order_tx *tx)
+{
+    buffer_free(&tx->sql);
+    buffer_free(&tx->items);
+    identifiers_free(&tx->found);
+    free(tx->leaders);
+    free(tx->stored);
+    free(tx->locked);
+    free(tx->after);
+}

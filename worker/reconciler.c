@@ -1,0 +1,259 @@
+#include "reconciler.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "keys.h"
+#include "log.h"
+#include "scan.h"
+#include "sync.h"
+
+#define SUM_MOST_ENTRIES 2000   /* longer queues are not summed: that would hold up Redis every second */
+#define IDLE_FACTOR      20     /* a look that takes 1 s is followed by 20 s of rest */
+
+
+static const char *const action_names[] = {
+    [RECONCILE_PUSH] = "push",
+    [RECONCILE_RAISE] = "raise",
+    [RECONCILE_SET_STOCK] = "set_stock",
+    [RECONCILE_LOAD] = "load",
+    [RECONCILE_CLOSE] = "close",
+    [RECONCILE_RECOUNT] = "recount",
+};
+
+
+enum reconcile_action
+reconcile_judge(const struct gate_product *gate, const struct product_row *row)
+{
+    int loaded = gate->register_stock != GATE_MISSING;
+
+    if (!loaded) {
+        return row->found && gate->stock != GATE_MISSING ? RECONCILE_LOAD : RECONCILE_NOTHING;
+    }
+
+    if (!row->found && (strcmp(gate->terms.state, "closed") != 0 || gate->register_stock != 0)) {
+        return RECONCILE_CLOSE;
+    }
+
+    if (row->found && sync_must_raise(gate, row)) {
+        return RECONCILE_RAISE;
+    }
+
+    if (row->found && (int64_t) row->version > gate->version) {
+        return RECONCILE_PUSH;
+    }
+
+    if (gate->stock != gate_expected_stock(gate)) {
+        return RECONCILE_SET_STOCK;
+    }
+
+    return gate->in_flight_sum != GATE_MISSING && gate->in_flight != gate->in_flight_sum ? RECONCILE_RECOUNT
+                                                                              : RECONCILE_NOTHING;
+}
+
+
+static int
+holds_id(const struct buffer *ids, uint64_t id)
+{
+    for (size_t at = 0; at + sizeof(id) <= ids->len; at += sizeof(id)) {
+        if (memcmp(ids->data + at, &id, sizeof(id)) == 0) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+/* Returns 0, or -1 when Redis or MySQL failed. */
+static int
+recount(struct reconciler *r, const struct gate_product *gate, const struct product_row *row)
+{
+    buffer_add(&r->suspects, &gate->id, sizeof(gate->id));
+
+    if (!holds_id(&r->suspects_before, gate->id)) {
+        return 0;
+    }
+
+    log_warn("event=in_flight_corrected product=%" PRIu64 " in_flight=%" PRId64 " sum=%" PRId64,
+             gate->id, gate->in_flight, gate->in_flight_sum);
+    return gate_push(&r->redis, row, GATE_RECOUNT | GATE_STOCK_ONLY) >= -1 ? 0 : -1;
+}
+
+
+static int
+sync_locked(struct reconciler *r, uint64_t id, unsigned options)
+{
+    struct product_row row;
+
+    switch (sync_product(&r->db, &r->redis, id, options, NULL, NULL, &row)) {
+    case SYNC_DB_FAILED:
+    case SYNC_REDIS_FAILED:
+    case SYNC_NOT_PUSHED:
+        return -1;
+    default:
+        return 0;
+    }
+}
+
+
+static int
+act(struct reconciler *r, enum reconcile_action action, const struct gate_product *gate,
+    const struct product_row *row)
+{
+    if (action == RECONCILE_NOTHING) {
+        return 0;
+    }
+
+    if (action == RECONCILE_RECOUNT) {
+        return recount(r, gate, row);
+    }
+
+    log_info("event=reconciled action=%s product=%" PRIu64 " mysql_version=%" PRIu64 " mysql_stock=%" PRId64
+             " redis_version=%" PRId64 " register_stock=%" PRId64 " redis_stock=%" PRId64 " in_flight=%" PRId64,
+             action_names[action], gate->id, row->version, row->stock, gate->version, gate->register_stock,
+             gate->stock, gate->in_flight);
+
+    switch (action) {
+    case RECONCILE_PUSH:
+        return gate_push(&r->redis, row, GATE_NEWER_ONLY) >= -1 ? 0 : -1;
+    case RECONCILE_SET_STOCK:
+        return gate_push(&r->redis, row, GATE_STOCK_ONLY) >= -1 ? 0 : -1;
+    case RECONCILE_CLOSE:
+        return sync_close_gone(&r->redis, gate);
+    case RECONCILE_LOAD:
+        return sync_locked(r, gate->id, GATE_CREATE);
+    default:
+        return sync_locked(r, gate->id, GATE_NEWER_ONLY);
+    }
+}
+
+
+/* Compares up to GATE_INSPECT_MOST products. Returns 0, or -1 when Redis or MySQL failed. */
+static int
+compare(struct reconciler *r, const uint64_t *ids, size_t n)
+{
+    struct gate_product gate[GATE_INSPECT_MOST];
+    struct product_row rows[GATE_INSPECT_MOST];
+
+    for (size_t i = 0; i < n; i++) {
+        gate[i] = (struct gate_product) { .id = ids[i] };
+        rows[i] = (struct product_row) { .id = ids[i] };
+    }
+
+    if (gate_inspect(&r->redis, gate, n, SUM_MOST_ENTRIES, &r->counts) == -1
+        || db_open(&r->db) != DB_OK
+        || product_rows_read(&r->db, rows, n, ROW_NO_LOCK) != DB_OK)
+    {
+        return -1;
+    }
+
+    for (size_t i = 0; i < n; i++) {
+        r->loaded += gate[i].register_stock != GATE_MISSING;
+
+        if (act(r, reconcile_judge(&gate[i], &rows[i]), &gate[i], &rows[i]) == -1) {
+            return -1;
+        }
+    }
+
+    return 0;
+}
+
+
+/* Products come and go while they are counted, so the count must be wrong in the same way at two ticks. */
+static int
+correct_counts(struct reconciler *r)
+{
+    int wrong = r->counts.products != r->loaded;
+    int sure = wrong && r->wrong_count_before == r->loaded;
+
+    r->wrong_count_before = wrong ? r->loaded : -1;
+
+    int corrected = gate_correct_counts(&r->redis, r->counts.products, sure ? r->loaded : r->counts.products,
+                                        SUM_MOST_ENTRIES);
+
+    if (corrected > 0) {
+        log_warn("event=gate_counts_corrected products=%" PRId64 " loaded=%" PRId64 " queued=%" PRId64,
+                 r->counts.products, r->loaded, r->counts.queued);
+    }
+
+    return corrected < 0 ? -1 : 0;
+}
+
+
+static int
+tick(struct reconciler *r)
+{
+    struct buffer before = r->suspects_before;
+
+    r->suspects_before = r->suspects;
+    r->suspects = before;
+    buffer_clear(&r->suspects);
+    r->loaded = 0;
+
+    if (scan_products(&r->redis, &r->ids, &r->id_count, &r->id_capacity) == -1) {
+        return -1;
+    }
+
+    for (size_t i = 0; i < r->id_count && !stop_requested(); i += GATE_INSPECT_MOST) {
+        size_t left = r->id_count - i;
+
+        if (compare(r, r->ids + i, left < GATE_INSPECT_MOST ? left : GATE_INSPECT_MOST) == -1) {
+            return -1;
+        }
+    }
+
+    return r->id_count > 0 && !stop_requested() ? correct_counts(r) : 0;
+}
+
+
+static void *
+run(void *data)
+{
+    struct reconciler *r = data;
+    unsigned wait = 0;
+
+    while (!stop_wait(wait)) {
+        uint64_t started = clock_ms();
+
+        r->db.error[0] = r->redis.error[0] = '\0';
+
+        if (tick(r) == -1) {
+            wait = backoff_next(&r->backoff);
+            log_warn("event=reconcile_failed mysql=\"%s\" redis=\"%s\" wait_ms=%u", r->db.error, r->redis.error, wait);
+            continue;
+        }
+
+        uint64_t rest = (clock_ms() - started) * IDLE_FACTOR;
+        unsigned interval = r->config->worker.reconcile_interval;
+
+        backoff_reset(&r->backoff);
+        wait = rest < interval ? interval : rest > 3600000 ? 3600000 : (unsigned) rest;
+    }
+
+    db_close(&r->db);
+    db_thread_end();
+    return NULL;
+}
+
+
+int
+reconciler_start(struct reconciler *r, const struct config *config)
+{
+    *r = (struct reconciler) {
+        .config = config, .redis.config = config, .db.config = config, .wrong_count_before = -1
+    };
+    return pthread_create(&r->thread, NULL, run, r);
+}
+
+
+void
+reconciler_join(struct reconciler *r)
+{
+    pthread_join(r->thread, NULL);
+    redis_close(&r->redis);
+    buffer_free(&r->suspects);
+    buffer_free(&r->suspects_before);
+    free(r->ids);
+}

@@ -1,0 +1,90 @@
+#include "stop.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/random.h>
+#include <time.h>
+
+
+static atomic_int wanted;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t woken = PTHREAD_COND_INITIALIZER;
+
+
+void
+stop_request(void)
+{
+    pthread_mutex_lock(&lock);
+    atomic_store(&wanted, 1);
+    pthread_cond_broadcast(&woken);
+    pthread_mutex_unlock(&lock);
+}
+
+
+int
+stop_requested(void)
+{
+    return atomic_load(&wanted);
+}
+
+
+int
+stop_wait(unsigned ms)
+{
+    struct timespec until;
+
+    (void) clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += ms / 1000;
+    until.tv_nsec += (long) (ms % 1000) * 1000000;
+
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000000000;
+    }
+
+    pthread_mutex_lock(&lock);
+
+    while (!atomic_load(&wanted) && pthread_cond_timedwait(&woken, &lock, &until) != ETIMEDOUT) {
+        /* woken for nothing: wait for the rest */
+    }
+
+    pthread_mutex_unlock(&lock);
+    return stop_requested();
+}
+
+
+uint64_t
+clock_ms(void)
+{
+    struct timespec now;
+
+    (void) clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t) now.tv_sec * 1000 + (uint64_t) now.tv_nsec / 1000000;
+}
+
+
+void
+backoff_reset(struct backoff *b)
+{
+    b->bound_ms = 0;
+}
+
+
+unsigned
+backoff_next(struct backoff *b)
+{
+    uint32_t random = 0;
+
+    b->bound_ms = b->bound_ms == 0 ? BACKOFF_FIRST_MS : b->bound_ms * 2;
+
+    if (b->bound_ms > BACKOFF_MOST_MS) {
+        b->bound_ms = BACKOFF_MOST_MS;
+    }
+
+    /* Without random bytes the wait is only less spread. */
+    ssize_t n = getrandom(&random, sizeof(random), GRND_NONBLOCK);
+    (void) n;
+
+    return b->bound_ms / 2 + random % (b->bound_ms / 2 + 1);
+}

@@ -1,0 +1,32 @@
+/*
+ * The wish to stop: one flag for the whole process, and waits that it cuts short.
+ */
+#ifndef CHECKOUT_STOP_H
+#define CHECKOUT_STOP_H
+
+#include <stdint.h>
+
+void stop_request(void);
+int stop_requested(void);
+
+/* Sleeps for so many milliseconds, or until the stop is asked for. Returns stop_requested(). */
+int stop_wait(unsigned ms);
+
+/* A clock that never runs backwards, in milliseconds. */
+uint64_t clock_ms(void);
+
+/*
+ * Back-off with jitter ("Exponential Backoff And Jitter", AWS Architecture Blog): each wait lies between
+ * half of the bound and the bound, which doubles from BACKOFF_FIRST_MS to BACKOFF_MOST_MS.
+ */
+#define BACKOFF_FIRST_MS 50
+#define BACKOFF_MOST_MS  2000
+
+struct backoff {
+    unsigned bound_ms;   /* 0: nothing went wrong yet */
+};
+
+void backoff_reset(struct backoff *b);
+unsigned backoff_next(struct backoff *b);
+
+#endif

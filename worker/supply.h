@@ -1,0 +1,24 @@
+/*
+ * Law 1 in numbers: what was supplied of a product, and what stands in live orders.
+ */
+#ifndef CHECKOUT_SUPPLY_H
+#define CHECKOUT_SUPPLY_H
+
+#include "db.h"
+
+struct supply {
+    uint64_t product;
+    int64_t stock;
+    uint64_t version;
+    int booked;           /* some supply was ever booked */
+    int64_t supplied;     /* movements of kind load and adjust */
+    int64_t live;         /* units in orders that are pending_payment, paid or completed */
+};
+
+/* One product, in the caller's transaction. */
+enum db_result supply_read(struct db *db, uint64_t product, struct supply *supply);
+
+/* All products in one snapshot, ids ascending. free() *supplies. */
+enum db_result supply_read_all(struct db *db, struct supply **supplies, size_t *count);
+
+#endif

@@ -1,0 +1,40 @@
+/*
+ * Bringing the gate to what MySQL says of one product, under the product's lock.
+ *
+ * A register that is newer than MySQL, or of the same version with other content, means that MySQL lost or
+ * changed something (failover, restore, an edit by hand). Then MySQL's version is raised over Redis's before
+ * it is pushed, so that a register's version always comes from a committed row.
+ */
+#ifndef CHECKOUT_SYNC_H
+#define CHECKOUT_SYNC_H
+
+#include "db.h"
+#include "gate.h"
+
+enum sync_result {
+    SYNC_PUSHED,          /* the gate now is what MySQL says */
+    SYNC_RIGHT,           /* it was already */
+    SYNC_NOT_LOADED,      /* no register, and options did not say GATE_CREATE */
+    SYNC_NO_PRODUCT,      /* MySQL has no such product */
+    SYNC_NOT_PUSHED,      /* committed, but Redis failed before it was told: the reconciler will (conn->error) */
+    SYNC_DB_FAILED,       /* db->error; nothing was changed, or nobody knows */
+    SYNC_REDIS_FAILED     /* conn->error; nothing was changed */
+};
+
+/*
+ * Runs a transaction of its own. options: enum gate_push. under_lock, where given, is called with the
+ * locked row inside the transaction (to change or to book something) and may set row's new stock and version;
+ * its error ends all. *row is what was committed.
+ */
+typedef enum db_result (*sync_under_lock)(struct db *db, struct product_row *row, void *data);
+
+enum sync_result sync_product(struct db *db, struct redis_conn *conn, uint64_t id, unsigned options,
+                              sync_under_lock under_lock, void *data, struct product_row *row);
+
+/* Does the register contradict the row, so that only a raised version can be pushed? Pure. */
+int sync_must_raise(const struct gate_product *gate, const struct product_row *row);
+
+/* For a product that is gone from MySQL: closed at the gate, nothing to sell. 0, or -1 with conn->error. */
+int sync_close_gone(struct redis_conn *conn, const struct gate_product *gate);
+
+#endif
