@@ -130,6 +130,10 @@ ngx_http_checkout_order_text(ngx_http_request_t *r, ngx_str_t *text)
     for ( /* void */ ; cl; cl = cl->next) {
         size = ngx_buf_size(cl->buf);
 
+        if (size == 0) {
+            continue;    /* the end of a chunked body may stand in a buffer that has neither memory nor file */
+        }
+
         if (size > NGX_HTTP_CHECKOUT_BODY_MAX - text->len) {
             return NGX_DECLINED;
         }
