@@ -8,7 +8,7 @@
 -- returns { summed (0 or 1), products and queued of the gate,
 --         then for each product { stock, version, register stock, in_flight, sum in flight (-1 when not
 --         summed), opens_at, closes_at, per_user_limit, max_quantity, state } }
---         A field that is missing is an empty string.
+--         A field that is missing, or whose key has another type, is an empty string.
 --#include in_flight.lua
 
 local stream, dead, gate = KEYS[1], KEYS[2], KEYS[3]
@@ -16,10 +16,11 @@ local sum = redis.call('XLEN', stream) + redis.call('XLEN', dead) <= tonumber(AR
             and sum_in_flight(stream, dead) or nil
 local reply = { sum and 1 or 0, redis.call('HGET', gate, 'products') or '', redis.call('HGET', gate, 'queued') or '' }
 for i = 1, (#KEYS - 3) / 2 do
-    local f = redis.call('HMGET', KEYS[3 + 2 * i], 'version', 'stock', 'in_flight', 'opens_at', 'closes_at',
+    local stock = redis.pcall('GET', KEYS[2 + 2 * i])
+    local f = redis.pcall('HMGET', KEYS[3 + 2 * i], 'version', 'stock', 'in_flight', 'opens_at', 'closes_at',
                          'per_user_limit', 'max_quantity', 'state')
     reply[#reply + 1] = {
-        redis.call('GET', KEYS[2 + 2 * i]) or '', f[1] or '', f[2] or '', f[3] or '',
+        type(stock) == 'string' and stock or '', f[1] or '', f[2] or '', f[3] or '',
         sum and (sum[ARGV[1 + i]] or 0) or -1, f[4] or '', f[5] or '', f[6] or '', f[7] or '', f[8] or '',
     }
 end

@@ -7,7 +7,7 @@
 --         2 recount (0 or 1): in_flight is set to the sum over queue and dead letters
 --         then for each product: product id, version ("-": nothing to push), stock, opens_at, closes_at,
 --         per_user_limit, max_quantity, state
--- returns for each product: 1 applied (it was newer, or loaded), 0 not newer, -1 not loaded
+-- returns for each product: 1 applied (it was newer, or loaded), 0 not newer, -1 not loaded, -2 no hash
 -- law     An older version changes nothing. A register that is created counts what is in flight in the
 --         same step. Reading the whole queue is done only to create or to recount.
 --#include register.lua
@@ -26,8 +26,11 @@ local reply, created = {}, 0
 for i = 1, (#KEYS - 3) / 2 do
     local stock_key, register, a = KEYS[2 + 2 * i], KEYS[3 + 2 * i], 3 + 8 * (i - 1)
     local product, version = ARGV[a], ARGV[a + 1]
-    local loaded = redis.call('HEXISTS', register, 'stock') == 1
-    if not loaded and not (create and version ~= '-') then
+    local found = redis.pcall('HEXISTS', register, 'stock')
+    local loaded = found == 1
+    if type(found) == 'table' then
+        reply[i] = -2
+    elseif not loaded and not (create and version ~= '-') then
         reply[i] = -1
     else
         if not loaded then

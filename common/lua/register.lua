@@ -2,10 +2,11 @@
 -- register.stock and register.version are what MySQL said last; in_flight is what Redis alone knows.
 
 -- Takes `released` units out of flight, applies what MySQL says if it is newer, and sets the stock from
--- the register. Does nothing for a product that has no register. True when the push was applied.
+-- the register. Does nothing for a product that has no register, or one that is no hash: a broken product
+-- must not keep the others of the same call from their due. True when the push was applied.
 local function push(stock_key, register, released, version, stock, opens_at, closes_at, limit, max_quantity, state)
-    local now = redis.call('HMGET', register, 'version', 'in_flight', 'stock')
-    if not now[3] then return false end
+    local now = redis.pcall('HMGET', register, 'version', 'in_flight', 'stock')
+    if now.err or not now[3] then return false end
     local in_flight = math.max(0, (tonumber(now[2]) or 0) - released)
     local newer = version ~= '-' and tonumber(version) > (tonumber(now[1]) or -1)
     local units = tonumber(now[3]) or 0

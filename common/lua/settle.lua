@@ -14,7 +14,8 @@
 -- returns entries settled by this call
 -- law     An entry counts only once: the same entry (nonce), still pending (XACK = 1). Never creates
 --         a register, a stock or a bucket. Runs when Redis is out of memory. The stock is always
---         set from the register: that is the compensating increment.
+--         set from the register: that is the compensating increment. What may fail is tried before the
+--         first write; a key of another type (buyers, bucket, gate) harms nothing but itself.
 --#include register.lua
 
 local stream, gate, dead = KEYS[1], KEYS[2], KEYS[3]
@@ -39,14 +40,16 @@ local function take_off(id, nonce)
 end
 
 local function give_back(key, user, units)
-    local bought = tonumber(redis.call('HGET', key, user) or '0')
-    if bought > units then
-        redis.call('HINCRBY', key, user, -units)
+    local bought = redis.pcall('HGET', key, user)
+    if type(bought) ~= 'string' then return end
+    if (tonumber(bought) or 0) > units then
+        redis.pcall('HINCRBY', key, user, -units)
     else
         redis.call('HDEL', key, user)
     end
 end
 
+redis.call('XLEN', dead)   -- another type is an error, here and not between the writes
 local settled, left_queue = 0, 0
 local released = {}
 local a = 4 + 7 * products
@@ -61,7 +64,7 @@ while a <= #ARGV do
         local k = product_key(product)
         settled, left_queue = settled + 1, left_queue + orders
         released[product] = (released[product] or 0) + units
-        if r > 0 and redis.call('EXISTS', bucket) == 1 then
+        if r > 0 and redis.call('TYPE', bucket).ok == 'hash' then
             redis.call('HSET', bucket, unpack(ARGV, first_record, first_buyer - 1))
         end
         for i = first_buyer, first_dead - 1, 2 do give_back(KEYS[k + 2], ARGV[i], tonumber(ARGV[i + 1])) end
@@ -78,8 +81,8 @@ for p = 1, products do
     local k, v = product_key(p), 4 + 7 * (p - 1)
     push(KEYS[k], KEYS[k + 1], released[p] or 0, ARGV[v], unpack(ARGV, v + 1, v + 6))
 end
-if left_queue > 0 and redis.call('EXISTS', gate) == 1 then
-    local queued = tonumber(redis.call('HGET', gate, 'queued') or '0')
+if left_queue > 0 and redis.call('TYPE', gate).ok == 'hash' then
+    local queued = tonumber(redis.call('HGET', gate, 'queued') or '0') or 0
     redis.call('HSET', gate, 'queued', math.max(0, queued - left_queue))
 end
 return settled
