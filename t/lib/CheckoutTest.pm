@@ -15,12 +15,12 @@ use strict;
 use warnings;
 use File::Basename qw(dirname);
 use File::Path qw(make_path);
-use File::Spec;
+use Cwd qw(abs_path);
 use File::Temp;
 use lib dirname(__FILE__);
 use CheckoutRedis;
 
-our $root   = File::Spec->rel2abs(dirname(__FILE__) . '/../..');
+our $root   = abs_path(dirname(__FILE__) . '/../..');
 our $build  = $ENV{CHECKOUT_BUILD}  // "$root/build";
 our $module = $ENV{CHECKOUT_MODULE} // "$build/ngx_http_checkout_module.so";
 our $binary = $ENV{TEST_NGINX_BINARY} // (-x '/usr/sbin/nginx' ? '/usr/sbin/nginx' : 'nginx');
@@ -30,7 +30,7 @@ my $servroot;
 
 # Environment first: Test::Nginx reads it when it is loaded.
 BEGIN {
-    my $dir = File::Spec->rel2abs(dirname(__FILE__) . '/../..');
+    my $dir = abs_path(dirname(__FILE__) . '/../..');
     unshift @INC, "$dir/build/perl/usr/share/perl5";
 }
 

@@ -1,0 +1,75 @@
+# nginx -t refuses what is wrong, with file, line and reason.
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use CheckoutTest;
+use Test::More;
+
+my $dir = File::Temp->newdir("$CheckoutTest::root/.run/nginx-XXXXXX");
+
+# What nginx -t says of this http {}; undef when it has nothing against it.
+sub check {
+    my ($http) = @_;
+    open my $file, '>', "$dir/nginx.conf" or die $!;
+    print $file "load_module $CheckoutTest::module;\npid nginx.pid;\nerror_log stderr;\nevents {}\nhttp {\naccess_log off;\n",
+        (map { "${_}_temp_path $_;\n" } qw(client_body proxy fastcgi uwsgi scgi)), "$http\n}\n";
+    close $file;
+    my $said = `$CheckoutTest::binary -t -p $dir -c nginx.conf 2>&1`;
+    return $? == 0 ? undef : $said;
+}
+
+sub location { return "server { location / { $_[0] } }" }
+
+is check("checkout_redis 127.0.0.1:6379;\n" . location('checkout_place_order;')), undef, 'the shortest configuration';
+is check(location('checkout_health;')), undef, 'health needs no Redis';
+is check(location(join "\n", 'checkout_redis unix:/nowhere.sock database=3;', 'checkout_timeout 500ms;',
+    'checkout_connect_timeout 1s;', 'checkout_send_timeout 1s;', 'checkout_read_timeout 1s;',
+    'checkout_max_quantity 10;', 'checkout_queue_limit 10;', 'checkout_place_order;')), undef, 'every directive';
+
+for my $case (
+    [ 'checkout_redis 127.0.0.1:99999;',                  'invalid port in "checkout_redis 127.0.0.1:99999"', 'a wrong port' ],
+    [ 'checkout_redis 127.0.0.1:6379/1;',                 'invalid host',                  'an address with a path' ],
+    [ 'checkout_redis unix:;',                            'no path in the unix domain socket', 'a socket without a path' ],
+    [ 'checkout_redis no.such.host.invalid:6379;',        'host not found',                'a name that nobody knows' ],
+    [ 'checkout_redis 127.0.0.1:1 database=x;',           'invalid database number in "database=x"', 'a wrong database' ],
+    [ 'checkout_redis 127.0.0.1:1 database=-1;',          'invalid database number',       'a negative database' ],
+    [ 'checkout_redis 127.0.0.1:1 base=1;',               'invalid parameter "base=1"',    'an unknown parameter' ],
+    [ 'checkout_redis;',                                  'invalid number of arguments',   'no address' ],
+    [ "checkout_redis 127.0.0.1:1;\ncheckout_redis 127.0.0.1:1;", '"checkout_redis" directive is duplicate', 'Redis twice' ],
+    [ 'checkout_timeout 0;',                              'must be positive',              'a time-out of nothing' ],
+    [ 'checkout_timeout soon;',                           'invalid value',                 'a time-out that is none' ],
+    [ 'checkout_max_quantity 0;',                         'must be between 1 and 2147483647', 'a quantity of nothing' ],
+    [ 'checkout_max_quantity 2147483648;',                'must be between',               'a quantity over the bound' ],
+    [ 'checkout_max_quantity 1.5;',                       'invalid number',                'half a unit' ],
+    [ 'checkout_queue_limit 0;',                          'must be between',               'a queue that is always full' ],
+    [ "checkout_queue_limit 5;\ncheckout_queue_limit 5;", 'is duplicate',                  'a limit twice' ],
+    [ 'checkout_place_order;',                            'is not allowed here',           'a handler outside a location' ],
+    [ 'checkout_nothing on;',                             'unknown directive',             'an unknown directive' ],
+) {
+    my ($http, $reason, $name) = @$case;
+    my $said = check($http) // 'accepted';
+    like $said, qr/\Q$reason\E/, "refused: $name";
+    like $said, qr/nginx\.conf:\d+/, '… with file and line';
+}
+
+for my $case (
+    [ 'checkout_place_order;',                        '"checkout_place_order" without "checkout_redis" in', 'a handler without Redis' ],
+    [ 'checkout_stock $arg_id;',                      '"checkout_stock" without "checkout_redis" in',       'a read without Redis' ],
+    [ "checkout_health;\ncheckout_health;",           'is duplicate',                                       'a handler twice' ],
+    [ "checkout_health;\ncheckout_place_order;",      '"checkout_place_order" stands in one location with "checkout_health"', 'two handlers' ],
+    [ "stub_status;\ncheckout_health;",               'has another handler',                                'a handler beside another' ],
+    [ 'checkout_order_status;',                       'invalid number of arguments',                        'a status without a value' ],
+    [ 'checkout_place_order now;',                    'invalid number of arguments',                        'a value where there is none' ],
+) {
+    my ($directives, $reason, $name) = @$case;
+    my $said = check(location($directives)) // 'accepted';
+    like $said, qr/\Q$reason\E/, "refused: $name";
+    like $said, qr/nginx\.conf:\d+/, '… with file and line';
+}
+
+my $said = check("\n\n" . location('checkout_place_order;'));
+like $said, qr/nginx\.conf:14\b/, 'the line is that of the handler';
+
+CheckoutTest::redis()->stop;
+done_testing;
