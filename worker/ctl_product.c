@@ -182,6 +182,8 @@ ctl_product_set(struct ctl *ctl, int argc, char **argv)
         printf("product %" PRIu64 " changed: stock %" PRId64 ", version %" PRIu64 "; a worker will tell the gate"
                " once Redis answers (%s)\n", id, row.stock, row.version, ctl->redis.error);
         return CTL_OK;
+    case SYNC_BROKEN:
+        return ctl_fail("changed in MySQL, but the gate cannot take it: %s", ctl->redis.error);
     case SYNC_NO_PRODUCT:
         return ctl_fail("MySQL has no product %" PRIu64, id);
     case SYNC_REDIS_FAILED:

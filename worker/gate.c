@@ -1,5 +1,6 @@
 #include "gate.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -128,7 +129,7 @@ gate_push_words(struct redis_args *args, const struct product_row *row)
 }
 
 
-int
+enum gate_pushed
 gate_push(struct redis_conn *conn, const struct product_row *row, unsigned options)
 {
     struct redis_args args = { 0 };
@@ -150,18 +151,23 @@ gate_push(struct redis_conn *conn, const struct product_row *row, unsigned optio
     args_free(&args);
 
     if (reply == NULL) {
-        return -2;
+        return GATE_PUSH_FAILED;
     }
 
-    int result = reply->type == REDIS_REPLY_ARRAY && reply->elements == 1
-                 ? (int) reply_number(reply->element[0], -2) : -2;
-
-    if (result < -1) {
-        snprintf(conn->error, sizeof(conn->error), "the register is no hash");
-    }
+    int64_t result = reply->type == REDIS_REPLY_ARRAY && reply->elements == 1
+                     ? reply_number(reply->element[0], GATE_PUSH_BROKEN) : GATE_PUSH_BROKEN;
 
     freeReplyObject(reply);
-    return result;
+
+    if (result < GATE_PUSH_BROKEN || result > GATE_PUSH_APPLIED) {
+        result = GATE_PUSH_BROKEN;
+    }
+
+    if (result == GATE_PUSH_BROKEN) {
+        snprintf(conn->error, sizeof(conn->error), "the register of product %" PRIu64 " is no hash", row->id);
+    }
+
+    return (enum gate_pushed) result;
 }
 
 

@@ -41,8 +41,16 @@ enum gate_push {
     GATE_STOCK_ONLY = 4          /* nothing is pushed: the stock is set from the register */
 };
 
-/* Pushes one product as MySQL committed it. Returns 1 applied, 0 not newer, -1 not loaded, -2 failed (conn->error). */
-int gate_push(struct redis_conn *conn, const struct product_row *row, unsigned options);
+enum gate_pushed {
+    GATE_PUSH_APPLIED = 1,
+    GATE_PUSH_NOT_NEWER = 0,
+    GATE_PUSH_NOT_LOADED = -1,
+    GATE_PUSH_BROKEN = -2,       /* the register is no hash; conn->error */
+    GATE_PUSH_FAILED = -3        /* Redis failed; conn->error */
+};
+
+/* Pushes one product as MySQL committed it. */
+enum gate_pushed gate_push(struct redis_conn *conn, const struct product_row *row, unsigned options);
 
 /* Adds the seven words that push and settle take: version ("-": nothing to push), stock, terms. */
 void gate_push_words(struct redis_args *args, const struct product_row *row);

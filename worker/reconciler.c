@@ -78,7 +78,7 @@ recount(struct reconciler *r, const struct gate_product *gate, const struct prod
 
     log_warn("event=in_flight_corrected product=%" PRIu64 " in_flight=%" PRId64 " sum=%" PRId64,
              gate->id, gate->in_flight, gate->in_flight_sum);
-    return gate_push(&r->redis, row, GATE_RECOUNT | GATE_STOCK_ONLY) >= -1 ? 0 : -1;
+    return gate_push(&r->redis, row, GATE_RECOUNT | GATE_STOCK_ONLY) != GATE_PUSH_FAILED ? 0 : -1;
 }
 
 
@@ -92,9 +92,19 @@ sync_locked(struct reconciler *r, uint64_t id, unsigned options)
     case SYNC_REDIS_FAILED:
     case SYNC_NOT_PUSHED:
         return -1;
+    case SYNC_BROKEN:
+        log_error("event=product_broken product=%" PRIu64 " error=\"%s\"", id, r->redis.error);
+        return 0;
     default:
         return 0;
     }
+}
+
+
+static int64_t
+shown(int64_t number)
+{
+    return number == GATE_MISSING ? -1 : number;
 }
 
 
@@ -114,14 +124,14 @@ act(struct reconciler *r, enum reconcile_action action, const struct gate_produc
     log_line(action == RECONCILE_PUSH ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARN,
              "event=reconciled action=%s product=%" PRIu64 " mysql_version=%" PRIu64 " mysql_stock=%" PRId64
              " redis_version=%" PRId64 " register_stock=%" PRId64 " redis_stock=%" PRId64 " in_flight=%" PRId64,
-             action_names[action], gate->id, row->version, row->stock, gate->version, gate->register_stock,
-             gate->stock, gate->in_flight);
+             action_names[action], gate->id, row->version, row->stock, gate->version,
+             shown(gate->register_stock), shown(gate->stock), gate->in_flight);
 
     switch (action) {
     case RECONCILE_PUSH:
-        return gate_push(&r->redis, row, GATE_NEWER_ONLY) >= -1 ? 0 : -1;
+        return gate_push(&r->redis, row, GATE_NEWER_ONLY) != GATE_PUSH_FAILED ? 0 : -1;
     case RECONCILE_SET_STOCK:
-        return gate_push(&r->redis, row, GATE_STOCK_ONLY) >= -1 ? 0 : -1;
+        return gate_push(&r->redis, row, GATE_STOCK_ONLY) != GATE_PUSH_FAILED ? 0 : -1;
     case RECONCILE_CLOSE:
         return sync_close_gone(&r->redis, gate);
     case RECONCILE_LOAD:

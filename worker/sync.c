@@ -98,12 +98,14 @@ sync_product(struct db *db, struct redis_conn *conn, uint64_t id, unsigned optio
     }
 
     switch (gate_push(conn, row, options)) {
-    case 1:
+    case GATE_PUSH_APPLIED:
         return SYNC_PUSHED;
-    case 0:
+    case GATE_PUSH_NOT_NEWER:
         return SYNC_RIGHT;
-    case -1:
+    case GATE_PUSH_NOT_LOADED:
         return SYNC_NOT_LOADED;
+    case GATE_PUSH_BROKEN:
+        return SYNC_BROKEN;
     default:
         return SYNC_NOT_PUSHED;
     }
@@ -118,5 +120,5 @@ sync_close_gone(struct redis_conn *conn, const struct gate_product *gate)
     };
 
     strcpy(gone.terms.state, "closed");
-    return gate_push(conn, &gone, GATE_NEWER_ONLY) >= -1 ? 0 : -1;
+    return gate_push(conn, &gone, GATE_NEWER_ONLY) != GATE_PUSH_FAILED ? 0 : -1;
 }

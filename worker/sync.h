@@ -16,6 +16,7 @@ enum sync_result {
     SYNC_RIGHT,           /* it was already */
     SYNC_NOT_LOADED,      /* no register, and options did not say GATE_CREATE */
     SYNC_NO_PRODUCT,      /* MySQL has no such product */
+    SYNC_BROKEN,          /* the register is no hash (conn->error); MySQL's part is committed */
     SYNC_NOT_PUSHED,      /* committed, but Redis failed before it was told: the reconciler will (conn->error) */
     SYNC_DB_FAILED,       /* db->error; nothing was changed, or nobody knows */
     SYNC_REDIS_FAILED     /* conn->error; nothing was changed */
