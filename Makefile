@@ -33,7 +33,7 @@ docdir     ?= $(prefix)/share/doc/ngx-checkout
 modulesdir ?= /usr/lib/nginx/modules
 
 NGINX_SRC ?= /usr/share/nginx/src
-NGINX     ?= /usr/sbin/nginx
+NGINX_BINARY ?= /usr/sbin/nginx
 
 CFLAGS   ?= -O2 -g
 WARNINGS := -Wall -Wextra $(if $(WERROR),-Werror)
@@ -96,8 +96,8 @@ $(BUILD)/gen/checkout_migrations.h: $(wildcard sql/embed) $(wildcard sql/*.sql)
 # Changed settings rebuild what they change.
 $(BUILD)/flags: FORCE
 	@mkdir -p $(@D)
-	@echo '$(CC) $(CPPFLAGS) $(CFLAGS) $(WARNINGS) $(SANFLAGS) $(LDFLAGS)' | cmp -s - $@ || \
-	    echo '$(CC) $(CPPFLAGS) $(CFLAGS) $(WARNINGS) $(SANFLAGS) $(LDFLAGS)' > $@
+	@echo '$(CC) $(CPPFLAGS) $(CFLAGS) $(SANFLAGS) $(LDFLAGS)' | cmp -s - $@ || \
+	    echo '$(CC) $(CPPFLAGS) $(CFLAGS) $(SANFLAGS) $(LDFLAGS)' > $@
 
 $(BUILD)/obj/%.o: %.c $(BUILD)/flags | $(GENERATED)
 	@echo "  CC      $@"
@@ -143,7 +143,7 @@ $(BUILD)/t/fuzz/%: t/fuzz/%.c $(COMMON_C) $(wildcard common/*.h) $(GENERATED)
 
 NGINX_TREE      := $(BUILD)/nginx-src
 NGINX_CONFIGURE ?= --with-compat --with-threads --with-http_ssl_module --with-http_v2_module
-MODULE_CC_OPT   := $(CPPFLAGS) $(CFLAGS) -fPIC $(SANFLAGS) $(if $(WERROR),,-Wno-error)
+MODULE_CC_OPT   := $(CPPFLAGS) $(CFLAGS) -fPIC $(SANFLAGS)
 MODULE_LD_OPT   := $(SANFLAGS) $(LDFLAGS) -fPIC
 export CHECKOUT_BUILD := $(ROOT)/$(BUILD)
 
@@ -164,7 +164,7 @@ $(MODULE): $(BUILD)/nginx-configured $(MODULE_SRC) $(GENERATED)
 $(BUILD)/nginx: Makefile $(BUILD)/flags
 	@mkdir -p $(@D)
 	@printf '#!/bin/sh\nexec env LD_PRELOAD=%s ASAN_OPTIONS=detect_leaks=0:abort_on_error=1 %s "$$@"\n' \
-	    "$$($(CC) -print-file-name=libasan.so)" '$(NGINX)' > $@
+	    "$$($(CC) -print-file-name=libasan.so)" '$(NGINX_BINARY)' > $@
 	@chmod +x $@
 
 
@@ -172,8 +172,8 @@ $(BUILD)/nginx: Makefile $(BUILD)/flags
 # Each of these installs what is missing first; the build then runs in a make of its own, which sees what is new.
 # $CHECKOUT_BUILD, exported above, tells scripts and tests which build to use.
 
-export TEST_NGINX_BINARY := $(if $(SANITIZE),$(ROOT)/$(BUILD)/nginx,$(NGINX))
-STACK := NGINX=$(TEST_NGINX_BINARY) deploy/local/stack
+export TEST_NGINX_BINARY := $(if $(SANITIZE),$(ROOT)/$(BUILD)/nginx,$(NGINX_BINARY))
+STACK := NGINX_BINARY=$(TEST_NGINX_BINARY) deploy/local/stack
 
 .PHONY: deps test check-unit run up down bench clean install FORCE
 deps:
@@ -188,7 +188,7 @@ check-unit: unit
 
 test: built
 	$(Q)$(MAKE) --no-print-directory unit fuzzers
-	$(Q)NGINX=$(TEST_NGINX_BINARY) t/lib/run all $(UNIT_TESTS) -- $(FUZZERS)
+	$(Q)NGINX_BINARY=$(TEST_NGINX_BINARY) t/lib/run all $(UNIT_TESTS) -- $(FUZZERS)
 
 run: built
 	$(Q)$(STACK) run
