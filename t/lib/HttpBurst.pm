@@ -78,7 +78,7 @@ sub give_next_request {
         }
         @{$connection}{qw(number out in sent)} = ($n, request_text(@{ $self->{requests}[$n] }), '', 0);
         $self->{reading}->add($connection->{socket});
-        $self->write_some($connection);
+        $self->{writing}->add($connection->{socket});
         return;
     }
     $self->drop($connection) if $connection;
@@ -96,18 +96,14 @@ sub request_text {
 
 sub write_some {
     my ($self, $connection) = @_;
-    my $written = length $connection->{out} ? syswrite($connection->{socket}, $connection->{out}) : 0;
+    my $written = syswrite $connection->{socket}, $connection->{out};
     if (!defined $written) {
-        return $self->{writing}->add($connection->{socket}) if $! == EAGAIN || $! == EINTR;
+        return if $! == EAGAIN || $! == EINTR;
         return $self->fail($connection, "$!");
     }
     substr($connection->{out}, 0, $written) = '';
     $connection->{sent} = 1 if $written;
-    if (length $connection->{out}) {
-        $self->{writing}->add($connection->{socket});
-    } else {
-        $self->{writing}->remove($connection->{socket});
-    }
+    $self->{writing}->remove($connection->{socket}) if $connection->{out} eq '';
 }
 
 sub read_some {
