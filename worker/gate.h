@@ -58,7 +58,10 @@ void gate_push_words(struct redis_args *args, const struct product_row *row);
 /* What the gate may sell, by the register: never negative. */
 int64_t gate_expected_stock(const struct gate_product *product);
 
-/* Puts right the gate's count of products (if it is still `seen`) and of queued orders. 1 corrected, 0 right, -1 failed. */
+/*
+ * Puts right the gate's count of products (if it is still `seen`) and of queued orders. Returns 1 corrected,
+ * 0 right, -1 with conn->error set.
+ */
 int gate_correct_counts(struct redis_conn *conn, int64_t seen, int64_t right, uint64_t most_entries);
 
 #endif
