@@ -9,7 +9,12 @@ my $file   = "$FindBin::Bin/../openapi.yaml";
 my $schema = JSON::Validator->new->schema("file://$file")->schema;
 
 isa_ok $schema, 'JSON::Validator::Schema::OpenAPIv3';
-is_deeply [map {"$_"} @{ $schema->errors }], [], 'valid against the OpenAPI specification';
+# Debian 12 brings the specification's own schema along; elsewhere it is fetched, where there is a network.
+my $errors = eval { $schema->errors };
+SKIP: {
+    skip "no schema of the OpenAPI specification: " . (split /\n/, $@)[0], 1 unless $errors;
+    is_deeply [map {"$_"} @$errors], [], 'valid against the OpenAPI specification';
+}
 
 my %routes = map { (uc($_->{method}) . " $_->{path}" => 1) } @{ $schema->routes };
 for my $route ('POST /api/place-order', 'GET /api/orders/{order_identifier}', 'GET /api/get-redis-stock/{product_id}', 'GET /healthz') {
