@@ -75,7 +75,9 @@ all: programs $(if $(wildcard config),module)
 programs: $(PROGRAMS)
 module: $(MODULE) $(if $(SANITIZE),$(BUILD)/nginx)
 unit: $(UNIT_TESTS)
+	@:
 fuzzers: $(FUZZERS)
+	@:
 
 
 # --- generated headers -----------------------------------------------------------------------------------------
@@ -199,8 +201,10 @@ up: built
 down:
 	$(Q)$(STACK) down
 
-bench: built
-	$(Q)bench/run
+bench:
+	$(Q)deploy/local/install build run bench
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)NGINX_BINARY=$(TEST_NGINX_BINARY) bench/run
 
 install: all
 	install -d $(DESTDIR)$(sbindir) $(DESTDIR)$(bindir) $(DESTDIR)$(modulesdir) $(DESTDIR)$(sysconfdir) $(DESTDIR)$(docdir)

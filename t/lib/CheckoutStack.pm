@@ -142,6 +142,13 @@ sub primary {
 
 sub do { my ($self, $statement, @values) = @_; return $self->primary->do($statement, undef, @values) }
 
+# A statement as the server's administrator, who is known by the socket alone (see deploy/local/databases).
+sub administrator {
+    my ($self, $statement) = @_;
+    my $user = getpwuid $>;
+    return DBI->connect("DBI:MariaDB:mariadb_socket=$self->{env}{MYSQL_SOCKET}", $user, '', { RaiseError => 1 })->do($statement);
+}
+
 # The first column of the first row.
 sub value {
     my ($self, $statement, @values) = @_;
