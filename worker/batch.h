@@ -37,7 +37,7 @@ struct order {
     struct checkout_order asked;
     uint64_t accepted_ms;
     size_t entry, product;               /* indexes in the batch */
-    int repeated;                        /* an earlier order of the batch has the same identifier */
+    int repeated;                        /* the gate counted it for its buyer, though the order stood already */
 
     enum verdict verdict;
     char status[STATUS_MAX + 1];         /* as the record will say it */

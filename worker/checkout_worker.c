@@ -3,7 +3,8 @@
  *
  * The main thread reads the configuration, starts the others and then only waits for signals:
  *   SIGTERM, SIGINT   finish the batch in hand, hand back the rest, end; a second one ends at once
- *   SIGHUP            open the log again
+ *   SIGHUP            open the log again, read the configuration again
+ *   SIGUSR1, SIGUSR2  pause (take nothing new), continue
  */
 #include <errno.h>
 #include <getopt.h>
@@ -17,7 +18,10 @@
 #include "config.h"
 #include "consumer.h"
 #include "heart.h"
+#include "http.h"
 #include "log.h"
+#include "monitor.h"
+#include "notify.h"
 #include "reconciler.h"
 #include "stop.h"
 
@@ -25,10 +29,13 @@
 
 struct daemon {
     struct config config;
+    const char *path;              /* of the configuration; NULL without one */
     struct consumer *consumers;
     unsigned started;
     struct heart heart;
     struct reconciler reconciler;
+    struct monitor monitor;
+    struct http http;
 };
 
 static const char help[] =
@@ -42,7 +49,8 @@ static const char help[] =
     "      --print-config    prints every option with its value and meaning, and ends\n"
     "  -h, --help            prints this, and ends\n"
     "\n"
-    "SIGTERM finishes the batch in hand and ends; a second one ends at once. SIGHUP opens the log again.\n"
+    "SIGTERM finishes the batch in hand and ends; a second one ends at once. SIGHUP opens the log again and\n"
+    "takes over what may change of the configuration. SIGUSR1 pauses, SIGUSR2 continues.\n"
     "Killing it at any moment loses nothing: the next worker takes over what was not settled.\n";
 
 enum task {
@@ -95,6 +103,8 @@ block_signals(sigset_t *set)
     sigaddset(set, SIGTERM);
     sigaddset(set, SIGINT);
     sigaddset(set, SIGHUP);
+    sigaddset(set, SIGUSR1);
+    sigaddset(set, SIGUSR2);
     pthread_sigmask(SIG_BLOCK, set, NULL);
     signal(SIGPIPE, SIG_IGN);
 }
@@ -122,29 +132,93 @@ start(struct daemon *d)
         error = reconciler_start(&d->reconciler, &d->config);
     }
 
+    if (error == 0) {
+        error = monitor_start(&d->monitor, &d->config, d->consumers, threads);
+    }
+
     if (error != 0) {
         log_error("event=start_failed error=\"%s\"", strerror(error));
         return -1;
     }
 
     log_info("event=started name=%s pid=%ld threads=%u redis=\"%s\" database=%u", d->config.worker.name,
-             (long) getpid(), threads, d->config.redis.address, d->config.redis.database);
+             (long) getpid(), threads, d->config.redis.address, (unsigned) d->config.redis.database);
+    notify("READY=1");
     return 0;
 }
 
 
 static void
-wait_for_stop(const sigset_t *set)
+on_ignored(const char *section, const char *name)
 {
-    for ( ;; ) {
-        int number = sigwaitinfo(set, NULL);
+    log_warn("event=reload_ignored option=%s.%s why=\"it changes with a restart\"", section, name);
+}
 
-        if (number == SIGHUP) {
-            log_reopen();
-        } else if (number == SIGTERM || number == SIGINT) {
+
+static void
+reload(struct daemon *d)
+{
+    char error[512], clean[512];
+
+    notify_reloading();
+    log_reopen();
+
+    if (config_reload(&d->config, d->path, on_ignored, error, sizeof(error)) == -1) {
+        log_clean(clean, sizeof(clean), error);
+        log_error("event=reload_failed error=\"%s\"", clean);
+    } else {
+        log_set_level((enum log_level) d->config.log.level);
+        log_info("event=reloaded");
+    }
+
+    notify("READY=1");
+}
+
+
+static void
+set_pause(int paused)
+{
+    pause_set(paused);
+    log_info("event=%s", paused ? "paused" : "continued");
+    notify(paused ? "STATUS=paused" : "STATUS=");
+}
+
+
+/* One signal other than the two that end. */
+static void
+on_signal(struct daemon *d, int number)
+{
+    switch (number) {
+    case SIGHUP:
+        reload(d);
+        break;
+    case SIGUSR1:
+    case SIGUSR2:
+        set_pause(number == SIGUSR1);
+        break;
+    default:
+        break;
+    }
+}
+
+
+/* Waits for the stop, and meanwhile sees to it that the metrics get their port once it is free. */
+static void
+wait_for_stop(struct daemon *d, const sigset_t *set)
+{
+    const struct timespec while_closed = { .tv_sec = 2 };
+
+    for ( ;; ) {
+        int open = http_open(&d->http, &d->monitor, d->config.worker.metrics_address);
+        int number = open ? sigwaitinfo(set, NULL) : sigtimedwait(set, NULL, &while_closed);
+
+        if (number == SIGTERM || number == SIGINT) {
             log_info("event=stopping signal=%s", number == SIGTERM ? "TERM" : "INT");
+            notify("STOPPING=1");
             return;
         }
+
+        on_signal(d, number);
     }
 }
 
@@ -194,6 +268,8 @@ end(struct daemon *d)
         pthread_join(d->consumers[i].thread, NULL);
     }
 
+    http_close(&d->http);
+    monitor_join(&d->monitor);
     reconciler_join(&d->reconciler);
     heart_stop(&d->heart);
 
@@ -207,21 +283,19 @@ end(struct daemon *d)
 
 
 static int
-run(struct daemon *d)
+run(struct daemon *d, const sigset_t *set)
 {
-    sigset_t set;
-
-    block_signals(&set);
+    notify_prepare();
     mysql_library_init(0, NULL, NULL);
 
     if (start(d) == -1) {
         return EXIT_FAILURE;
     }
 
-    wait_for_stop(&set);
+    wait_for_stop(d, set);
     stop_request();
 
-    drain(d, &set);
+    drain(d, set);
     end(d);
     mysql_library_end();
     config_free(&d->config);
@@ -233,28 +307,31 @@ int
 main(int argc, char **argv)
 {
     struct daemon d = { 0 };
-    const char *path = NULL;
     char error[512];
-    enum task task = read_command_line(argc, argv, &path);
+    sigset_t set;
+    enum task task = read_command_line(argc, argv, &d.path);
 
     if (task == TASK_HELP || task == TASK_USAGE) {
         fputs(help, task == TASK_HELP ? stdout : stderr);
         return task == TASK_HELP ? EXIT_SUCCESS : EXIT_USAGE;
     }
 
-    if (config_load(&d.config, path, error, sizeof(error)) == -1) {
+    /* From here on a signal waits until somebody asks for it. */
+    block_signals(&set);
+
+    if (config_load(&d.config, d.path, error, sizeof(error)) == -1) {
         fprintf(stderr, "checkout-worker: %s\n", error);
         return EXIT_USAGE;
     }
 
-    if (task == TASK_RUN && log_open(d.config.log.file, d.config.log.level) == -1) {
+    if (task == TASK_RUN && log_open(d.config.log.file, (enum log_level) d.config.log.level) == -1) {
         fprintf(stderr, "checkout-worker: %s: %s\n", d.config.log.file, strerror(errno));
         config_free(&d.config);
         return EXIT_USAGE;
     }
 
     if (task == TASK_RUN) {
-        return run(&d);
+        return run(&d, &set);
     }
 
     if (task == TASK_PRINT) {

@@ -17,7 +17,8 @@ enum option_type {
     OPTION_TEXT,
     OPTION_NUMBER,
     OPTION_DURATION,   /* "500ms", "30s", "5m", "2h"; without a unit: seconds */
-    OPTION_LEVEL
+    OPTION_LEVEL,
+    OPTION_SWITCH      /* yes or no */
 };
 
 struct option {
@@ -27,59 +28,76 @@ struct option {
     const char *standard;          /* the default, as it would stand in the file */
     unsigned min, max;
     const char *meaning;
+    int reloads;                   /* 1: SIGHUP takes a new value over */
 };
 
 #define AT(member) offsetof(struct config, member)
 
 static const struct option options[] = {
     { "redis", "address", OPTION_TEXT, AT(redis.address), "127.0.0.1:6379", 1, 256,
-      "host:port, [v6]:port or unix:/path; the Redis that nginx writes to" },
+      "host:port, [v6]:port or unix:/path; the Redis that nginx writes to", 0 },
     { "redis", "database", OPTION_NUMBER, AT(redis.database), "1", 0, 65535,
-      "number of the database, the same as in nginx" },
+      "number of the database, the same as in nginx", 0 },
     { "redis", "user", OPTION_TEXT, AT(redis.user), "", 0, 256,
-      "user of the access control list; empty: the default user" },
+      "user of the access control list; empty: the default user", 0 },
     { "redis", "password_file", OPTION_TEXT, AT(redis.password_file), "", 0, 4095,
-      "file whose first line is the password; empty: no password" },
+      "file whose first line is the password; empty: no password", 0 },
     { "redis", "connect_timeout", OPTION_DURATION, AT(redis.connect_timeout), "1s", 10, 60000,
-      "longest wait for a connection" },
+      "longest wait for a connection", 0 },
     { "redis", "timeout", OPTION_DURATION, AT(redis.timeout), "5s", 1000, 300000,
-      "longest wait for a reply" },
+      "longest wait for a reply", 0 },
     { "mysql", "host", OPTION_TEXT, AT(mysql.host), "127.0.0.1", 0, 255,
-      "host of the primary" },
+      "host of the primary", 0 },
     { "mysql", "port", OPTION_NUMBER, AT(mysql.port), "3306", 1, 65535,
-      "port of the primary" },
+      "port of the primary", 0 },
     { "mysql", "socket", OPTION_TEXT, AT(mysql.socket), "", 0, 107,
-      "unix socket, used instead of host and port when it is given" },
+      "unix socket, used instead of host and port when it is given", 0 },
     { "mysql", "database", OPTION_TEXT, AT(mysql.database), "checkout", 1, 64,
-      "name of the database" },
+      "name of the database", 0 },
     { "mysql", "user", OPTION_TEXT, AT(mysql.user), "checkout", 0, 80,
-      "user" },
+      "user", 0 },
     { "mysql", "password_file", OPTION_TEXT, AT(mysql.password_file), "", 0, 4095,
-      "file whose first line is the password; empty: no password" },
+      "file whose first line is the password; empty: no password", 0 },
     { "mysql", "connect_timeout", OPTION_DURATION, AT(mysql.connect_timeout), "5s", 1000, 60000,
-      "longest wait for a connection; whole seconds" },
+      "longest wait for a connection; whole seconds", 0 },
     { "mysql", "timeout", OPTION_DURATION, AT(mysql.timeout), "30s", 2000, 3600000,
-      "longest wait for one read or write; whole seconds; a lock is waited for half as long" },
+      "longest wait for one read or write; whole seconds; a lock is waited for half as long", 0 },
+    { "mysql", "ssl", OPTION_SWITCH, AT(mysql.ssl), "no", 0, 1,
+      "yes: a connection without TLS is refused; ssl_ca means yes", 0 },
+    { "mysql", "ssl_ca", OPTION_TEXT, AT(mysql.ssl_ca), "", 0, 4095,
+      "file with the certificates of the authorities that may have signed the server's", 0 },
+    { "mysql", "ssl_verify", OPTION_SWITCH, AT(mysql.ssl_verify), "yes", 0, 1,
+      "no: with TLS, the server's certificate and its name are not checked", 0 },
+    { "mysql", "ssl_cert", OPTION_TEXT, AT(mysql.ssl_cert), "", 0, 4095,
+      "file with the certificate of this client, where the server asks for one", 0 },
+    { "mysql", "ssl_key", OPTION_TEXT, AT(mysql.ssl_key), "", 0, 4095,
+      "file with the key of that certificate", 0 },
+    { "mysql", "server_public_key", OPTION_SWITCH, AT(mysql.server_public_key), "no", 0, 1,
+      "yes: without TLS, the server may be asked for the key that caching_sha2_password encrypts with", 0 },
     { "worker", "name", OPTION_TEXT, AT(worker.name), "", 0, 128,
-      "name of this process among the consumers, unique; empty: host name and process id" },
+      "name of this process among the consumers, unique; empty: host name and process id", 0 },
     { "worker", "threads", OPTION_NUMBER, AT(worker.threads), "1", 1, 64,
-      "consumers in this process, each with its own connections" },
+      "consumers in this process, each with its own connections", 0 },
     { "worker", "batch_orders", OPTION_NUMBER, AT(worker.batch_orders), "256", 1, 4096,
-      "most orders in one transaction (one entry of the queue is never divided)" },
+      "most orders in one transaction (one entry of the queue is never divided)", 1 },
     { "worker", "payment_timeout", OPTION_DURATION, AT(worker.payment_timeout), "30m", 1000, 604800000,
-      "time to pay, from the commit of the order" },
+      "time to pay, from the commit of the order", 1 },
     { "worker", "dead_after", OPTION_DURATION, AT(worker.dead_after), "3s", 1000, 600000,
-      "silence after which a consumer counts as dead and its entries are taken over" },
+      "silence after which a consumer counts as dead and its entries are taken over", 1 },
     { "worker", "tries", OPTION_NUMBER, AT(worker.tries), "3", 1, 100,
-      "attempts at an order whose data MySQL refuses" },
+      "attempts at an order whose data MySQL refuses", 1 },
     { "worker", "drain_deadline", OPTION_DURATION, AT(worker.drain_deadline), "10s", 0, 3600000,
-      "longest time to finish the batch in hand after SIGTERM" },
+      "longest time to finish the batch in hand after SIGTERM", 1 },
     { "worker", "reconcile_interval", OPTION_DURATION, AT(worker.reconcile_interval), "1s", 100, 3600000,
-      "time between two comparisons of Redis with MySQL" },
+      "time between two comparisons of Redis with MySQL", 1 },
+    { "worker", "metrics_address", OPTION_TEXT, AT(worker.metrics_address), "127.0.0.1:9465", 0, 64,
+      "IPv4:port or [IPv6]:port of /healthz, /readyz and /metrics; empty: none", 0 },
+    { "worker", "laws_interval", OPTION_DURATION, AT(worker.laws_interval), "15s", 100, 3600000,
+      "time between two checks of the laws for /metrics", 1 },
     { "log", "file", OPTION_TEXT, AT(log.file), "", 0, 4095,
-      "file of the log, opened again on SIGHUP; empty: standard error" },
+      "file of the log, opened again on SIGHUP; empty: standard error", 0 },
     { "log", "level", OPTION_LEVEL, AT(log.level), "info", 0, 0,
-      "debug, info, warn or error" },
+      "debug, info, warn or error", 1 },
 };
 
 #define OPTIONS (sizeof(options) / sizeof(options[0]))
@@ -167,7 +185,7 @@ set_text(const struct option *o, char **place, const char *value, char *why, siz
 
 
 static int
-set_level(unsigned *place, const char *value, char *why, size_t size)
+set_level(atomic_uint *place, const char *value, char *why, size_t size)
 {
     for (unsigned i = 0; i < sizeof(levels) / sizeof(levels[0]); i++) {
         if (strcmp(value, levels[i]) == 0) {
@@ -182,7 +200,22 @@ set_level(unsigned *place, const char *value, char *why, size_t size)
 
 
 static int
-set_number(const struct option *o, unsigned *place, const char *value, char *why, size_t size)
+set_switch(atomic_uint *place, const char *value, char *why, size_t size)
+{
+    int yes = strcmp(value, "yes") == 0;
+
+    if (!yes && strcmp(value, "no") != 0) {
+        snprintf(why, size, "must be yes or no");
+        return -1;
+    }
+
+    *place = (unsigned) yes;
+    return 0;
+}
+
+
+static int
+set_number(const struct option *o, atomic_uint *place, const char *value, char *why, size_t size)
 {
     int duration = o->type == OPTION_DURATION;
     const char *rest = "";
@@ -216,6 +249,8 @@ set_option(struct config *config, const struct option *o, const char *value, cha
         return set_text(o, place, value, why, size);
     case OPTION_LEVEL:
         return set_level(place, value, why, size);
+    case OPTION_SWITCH:
+        return set_switch(place, value, why, size);
     default:
         return set_number(o, place, value, why, size);
     }
@@ -397,6 +432,51 @@ config_load(struct config *config, const char *path, char *error, size_t size)
 }
 
 
+/* Takes one option over, or says that it waits for a restart. */
+static void
+reload_option(struct config *config, const struct option *o, const struct config *fresh,
+              void (*ignored)(const char *section, const char *name))
+{
+    void *place = (char *) config + o->offset;
+    const void *new = (const char *) fresh + o->offset;
+
+    if (o->type == OPTION_TEXT) {
+        if (strcmp(*(char *const *) place, *(char *const *) new) != 0) {
+            ignored(o->section, o->name);
+        }
+
+        return;
+    }
+
+    unsigned value = *(const atomic_uint *) new;
+
+    if (o->reloads) {
+        *(atomic_uint *) place = value;
+    } else if (*(atomic_uint *) place != value) {
+        ignored(o->section, o->name);
+    }
+}
+
+
+int
+config_reload(struct config *config, const char *path, void (*ignored)(const char *section, const char *name),
+              char *error, size_t size)
+{
+    struct config fresh;
+
+    if (config_load(&fresh, path, error, size) == -1) {
+        return -1;
+    }
+
+    for (size_t i = 0; i < OPTIONS; i++) {
+        reload_option(config, &options[i], &fresh, ignored);
+    }
+
+    config_free(&fresh);
+    return 0;
+}
+
+
 void
 config_print(const struct config *config, FILE *out)
 {
@@ -416,9 +496,11 @@ config_print(const struct config *config, FILE *out)
         if (o->type == OPTION_TEXT) {
             fprintf(out, "%s = %s\n", o->name, *(char *const *) place);
         } else if (o->type == OPTION_LEVEL) {
-            fprintf(out, "%s = %s\n", o->name, levels[*(const unsigned *) place]);
+            fprintf(out, "%s = %s\n", o->name, levels[*(const atomic_uint *) place]);
+        } else if (o->type == OPTION_SWITCH) {
+            fprintf(out, "%s = %s\n", o->name, *(const atomic_uint *) place ? "yes" : "no");
         } else {
-            fprintf(out, "%s = %u%s\n", o->name, *(const unsigned *) place,
+            fprintf(out, "%s = %u%s\n", o->name, *(const atomic_uint *) place,
                     o->type == OPTION_DURATION ? "ms" : "");
         }
     }

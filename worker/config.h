@@ -3,54 +3,69 @@
  *
  * The table in config.c is the only list of options: name, type, default, range and meaning. An option of
  * section [mysql] named host may come from CHECKOUT_MYSQL_HOST instead. Texts belong to the struct and are
- * freed by config_free(). Durations are milliseconds.
+ * freed by config_free(). Durations are milliseconds. Numbers are atomic, because config_reload() changes those
+ * that may change while the threads read them; texts never change.
  */
 #ifndef CHECKOUT_CONFIG_H
 #define CHECKOUT_CONFIG_H
 
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdio.h>
 
 struct config {
     struct {
         char *address;            /* host:port, [v6]:port or unix:/path */
-        unsigned database;
+        atomic_uint database;
         char *user;
         char *password_file;
         char *password;           /* what the file holds; NULL without a file */
-        unsigned connect_timeout, timeout;
+        atomic_uint connect_timeout, timeout;
     } redis;
 
     struct {
         char *host;
-        unsigned port;
+        atomic_uint port;
         char *socket;             /* used instead of host and port when it is not empty */
         char *database;
         char *user;
         char *password_file;
         char *password;
-        unsigned connect_timeout, timeout;
+        atomic_uint connect_timeout, timeout;
+        atomic_uint ssl;          /* 1: a connection without TLS is refused; also with ssl_ca */
+        char *ssl_ca, *ssl_cert, *ssl_key;
+        atomic_uint ssl_verify;   /* 1: the server's certificate and its name are checked */
+        atomic_uint server_public_key;
     } mysql;
 
     struct {
         char *name;               /* of the consumers; empty in the file: host and process id */
-        unsigned threads;
-        unsigned batch_orders;
-        unsigned payment_timeout;
-        unsigned dead_after;
-        unsigned tries;
-        unsigned drain_deadline;
-        unsigned reconcile_interval;
+        atomic_uint threads;
+        atomic_uint batch_orders;
+        atomic_uint payment_timeout;
+        atomic_uint dead_after;
+        atomic_uint tries;
+        atomic_uint drain_deadline;
+        atomic_uint reconcile_interval;
+        char *metrics_address;    /* host:port; empty: none */
+        atomic_uint laws_interval;
     } worker;
 
     struct {
         char *file;
-        unsigned level;           /* enum log_level */
+        atomic_uint level;           /* enum log_level */
     } log;
 };
 
 /* Reads the file (NULL: defaults and environment alone). Returns 0, or -1 with the reason in error. */
 int config_load(struct config *config, const char *path, char *error, size_t size);
+
+/*
+ * Reads the same file again and takes over what may change while the process runs; calls `ignored` for each option
+ * that differs and waits for a restart. Returns 0, or -1 with the reason in error and nothing changed.
+ */
+int config_reload(struct config *config, const char *path, void (*ignored)(const char *section, const char *name),
+                  char *error, size_t size);
 
 /* Prints every option with its value and its meaning, as a file that config_load() reads. No secret. */
 void config_print(const struct config *config, FILE *out);

@@ -6,6 +6,7 @@
 
 #include "log.h"
 #include "settle.h"
+#include "stats.h"
 
 #define BLOCK_MS    500     /* longest wait for a new entry; bounds the time that a stop takes */
 #define TAKE_OVER_MS 1000   /* time between two looks for what dead consumers left */
@@ -30,8 +31,27 @@ wait_after(struct consumer *c, const char *what, const char *error, unsigned cod
 {
     unsigned ms = backoff_next(&c->backoff);
 
+    atomic_store(&c->waits, again == CONSUMER_COMMIT ? CONSUMER_WAITS_FOR_MYSQL : CONSUMER_WAITS_FOR_REDIS);
+
     log_warn("event=%s consumer=%s code=%u error=\"%s\" wait_ms=%u", what, c->name, code, error, ms);
     return stop_wait(ms) ? CONSUMER_END : again;
+}
+
+
+static enum consumer_state
+redis_failed(struct consumer *c)
+{
+    stats_redis_retry(0);
+    return wait_after(c, "redis_failed", c->redis.error, 0, CONSUMER_JOIN);
+}
+
+
+/* What failed before works again. */
+static void
+works(struct consumer *c)
+{
+    backoff_reset(&c->backoff);
+    atomic_store(&c->waits, CONSUMER_WAITS_NOT);
 }
 
 
@@ -60,15 +80,16 @@ beat(struct consumer *c)
                                     c->config->worker.batch_orders);
 
     if (reply == NULL) {
-        return wait_after(c, "redis_failed", c->redis.error, 0, CONSUMER_JOIN);
+        return redis_failed(c);
     }
 
     c->last_beat_ms = clock_ms();
-    backoff_reset(&c->backoff);
+    works(c);
 
     struct stream_entries entries = stream_entries_of_beat(reply);
 
     if (entries.count > 0) {
+        stats_add(STATS_TAKEN_OVER, entries.count);
         log_info("event=taken_over consumer=%s entries=%zu", c->name, entries.count);
     }
 
@@ -100,7 +121,7 @@ read_own(struct consumer *c)
     redisReply *reply = stream_read_own(&c->redis, c->name, entries_wanted(c), c->own_after);
 
     if (reply == NULL) {
-        return wait_after(c, "redis_failed", c->redis.error, 0, CONSUMER_JOIN);
+        return redis_failed(c);
     }
 
     struct stream_entries entries = stream_entries_of_read(reply);
@@ -126,7 +147,7 @@ read_new(struct consumer *c)
 
     /* NOGROUP among others: the queue was deleted, and joining makes it again. */
     if (reply == NULL) {
-        return wait_after(c, "redis_failed", c->redis.error, 0, CONSUMER_JOIN);
+        return redis_failed(c);
     }
 
     return take_reply(c, reply, stream_entries_of_read(reply));
@@ -140,6 +161,10 @@ on_read(struct consumer *c)
 
     if (stop_requested()) {
         return CONSUMER_END;
+    }
+
+    if (pause_wanted()) {
+        return pause_wait(BLOCK_MS) ? CONSUMER_END : CONSUMER_READ;
     }
 
     if (c->own_pending) {
@@ -161,10 +186,12 @@ put_aside(struct consumer *c, const redisReply *entry, const char *why)
     const char *id = entry->element[0]->str;
 
     if (entry->element[1]->type == REDIS_REPLY_NIL) {
+        stats_add(STATS_LOST, 1);
         log_error("event=entry_lost entry=%s why=\"deleted from the queue before it was settled\"", id);
         return stream_forget(&c->redis, id);
     }
 
+    stats_add(STATS_BURIED, 1);
     log_error("event=entry_buried entry=%s why=\"%s\"", id, why);
     return stream_bury(&c->redis, id, why);
 }
@@ -184,7 +211,7 @@ on_fill(struct consumer *c)
 
         /* Joining again reads all that is pending anew, also what stands in this batch already. */
         if (batch_add(&c->batch, entry, &why) == -1 && put_aside(c, entry, why) == -1) {
-            return wait_after(c, "redis_failed", c->redis.error, 0, CONSUMER_JOIN);
+            return redis_failed(c);
         }
 
         c->next++;
@@ -200,15 +227,36 @@ on_fill(struct consumer *c)
 }
 
 
+/*
+ * A batch that fails for no known reason and is small: whether its orders are at fault or MySQL is, only other orders
+ * can tell. They become this consumer's, and then all its entries are read again as one batch.
+ */
+static enum consumer_state
+widen(struct consumer *c)
+{
+    redisReply *reply = stream_read_new(&c->redis, c->name, entries_wanted(c), 1);
+
+    if (reply == NULL) {
+        return redis_failed(c);
+    }
+
+    freeReplyObject(reply);
+    return CONSUMER_JOIN;
+}
+
+
 static enum consumer_state
 on_commit(struct consumer *c)
 {
     if (order_tx_run(&c->tx, &c->batch) == DB_OK) {
-        backoff_reset(&c->backoff);
+        works(c);
         return CONSUMER_SETTLE;
     }
 
-    return wait_after(c, "mysql_failed", c->db.error, c->db.code, CONSUMER_COMMIT);
+    enum consumer_state state = wait_after(c, "mysql_failed", c->db.error, c->db.code, CONSUMER_COMMIT);
+    int small = c->batch.order_count < c->config->worker.batch_orders;
+
+    return state == CONSUMER_COMMIT && small && order_tx_is_suspicious(&c->tx) ? widen(c) : state;
 }
 
 
@@ -218,10 +266,13 @@ on_settle(struct consumer *c)
     int64_t settled = settle_batch(&c->redis, &c->args, &c->batch);
 
     if (settled < 0) {
+        stats_redis_retry(1);
         return wait_after(c, "settle_failed", c->redis.error, 0, CONSUMER_SETTLE);
     }
 
-    backoff_reset(&c->backoff);
+    works(c);
+    stats_batch(&c->batch);
+    stats_add(STATS_ENTRIES, (uint64_t) settled);
     log_debug("event=settled consumer=%s orders=%zu entries=%zu of_them_here=%" PRId64, c->name,
               c->batch.order_count, c->batch.entry_count, settled);
 

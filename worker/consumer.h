@@ -6,7 +6,8 @@
  *     │        │└───────┴── reply worked off ◄────┘
  *     └────────┴─ Redis failed
  *
- * Nothing is read while a batch is in hand, so an outage of MySQL stops the reading and nothing else. Every wait
+ * Nothing is read while a batch is in hand, so an outage of MySQL stops the reading and nothing else; one exception
+ * is a small batch that fails for no known reason: it is widened, to see whether other orders fare better. Every wait
  * ends when the stop is asked for; what is not settled then stays in the queue for others. The heart
  * (heart.h) says "alive" for it and, after it has ended, that it left.
  */
@@ -31,11 +32,18 @@ enum consumer_state {
     CONSUMER_END
 };
 
+enum consumer_wait {
+    CONSUMER_WAITS_NOT,
+    CONSUMER_WAITS_FOR_REDIS,
+    CONSUMER_WAITS_FOR_MYSQL
+};
+
 struct consumer {
     const struct config *config;        /* not owned */
     char name[160];
     pthread_t thread;
     atomic_int ended;
+    atomic_int waits;                   /* enum consumer_wait: what failed last; read by the monitor */
 
     enum consumer_state state;
     struct redis_conn redis;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "failpoint.h"
 #include "log.h"
 
 /* Numbers of the server's errors: MySQL Reference Manual and MariaDB Knowledge Base, "Error Codes". */
@@ -41,10 +42,41 @@ db_class(unsigned code)
 }
 
 
+int
+db_is_environmental(unsigned code)
+{
+    static const unsigned codes[] = {
+        1021, 1026, 1030, 1114,                 /* disk full, a file cannot be written, storage engine, table full */
+        1037, 1038, 1041,                       /* out of memory */
+        1040, 1129, 1203, 1226,                 /* too many connections, host blocked, resources used up */
+        1044, 1045, 1142, 1143, 1227, 1370,     /* a grant is missing */
+        1049, 1054, 1146,                       /* no such database, column, table: not migrated yet */
+        1053, 1077, 1079, 1080,                 /* the server shuts down */
+        1158, 1159, 1160, 1161,                 /* network */
+        1192, 1205, 1206, 1223, 1099, 1100,     /* locks */
+        1290, 1792, 1836, 3100,                 /* read-only, a hook of replication */
+        1317, 1927, 1969, 3024, 3168,           /* killed, or over its time */
+    };
+
+    if (code < 1000 || (code >= 2000 && code < 3000)) {
+        return 1;    /* ours, or the client library's */
+    }
+
+    for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
+        if (codes[i] == code) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
 static void
 close_mysql(struct db *db)
 {
     if (db->mysql != NULL) {
+        FAILPOINT_MYSQL_SOCKET(-1);
         mysql_close(db->mysql);
         db->mysql = NULL;
     }
@@ -69,6 +101,44 @@ failed(struct db *db)
 
 
 static void
+set_file(struct db *db, enum mysql_option option, const char *path)
+{
+    if (path[0] != '\0') {
+        (void) mysql_options(db->mysql, option, path);
+    }
+}
+
+
+/* The two client libraries say "encrypted, and checked so far" in different options. */
+static void
+set_tls(struct db *db)
+{
+    int wanted = db->config->mysql.ssl || db->config->mysql.ssl_ca[0] != '\0';
+    int verify = wanted && db->config->mysql.ssl_verify;
+
+    set_file(db, MYSQL_OPT_SSL_CA, db->config->mysql.ssl_ca);
+    set_file(db, MYSQL_OPT_SSL_CERT, db->config->mysql.ssl_cert);
+    set_file(db, MYSQL_OPT_SSL_KEY, db->config->mysql.ssl_key);
+
+#ifdef MARIADB_PACKAGE_VERSION
+    my_bool on = 1, check = (my_bool) verify;
+
+    if (wanted) {
+        (void) mysql_options(db->mysql, MYSQL_OPT_SSL_ENFORCE, &on);
+    }
+
+    (void) mysql_options(db->mysql, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &check);
+#else
+    unsigned mode = verify ? SSL_MODE_VERIFY_IDENTITY : wanted ? SSL_MODE_REQUIRED : SSL_MODE_PREFERRED;
+    bool ask = db->config->mysql.server_public_key != 0;
+
+    (void) mysql_options(db->mysql, MYSQL_OPT_SSL_MODE, &mode);
+    (void) mysql_options(db->mysql, MYSQL_OPT_GET_SERVER_PUBLIC_KEY, &ask);
+#endif
+}
+
+
+static void
 set_options(struct db *db)
 {
     unsigned connect = (db->config->mysql.connect_timeout + 999) / 1000;
@@ -78,6 +148,7 @@ set_options(struct db *db)
     (void) mysql_options(db->mysql, MYSQL_OPT_READ_TIMEOUT, &wait);
     (void) mysql_options(db->mysql, MYSQL_OPT_WRITE_TIMEOUT, &wait);
     (void) mysql_options(db->mysql, MYSQL_SET_CHARSET_NAME, "utf8mb4");
+    set_tls(db);
 }
 
 
@@ -91,7 +162,7 @@ prepare_session(struct db *db)
                   " innodb_lock_wait_timeout = %u; SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
                   db->config->mysql.timeout / 2000);
 
-    enum db_result result = db_run(db, &sql);
+    enum db_result result = EFFECT("mysql.session", db_run(db, &sql));
 
     buffer_free(&sql);
 
@@ -104,15 +175,24 @@ prepare_session(struct db *db)
 }
 
 
+static MYSQL *
+dial(struct db *db)
+{
+    const struct config *c = db->config;
+    int local = c->mysql.socket[0] != '\0';
+
+    return mysql_real_connect(db->mysql, local ? NULL : c->mysql.host, c->mysql.user, c->mysql.password,
+                              c->mysql.database, local ? 0 : c->mysql.port, local ? c->mysql.socket : NULL,
+                              CLIENT_MULTI_STATEMENTS);
+}
+
+
 enum db_result
 db_open(struct db *db)
 {
     if (db->mysql != NULL) {
         return DB_OK;
     }
-
-    const char *socket = db->config->mysql.socket;
-    int local = socket[0] != '\0';
 
     db->mysql = mysql_init(NULL);
 
@@ -123,16 +203,13 @@ db_open(struct db *db)
 
     set_options(db);
 
-    if (mysql_real_connect(db->mysql, local ? NULL : db->config->mysql.host, db->config->mysql.user,
-                           db->config->mysql.password, db->config->mysql.database,
-                           local ? 0 : db->config->mysql.port, local ? socket : NULL,
-                           CLIENT_MULTI_STATEMENTS) == NULL)
-    {
+    if (EFFECT("mysql.connect", dial(db)) == NULL) {
         (void) failed(db);
         close_mysql(db);
         return DB_RETRY;
     }
 
+    FAILPOINT_MYSQL_SOCKET((int) db->mysql->net.fd);
     return prepare_session(db);
 }
 
@@ -232,7 +309,7 @@ db_change_one_each(struct db *db, const struct buffer *sql, size_t statements)
 void
 db_rollback(struct db *db)
 {
-    if (db->mysql != NULL && mysql_rollback(db->mysql)) {
+    if (db->mysql != NULL && EFFECT("mysql.rollback", mysql_rollback(db->mysql))) {
         close_mysql(db);
     }
 }

@@ -32,6 +32,12 @@ struct db {
 /* What an error number means. */
 enum db_result db_class(unsigned code);
 
+/*
+ * Is a DB_RETRY with that number the environment's for certain? The others are taken for it too, unless orders
+ * of the same batch can be committed (order_tx.h).
+ */
+int db_is_environmental(unsigned code);
+
 /* Connects when the connection is closed. */
 enum db_result db_open(struct db *db);
 

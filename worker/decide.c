@@ -56,6 +56,7 @@ decide(struct order *orders, const size_t *leaders, const struct stored_verdict 
 
         if (before->found) {
             follow(&orders[i], &before->asked, before->status, before->reason);
+            orders[i].repeated |= orders[i].accepted_ms > before->created_ms + FORGOTTEN_AFTER_MS;
         } else if (leaders[i] != i) {
             follow(&orders[i], &leader->asked, leader->status, leader->reason);
         } else {

@@ -12,7 +12,15 @@ struct stored_verdict {
     struct checkout_order asked;
     char status[STATUS_MAX + 1];
     char reason[REASON_MAX + 1];
+    uint64_t created_ms;                 /* when that verdict was committed */
 };
+
+/*
+ * The gate knows an order for a day at least. One that comes so long after the verdict was not known there any more: its
+ * units were counted for the buyer a second time. One that comes sooner is the same job once more, or was lost
+ * with the buyer's count by Redis. Half a day leaves room for both.
+ */
+#define FORGOTTEN_AFTER_MS (12 * 3600 * 1000)
 
 /*
  * Decides orders[0 .. n) in the order of arrival.

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "failpoint.h"
 #include "keys.h"
 
 
@@ -92,7 +93,7 @@ gate_inspect(struct redis_conn *conn, struct gate_product *products, size_t n, u
         args_number(&args, products[i].id);
     }
 
-    redisReply *reply = redis_script(conn, &checkout_script_inspect, &args);
+    redisReply *reply = EFFECT("gate.inspect", redis_script(conn, &checkout_script_inspect, &args));
 
     args_free(&args);
 
@@ -146,7 +147,7 @@ gate_push(struct redis_conn *conn, const struct product_row *row, unsigned optio
     args_number(&args, row->id);
     gate_push_words(&args, &pushed);
 
-    redisReply *reply = redis_script(conn, &checkout_script_push, &args);
+    redisReply *reply = EFFECT("gate.push", redis_script(conn, &checkout_script_push, &args));
 
     args_free(&args);
 
@@ -192,7 +193,7 @@ gate_correct_counts(struct redis_conn *conn, int64_t seen, int64_t right, uint64
     args_signed(&args, right);
     args_number(&args, most_entries);
 
-    redisReply *reply = redis_script(conn, &checkout_script_correct_counts, &args);
+    redisReply *reply = EFFECT("gate.correct_counts", redis_script(conn, &checkout_script_correct_counts, &args));
 
     args_free(&args);
 

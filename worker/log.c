@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +14,7 @@
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static int fd = STDERR_FILENO;
-static enum log_level lowest = LOG_LEVEL_INFO;
+static atomic_int lowest = LOG_LEVEL_INFO;
 static char path_in_use[4096];
 
 static const char *const level_names[] = { "debug", "info", "warn", "error" };
@@ -40,10 +41,17 @@ use(int new_fd)
 }
 
 
+void
+log_set_level(enum log_level level)
+{
+    atomic_store(&lowest, (int) level);
+}
+
+
 int
 log_open(const char *path, enum log_level level)
 {
-    lowest = level;
+    log_set_level(level);
 
     if (path == NULL || path[0] == '\0') {
         return 0;
@@ -106,7 +114,7 @@ log_line(enum log_level level, const char *format, ...)
     char line[LOG_LINE_MAX];
     va_list args;
 
-    if (level < lowest) {
+    if ((int) level < atomic_load(&lowest)) {
         return;
     }
 

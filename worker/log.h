@@ -22,6 +22,9 @@ enum log_level {
 /* path NULL or "": standard error. Returns 0, or -1 with errno set, and the log stays where it was. */
 int log_open(const char *path, enum log_level level);
 
+/* Lines below that level are not written. */
+void log_set_level(enum log_level level);
+
 /* Opens the file again under the same path, after it was renamed by a log rotation. */
 void log_reopen(void);
 

@@ -5,9 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "failpoint.h"
 #include "log.h"
+#include "stats.h"
+#include "stop.h"
 
-#define AGAIN_MOST 5   /* runs at once after a lost race; then the caller waits */
+#define AGAIN_MOST          5    /* runs at once after a lost race; then the caller waits */
+#define PROBE_FAILURES_MOST 32   /* of a probe that committed nothing yet; more than the halves of 4096 orders */
 
 
 /* The part of a batch that one transaction takes: orders[first .. first + n). */
@@ -73,6 +77,7 @@ store_verdict(struct order_tx *tx, MYSQL_ROW row)
     v->found = 1;
     snprintf(v->status, sizeof(v->status), "%s", row[1]);
     snprintf(v->reason, sizeof(v->reason), "%s", row[2]);
+    v->created_ms = strtoull(row[6], NULL, 10);
     v->asked = (struct checkout_order) {
         .user_id = strtoull(row[3], NULL, 10),
         .product_id = strtoull(row[4], NULL, 10),
@@ -89,7 +94,8 @@ read_verdicts(struct order_tx *tx, const struct range *r)
     buffer_clear(&tx->sql);
     buffer_text(&tx->sql,
                 "SELECT o.order_identifier, o.status, COALESCE(o.failure_code, ''), o.user_id,"
-                " COALESCE(o.product_id, i.product_id, 0), COALESCE(o.quantity, i.quantity, 0)"
+                " COALESCE(o.product_id, i.product_id, 0), COALESCE(o.quantity, i.quantity, 0),"
+                " TIMESTAMPDIFF(MICROSECOND, '1970-01-01', o.created_at) DIV 1000"
                 " FROM orders o LEFT JOIN order_items i ON i.order_identifier = o.order_identifier"
                 " WHERE o.order_identifier IN (");
 
@@ -101,7 +107,7 @@ read_verdicts(struct order_tx *tx, const struct range *r)
 
     buffer_text(&tx->sql, ")");
 
-    enum db_result result = db_rows(tx->db, &tx->sql, &rows);
+    enum db_result result = EFFECT("order.verdicts", db_rows(tx->db, &tx->sql, &rows));
 
     if (result != DB_OK) {
         return result;
@@ -182,7 +188,7 @@ insert_rows(struct order_tx *tx, const struct range *r)
         buffer_add(&tx->sql, tx->items.data, tx->items.len);
     }
 
-    return db_run(tx->db, &tx->sql);
+    return EFFECT("order.insert", db_run(tx->db, &tx->sql));
 }
 
 
@@ -207,7 +213,7 @@ take_stock(struct order_tx *tx, size_t products)
         tx->after[i].version++;
     }
 
-    return updates > 0 ? db_change_one_each(tx->db, &tx->sql, updates) : DB_OK;
+    return updates > 0 ? EFFECT("order.take_stock", db_change_one_each(tx->db, &tx->sql, updates)) : DB_OK;
 }
 
 
@@ -219,7 +225,7 @@ attempt(struct order_tx *tx, const struct range *r)
     enum db_result result = db_open(tx->db);
 
     if (result != DB_OK
-        || (result = db_text(tx->db, "START TRANSACTION")) != DB_OK
+        || (result = EFFECT("order.begin", db_text(tx->db, "START TRANSACTION"))) != DB_OK
         || (result = lock_products(tx, r)) != DB_OK
         || (result = read_verdicts(tx, r)) != DB_OK)
     {
@@ -231,7 +237,7 @@ attempt(struct order_tx *tx, const struct range *r)
 
     if ((result = insert_rows(tx, r)) != DB_OK
         || (result = take_stock(tx, products)) != DB_OK
-        || (result = db_text(tx->db, "COMMIT")) != DB_OK)
+        || (result = EFFECT("order.commit", db_text(tx->db, "COMMIT"))) != DB_OK)
     {
         return result;
     }
@@ -251,9 +257,14 @@ run_range(struct order_tx *tx, const struct range *r)
     find_leaders(tx, r);
 
     for (unsigned i = 0; i < AGAIN_MOST && result == DB_AGAIN; i++) {
+        uint64_t begun = clock_us();
+
         result = attempt(tx, r);
 
-        if (result != DB_OK) {
+        if (result == DB_OK) {
+            stats_commit(clock_us() - begun);
+        } else {
+            stats_mysql_retry(tx->db->code);
             db_rollback(tx->db);
         }
     }
@@ -277,7 +288,7 @@ write_tombstone(struct order_tx *tx, struct order *o)
 
     enum db_result result = db_open(tx->db);
 
-    return result == DB_OK ? db_run(tx->db, &tx->sql) : result;
+    return result == DB_OK ? EFFECT("order.tombstone", db_run(tx->db, &tx->sql)) : result;
 }
 
 
@@ -338,12 +349,132 @@ run_halving(struct order_tx *tx, struct range r)
 }
 
 
+static int
+is_unknown(const struct order_tx *tx, enum db_result result)
+{
+    return result == DB_RETRY && !db_is_environmental(tx->db->code);
+}
+
+
+static void
+note_stuck(struct order_tx *tx, struct order *o)
+{
+    if (tx->stuck_count == tx->stuck_capacity) {
+        tx->stuck_capacity = tx->stuck_capacity == 0 ? 16 : tx->stuck_capacity * 2;
+        tx->stuck = memory_resize(tx->stuck, tx->stuck_capacity, sizeof(*tx->stuck));
+    }
+
+    tx->stuck[tx->stuck_count++] = o;
+}
+
+
+/* Commits what can be committed, and notes the orders that cannot. Anything but DB_OK ends the probe. */
+static enum db_result
+probe(struct order_tx *tx, struct range r)
+{
+    enum db_result result = run_range(tx, &r);
+
+    if (result == DB_POISON) {
+        return run_halving(tx, r);
+    }
+
+    if (!is_unknown(tx, result)) {
+        tx->probe_commits += result == DB_OK;
+        return result;
+    }
+
+    if (tx->probe_commits == 0 && ++tx->probe_failures > PROBE_FAILURES_MOST) {
+        return result;
+    }
+
+    if (r.n == 1) {
+        note_stuck(tx, r.orders);
+        return DB_OK;
+    }
+
+    struct range half = r;
+
+    half.n = r.n / 2;
+    result = probe(tx, half);
+
+    if (result != DB_OK) {
+        return result;
+    }
+
+    half.orders += half.n;
+    half.n = r.n - half.n;
+    return probe(tx, half);
+}
+
+
+/* An order that failed alone, again and again, while others of its batch were committed. */
+static enum db_result
+give_up(struct order_tx *tx, struct batch *batch, struct order *o)
+{
+    struct range alone = { .batch = batch, .orders = o, .n = 1 };
+    enum db_result result = DB_RETRY;
+
+    for (unsigned i = 1; i < tx->db->config->worker.tries; i++) {
+        result = run_range(tx, &alone);
+
+        if (!is_unknown(tx, result)) {
+            return result == DB_POISON ? run_alone(tx, &alone) : result;
+        }
+    }
+
+    log_error("event=order_refused order=%.36s product=%" PRIu64 " code=%u error=\"%s\"",
+              o->identifier, o->asked.product_id, tx->db->code, tx->db->error);
+
+    result = write_tombstone(tx, o);
+
+    if (result == DB_POISON || is_unknown(tx, result)) {
+        o->verdict = VERDICT_DEAD;
+        return DB_OK;
+    }
+
+    return result;
+}
+
+
+static enum db_result
+run_probe(struct order_tx *tx, struct range all)
+{
+    tx->stuck_count = tx->probe_commits = tx->probe_failures = 0;
+
+    enum db_result result = probe(tx, all);
+
+    if (result == DB_OK && tx->probe_commits == 0 && tx->stuck_count > 0) {
+        return DB_RETRY;
+    }
+
+    for (size_t i = 0; i < tx->stuck_count && result == DB_OK; i++) {
+        result = give_up(tx, all.batch, tx->stuck[i]);
+    }
+
+    return result;
+}
+
+
+int
+order_tx_is_suspicious(const struct order_tx *tx)
+{
+    return tx->unknown_runs >= SUSPICIOUS_RUNS;
+}
+
+
 enum db_result
 order_tx_run(struct order_tx *tx, struct batch *batch)
 {
     struct range all = { .batch = batch, .orders = batch->orders, .n = batch->order_count };
+    enum db_result result = order_tx_is_suspicious(tx) ? run_probe(tx, all) : run_halving(tx, all);
 
-    return run_halving(tx, all);
+    if (result == DB_OK) {
+        tx->unknown_runs = 0;
+    } else if (is_unknown(tx, result)) {
+        tx->unknown_runs++;
+    }
+
+    return result;
 }
 
 
@@ -353,6 +484,7 @@ order_tx_free(struct order_tx *tx)
     buffer_free(&tx->sql);
     buffer_free(&tx->items);
     identifiers_free(&tx->found);
+    free(tx->stuck);
     free(tx->leaders);
     free(tx->stored);
     free(tx->locked);

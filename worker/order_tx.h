@@ -6,6 +6,10 @@
  * Safe to run again at any moment, also when nobody knows whether the last COMMIT was done: what is there
  * already is found as a verdict. A batch whose data MySQL refuses is halved until the order at fault is
  * alone; that one gets a tombstone, or is dead if not even a tombstone can be written.
+ *
+ * An error that no list knows is taken for the environment's, and the batch waits. When it comes back
+ * SUSPICIOUS_RUNS times, the batch is probed in halves: if others of its orders can be committed, those that cannot are
+ * at fault themselves and are treated as refused; if none can, all wait on.
  */
 #ifndef CHECKOUT_ORDER_TX_H
 #define CHECKOUT_ORDER_TX_H
@@ -14,6 +18,8 @@
 #include "db.h"
 #include "decide.h"
 #include "identifiers.h"
+
+#define SUSPICIOUS_RUNS 3
 
 /* Room for one transaction, used again by the next. One thread's. */
 struct order_tx {
@@ -26,6 +32,11 @@ struct order_tx {
     struct product_row *locked;         /* as read under the lock */
     struct product_row *after;          /* as the decision leaves them */
     size_t locked_capacity;
+
+    unsigned unknown_runs;              /* runs in sequence that ended with an error of no list */
+    struct order **stuck;               /* orders that a probe found at fault */
+    size_t stuck_count, stuck_capacity;
+    size_t probe_commits, probe_failures;
 };
 
 /*
@@ -33,6 +44,9 @@ struct order_tx {
  * committed; else db->error says why, and the same batch has to be run again later. Never DB_POISON.
  */
 enum db_result order_tx_run(struct order_tx *tx, struct batch *batch);
+
+/* Has the batch failed so often for no known reason that it is probed? */
+int order_tx_is_suspicious(const struct order_tx *tx);
 
 void order_tx_free(struct order_tx *tx);
 

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "failpoint.h"
+
 
 /* The session's zone is UTC, and TIMESTAMPDIFF knows no end of time in 2038 as UNIX_TIMESTAMP does. */
 static const char select_head[] =
@@ -76,7 +78,7 @@ product_rows_read(struct db *db, struct product_row *rows, size_t n, enum row_lo
 
     buffer_text(&sql, lock == ROW_FOR_UPDATE ? ") ORDER BY id FOR UPDATE" : ") ORDER BY id");
 
-    enum db_result outcome = db_rows(db, &sql, &result);
+    enum db_result outcome = EFFECT("product_row.read", db_rows(db, &sql, &result));
 
     buffer_free(&sql);
 

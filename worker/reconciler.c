@@ -7,6 +7,8 @@
 #include "keys.h"
 #include "log.h"
 #include "scan.h"
+#include "stats.h"
+#include "supply.h"
 #include "sync.h"
 
 #define SUM_MOST_ENTRIES 2000   /* longer queues are not summed: that would hold up Redis every second */
@@ -82,12 +84,28 @@ recount(struct reconciler *r, const struct gate_product *gate, const struct prod
 }
 
 
+/* Runs under the product's lock. After an edit by hand nobody has booked the change, and law 1 wants it booked. */
+static enum db_result
+book_edit(struct db *db, struct product_row *row, void *data)
+{
+    return supply_book_difference(db, row->id, "adjust", "found at the gate's comparison: edited by hand", data);
+}
+
+
 static int
 sync_locked(struct reconciler *r, uint64_t id, unsigned options)
 {
     struct product_row row;
+    int64_t booked = 0;
+    sync_under_lock under_lock = options == GATE_NEWER_ONLY ? book_edit : NULL;
+    enum sync_result result = sync_product(&r->db, &r->redis, id, options, under_lock, &booked, &row);
 
-    switch (sync_product(&r->db, &r->redis, id, options, NULL, NULL, &row)) {
+    if (booked != 0 && result != SYNC_DB_FAILED && result != SYNC_REDIS_FAILED) {
+        log_warn("event=stock_adjusted product=%" PRIu64 " units=%" PRId64 " stock=%" PRId64
+                 " why=\"edited by hand; booked as adjust\"", id, booked, row.stock);
+    }
+
+    switch (result) {
     case SYNC_DB_FAILED:
     case SYNC_REDIS_FAILED:
     case SYNC_NOT_PUSHED:
@@ -115,6 +133,8 @@ act(struct reconciler *r, enum reconcile_action action, const struct gate_produc
     if (action == RECONCILE_NOTHING) {
         return 0;
     }
+
+    stats_add(STATS_RECONCILED, 1);
 
     if (action == RECONCILE_RECOUNT) {
         return recount(r, gate, row);

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/time.h>
 
+#include "failpoint.h"
 #include "log.h"
 
 
@@ -109,6 +110,7 @@ void
 redis_close(struct redis_conn *conn)
 {
     if (conn->context != NULL) {
+        FAILPOINT_REDIS_SOCKET(-1);
         redisFree(conn->context);
         conn->context = NULL;
     }
@@ -177,6 +179,16 @@ log_in(struct redis_conn *conn)
 }
 
 
+/* Returns 0 once the connection is at its user and database. */
+static int
+enter(struct redis_conn *conn)
+{
+    unsigned database = conn->config->redis.database;
+
+    return log_in(conn) || check(conn, redisCommand(conn->context, "SELECT %u", database));
+}
+
+
 static int
 open_conn(struct redis_conn *conn)
 {
@@ -184,7 +196,7 @@ open_conn(struct redis_conn *conn)
         return 0;
     }
 
-    conn->context = dial(conn->config);
+    conn->context = EFFECT("redis.connect", dial(conn->config));
 
     if (conn->context == NULL || conn->context->err) {
         log_clean(conn->error, sizeof(conn->error),
@@ -193,6 +205,7 @@ open_conn(struct redis_conn *conn)
         return -1;
     }
 
+    FAILPOINT_REDIS_SOCKET(conn->context->fd);
     (void) redisSetTimeout(conn->context, to_timeval(conn->config->redis.timeout));
 
     /* On a unix socket the call itself would be an error. */
@@ -200,9 +213,7 @@ open_conn(struct redis_conn *conn)
         (void) redisEnableKeepAlive(conn->context);
     }
 
-    if (log_in(conn)
-        || check(conn, redisCommand(conn->context, "SELECT %u", conn->config->redis.database)))
-    {
+    if (EFFECT("redis.enter", enter(conn))) {
         redis_close(conn);
         return -1;
     }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "failpoint.h"
 #include "order.h"
 
 
@@ -70,7 +71,7 @@ scan_page(struct redis_conn *conn, const char *cursor)
     args_text(&args, "COUNT");
     args_text(&args, "1000");
 
-    redisReply *reply = redis_call(conn, &args, 0);
+    redisReply *reply = EFFECT("scan.page", redis_call(conn, &args, 0));
 
     args_free(&args);
     return reply;

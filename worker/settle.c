@@ -1,5 +1,6 @@
 #include "settle.h"
 
+#include "failpoint.h"
 #include "gate.h"
 #include "keys.h"
 
@@ -135,7 +136,7 @@ settle_batch(struct redis_conn *conn, struct redis_args *args, const struct batc
 {
     settle_words(args, batch);
 
-    redisReply *reply = redis_script(conn, &checkout_script_settle, args);
+    redisReply *reply = EFFECT("settle.script", redis_script(conn, &checkout_script_settle, args));
 
     if (reply == NULL) {
         return -1;

@@ -7,7 +7,7 @@
 #include <time.h>
 
 
-static atomic_int wanted;
+static atomic_int wanted, paused;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t woken = PTHREAD_COND_INITIALIZER;
 
@@ -29,8 +29,33 @@ stop_requested(void)
 }
 
 
+void
+pause_set(int on)
+{
+    pthread_mutex_lock(&lock);
+    atomic_store(&paused, on);
+    pthread_cond_broadcast(&woken);
+    pthread_mutex_unlock(&lock);
+}
+
+
 int
-stop_wait(unsigned ms)
+pause_wanted(void)
+{
+    return atomic_load(&paused);
+}
+
+
+static int
+over(int pause)
+{
+    return stop_requested() || (pause && !pause_wanted());
+}
+
+
+/* Sleeps until the stop is asked for; pause = 1: or the pause is over. */
+static int
+wait_for(unsigned ms, int pause)
 {
     struct timespec until;
 
@@ -45,7 +70,7 @@ stop_wait(unsigned ms)
 
     pthread_mutex_lock(&lock);
 
-    while (!atomic_load(&wanted) && pthread_cond_timedwait(&woken, &lock, &until) != ETIMEDOUT) {
+    while (!over(pause) && pthread_cond_timedwait(&woken, &lock, &until) != ETIMEDOUT) {
         /* woken for nothing: wait for the rest */
     }
 
@@ -54,13 +79,34 @@ stop_wait(unsigned ms)
 }
 
 
+int
+stop_wait(unsigned ms)
+{
+    return wait_for(ms, 0);
+}
+
+
+int
+pause_wait(unsigned ms)
+{
+    return wait_for(ms, 1);
+}
+
+
 uint64_t
-clock_ms(void)
+clock_us(void)
 {
     struct timespec now;
 
     (void) clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t) now.tv_sec * 1000 + (uint64_t) now.tv_nsec / 1000000;
+    return (uint64_t) now.tv_sec * 1000000 + (uint64_t) now.tv_nsec / 1000;
+}
+
+
+uint64_t
+clock_ms(void)
+{
+    return clock_us() / 1000;
 }
 
 

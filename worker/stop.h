@@ -1,5 +1,5 @@
 /*
- * The wish to stop: one flag for the whole process, and waits that it cuts short.
+ * The wish to stop, and the wish to pause: one flag each for the whole process, and waits that they cut short.
  */
 #ifndef CHECKOUT_STOP_H
 #define CHECKOUT_STOP_H
@@ -9,11 +9,19 @@
 void stop_request(void);
 int stop_requested(void);
 
+/* While paused, consumers take nothing new; all else goes on. */
+void pause_set(int paused);
+int pause_wanted(void);
+
+/* Sleeps until the pause or the process is over, or `ms` milliseconds have passed. Returns stop_requested(). */
+int pause_wait(unsigned ms);
+
 /* Sleeps for so many milliseconds, or until the stop is asked for. Returns stop_requested(). */
 int stop_wait(unsigned ms);
 
-/* A clock that never runs backwards, in milliseconds. */
+/* A clock that never runs backwards, in milliseconds, and in microseconds. */
 uint64_t clock_ms(void);
+uint64_t clock_us(void);
 
 /*
  * Back-off with jitter ("Exponential Backoff And Jitter", AWS Architecture Blog): each wait lies between

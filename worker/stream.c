@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "failpoint.h"
 #include "keys.h"
 
 
@@ -24,7 +25,7 @@ read_from(struct redis_conn *conn, struct redis_args *args, const char *from, un
     key_queue(args);
     args_text(args, from);
 
-    redisReply *reply = redis_call(conn, args, block_ms);
+    redisReply *reply = EFFECT("stream.read", redis_call(conn, args, block_ms));
 
     args_free(args);
     return reply;
@@ -67,7 +68,7 @@ heartbeat(struct redis_conn *conn, const char *consumer, unsigned dead_after, ui
     args_number(&args, most);
     args_text(&args, leave);
 
-    redisReply *reply = redis_script(conn, &checkout_script_heartbeat, &args);
+    redisReply *reply = EFFECT("stream.heartbeat", redis_script(conn, &checkout_script_heartbeat, &args));
 
     args_free(&args);
     return reply;
@@ -113,7 +114,7 @@ stream_bury(struct redis_conn *conn, const char *id, const char *reason)
     args_text(&args, id);
     args_text(&args, reason);
 
-    redisReply *reply = redis_script(conn, &checkout_script_bury, &args);
+    redisReply *reply = EFFECT("stream.bury", redis_script(conn, &checkout_script_bury, &args));
 
     args_free(&args);
     return end_reply(reply);
@@ -130,7 +131,7 @@ stream_forget(struct redis_conn *conn, const char *id)
     args_text(&args, CONSUMER_GROUP);
     args_text(&args, id);
 
-    redisReply *reply = redis_call(conn, &args, 0);
+    redisReply *reply = EFFECT("stream.forget", redis_call(conn, &args, 0));
 
     args_free(&args);
     return end_reply(reply);

@@ -3,6 +3,8 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "failpoint.h"
+
 
 static const char select_one[] =
     "SELECT p.id, p.stock, p.version,"
@@ -20,6 +22,10 @@ static const char select_all[] =
     "   JOIN orders o ON o.order_identifier = i.order_identifier"
     "   WHERE o.status IN ('pending_payment', 'paid', 'completed') GROUP BY i.product_id) l ON l.product_id = p.id"
     " ORDER BY p.id";
+
+
+static const char take_snapshot[] =
+    "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; START TRANSACTION WITH CONSISTENT SNAPSHOT";
 
 
 static int64_t
@@ -51,7 +57,7 @@ supply_read(struct db *db, uint64_t product, struct supply *supply)
 
     buffer_format(&sql, "%s%" PRIu64, select_one, product);
 
-    enum db_result result = db_rows(db, &sql, &rows);
+    enum db_result result = EFFECT("supply.read_one", db_rows(db, &sql, &rows));
 
     buffer_free(&sql);
     *supply = (struct supply) { .product = product };
@@ -71,6 +77,27 @@ supply_read(struct db *db, uint64_t product, struct supply *supply)
 
 
 enum db_result
+supply_book_difference(struct db *db, uint64_t product, const char *kind, const char *reason, int64_t *units)
+{
+    struct supply supply;
+    struct buffer sql = { 0 };
+    enum db_result result = supply_read(db, product, &supply);
+
+    *units = supply.stock + supply.live - supply.supplied;
+
+    if (result != DB_OK || *units == 0) {
+        return result;
+    }
+
+    buffer_format(&sql, "INSERT INTO stock_movements (product_id, kind, units, stock_after, reason) VALUES"
+                  " (%" PRIu64 ", '%s', %" PRId64 ", %" PRId64 ", '%s')", product, kind, *units, supply.stock, reason);
+    result = EFFECT("supply.book", db_run(db, &sql));
+    buffer_free(&sql);
+    return result;
+}
+
+
+enum db_result
 supply_read_all(struct db *db, struct supply **supplies, size_t *count)
 {
     struct buffer sql = { 0 };
@@ -78,14 +105,13 @@ supply_read_all(struct db *db, struct supply **supplies, size_t *count)
     enum db_result result = db_open(db);
 
     if (result != DB_OK
-        || (result = db_text(db, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ;"
-                             " START TRANSACTION WITH CONSISTENT SNAPSHOT")) != DB_OK)
+        || (result = EFFECT("supply.snapshot", db_text(db, take_snapshot))) != DB_OK)
     {
         return result;
     }
 
     buffer_text(&sql, select_all);
-    result = db_rows(db, &sql, &rows);
+    result = EFFECT("supply.read_all", db_rows(db, &sql, &rows));
     buffer_free(&sql);
 
     if (result == DB_OK) {

@@ -18,6 +18,13 @@ struct supply {
 /* One product, in the caller's transaction. */
 enum db_result supply_read(struct db *db, uint64_t product, struct supply *supply);
 
+/*
+ * Books units that no movement explains (stock + live - supplied), as `kind` and with that reason, in the caller's
+ * transaction, which holds the product's lock. *units: what was booked, 0 where all is explained.
+ */
+enum db_result supply_book_difference(struct db *db, uint64_t product, const char *kind, const char *reason,
+                                      int64_t *units);
+
 /* All products in one snapshot, ids ascending. free() *supplies. */
 enum db_result supply_read_all(struct db *db, struct supply **supplies, size_t *count);
 

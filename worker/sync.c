@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "failpoint.h"
 #include "log.h"
 
 
@@ -29,7 +30,7 @@ raise_version(struct db *db, struct product_row *row, const struct gate_product 
     buffer_format(&sql, "UPDATE products SET version = %" PRId64 " WHERE id = %" PRIu64 " AND version = %" PRIu64,
                   gate->version + 1, row->id, row->version);
 
-    enum db_result result = db_change_one_each(db, &sql, 1);
+    enum db_result result = EFFECT("sync.raise", db_change_one_each(db, &sql, 1));
 
     buffer_free(&sql);
 
@@ -52,7 +53,7 @@ lock_and_raise(struct db *db, struct redis_conn *conn, unsigned options, sync_un
     struct gate_product gate = { .id = row->id };
     struct gate_counts counts;
 
-    if (db_text(db, "START TRANSACTION") != DB_OK || product_rows_read(db, row, 1, ROW_FOR_UPDATE) != DB_OK) {
+    if (EFFECT("sync.begin", db_text(db, "START TRANSACTION")) != DB_OK || product_rows_read(db, row, 1, ROW_FOR_UPDATE) != DB_OK) {
         return SYNC_DB_FAILED;
     }
 
@@ -76,7 +77,7 @@ lock_and_raise(struct db *db, struct redis_conn *conn, unsigned options, sync_un
         return SYNC_DB_FAILED;
     }
 
-    return db_text(db, "COMMIT") == DB_OK ? SYNC_PUSHED : SYNC_DB_FAILED;
+    return EFFECT("sync.commit", db_text(db, "COMMIT")) == DB_OK ? SYNC_PUSHED : SYNC_DB_FAILED;
 }
 
 

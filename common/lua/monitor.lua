@@ -1,0 +1,34 @@
+#!lua flags=no-writes,allow-oom
+-- monitor: how the queue stands, for metrics. Writes nothing.
+--
+-- KEYS    1 order-processing-queue   2 dead-letter-queue   3 gate   4 workers
+-- ARGV    1 consumer group   2 ms of silence after which a consumer is dead
+-- returns { entries, age in ms of the oldest (0: none), orders queued by the gate's count, dead letters,
+--         entries pending, of them at dead consumers, consumers alive }
+-- law     Costs nothing that grows with the queue.
+
+local stream, dead, gate, workers = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local group, dead_after = ARGV[1], tonumber(ARGV[2])
+local t = redis.call('TIME')
+local now = t[1] * 1000 + math.floor(t[2] / 1000)
+
+local age = 0
+local oldest = redis.call('XRANGE', stream, '-', '+', 'COUNT', 1)[1]
+if oldest then age = math.max(0, now - tonumber(string.match(oldest[1], '^%d+'))) end
+
+local pending, at_dead, alive = 0, 0, 0
+local found = redis.pcall('XINFO', 'CONSUMERS', stream, group)
+for _, consumer in ipairs(found.err and {} or found) do
+    local fields = {}
+    for i = 1, #consumer, 2 do fields[consumer[i]] = consumer[i + 1] end
+    local seen = tonumber(redis.call('HGET', workers, fields.name) or '0') or 0
+    pending = pending + fields.pending
+    if now - seen > dead_after then
+        at_dead = at_dead + fields.pending
+    else
+        alive = alive + 1
+    end
+end
+
+local queued = tonumber(redis.call('HGET', gate, 'queued') or '0') or 0
+return { redis.call('XLEN', stream), age, queued, redis.call('XLEN', dead), pending, at_dead, alive }

@@ -1,0 +1,49 @@
+/*
+ * Fail points: named moments at which tests make the worker die or lose a connection.
+ *
+ * The rule: every outside effect (a call of Redis, a statement or group of statements of MySQL, a connect) stands in
+ * EFFECT("name", call), which makes the points name.before and name.after. Log lines, metrics and notifications are
+ * no effects. t/worker_failpoints.t finds the calls in the source and fails when one stands outside.
+ *
+ * Only with -DCHECKOUT_FAILPOINTS (make failpoints); in every other build EFFECT() is the call alone. There the
+ * environment arms one point: CHECKOUT_FAILPOINT=name[:nth][:action], nth from 1. It acts once. Actions:
+ *
+ *   kill         SIGKILL to the own process (the default)
+ *   cut_redis    this thread's connection to Redis is shut down
+ *   cut_mysql    this thread's connection to MySQL is shut down
+ *   lose_redis   the same for what comes in: the next call runs, and its answer is lost
+ *   lose_mysql
+ *
+ * A point that acts says so first, with one line "failpoint <name> <action>" on standard error.
+ */
+#ifndef CHECKOUT_FAILPOINT_H
+#define CHECKOUT_FAILPOINT_H
+
+#ifdef CHECKOUT_FAILPOINTS
+
+void failpoint_hit(const char *name);
+
+/* The sockets of the calling thread; -1: closed. */
+void failpoint_redis_socket(int fd);
+void failpoint_mysql_socket(int fd);
+
+#define FAILPOINT(name) failpoint_hit(name)
+#define FAILPOINT_REDIS_SOCKET(fd) failpoint_redis_socket(fd)
+#define FAILPOINT_MYSQL_SOCKET(fd) failpoint_mysql_socket(fd)
+
+#define EFFECT(name, call) __extension__ ({ \
+    FAILPOINT(name ".before");              \
+    __auto_type effect_result_ = (call);    \
+    FAILPOINT(name ".after");               \
+    effect_result_; })
+
+#else
+
+#define FAILPOINT(name) ((void) 0)
+#define FAILPOINT_REDIS_SOCKET(fd) ((void) 0)
+#define FAILPOINT_MYSQL_SOCKET(fd) ((void) 0)
+#define EFFECT(name, call) (call)
+
+#endif
+
+#endif

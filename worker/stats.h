@@ -1,0 +1,41 @@
+/*
+ * Counts of what this process did, for /metrics. Every function is safe to call from every thread.
+ *
+ * Histograms are Prometheus's: a bucket counts what is at most its bound (prometheus.io, "Exposition formats").
+ */
+#ifndef CHECKOUT_STATS_H
+#define CHECKOUT_STATS_H
+
+#include <stdint.h>
+
+#include "alloc.h"
+#include "batch.h"
+
+enum stats_count {
+    STATS_BATCHES,          /* settled */
+    STATS_ENTRIES,          /* of the queue, settled by this process */
+    STATS_TAKEN_OVER,       /* entries, from dead consumers */
+    STATS_BURIED,           /* entries that were no job */
+    STATS_LOST,             /* entries deleted before they were settled */
+    STATS_RECONCILED,       /* products put right at the gate, ordinary pushes included */
+    STATS_COUNTS
+};
+
+void stats_add(enum stats_count count, uint64_t n);
+
+/* A batch that was settled: its size, and its orders by verdict. */
+void stats_batch(const struct batch *batch);
+
+/* A transaction that was committed. */
+void stats_commit(uint64_t microseconds);
+
+/* A transaction that has to run again, with MySQL's error number (0: none, or the connection failed). */
+void stats_mysql_retry(unsigned code);
+
+/* A call of Redis that failed and is made again; settle = 1: it was the settle script. */
+void stats_redis_retry(int settle);
+
+/* Adds it all as Prometheus text. */
+void stats_write(struct buffer *text);
+
+#endif
