@@ -135,6 +135,12 @@ $(BUILD)/t/fuzz/%: t/fuzz/%.c $(COMMON_C) $(wildcard common/*.h) $(GENERATED)
 	$(Q)clang -g -O1 -std=c11 -D_GNU_SOURCE -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -Icommon \
 	    -I$(BUILD)/gen -o $@ $< $(COMMON_C) -lcjson -lcrypto
 
+# The worker with its fail points compiled in (worker/failpoint.h): for tests, never installed.
+.PHONY: failpoints
+failpoints:
+	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/failpoints CPPFLAGS='$(CPPFLAGS) -DCHECKOUT_FAILPOINTS' \
+	    $(BUILD)/failpoints/checkout-worker
+
 .SECONDARY: $(call object,$(UNIT_C))
 -include $(patsubst %.o,%.d,$(call object,$(COMMON_C) $(WORKER_C) $(MAINS) $(UNIT_C)))
 
@@ -158,7 +164,7 @@ $(MODULE): $(BUILD)/nginx-configured $(MODULE_SRC) $(GENERATED)
 	@echo "  MODULE  $@"
 	$(Q)rm -rf $(NGINX_TREE)/objs/addon/*/*.o
 	$(Q)$(MAKE) --no-print-directory -s -C $(NGINX_TREE) -f objs/Makefile modules
-	$(Q)cp $(NGINX_TREE)/objs/ngx_http_checkout_module.so $@
+	$(Q)cp $(NGINX_TREE)/objs/ngx_http_checkout_module.so $@.new && mv $@.new $@
 
 
 # nginx as tests and the local stack start it: a module with sanitizers wants their runtime before anything else.
@@ -189,7 +195,7 @@ check-unit: unit
 	$(Q)t/lib/run unit $(UNIT_TESTS)
 
 test: built
-	$(Q)$(MAKE) --no-print-directory unit fuzzers
+	$(Q)$(MAKE) --no-print-directory unit fuzzers failpoints
 	$(Q)NGINX_BINARY=$(TEST_NGINX_BINARY) t/lib/run all $(UNIT_TESTS) -- $(FUZZERS)
 
 run: built
