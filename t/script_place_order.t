@@ -202,6 +202,19 @@ subtest 'G20: a broken product fails alone' => sub {
     }
 };
 
+subtest 'G20: a number that was written by hand' => sub {
+    fresh([1, stock => 5, per_user_limit => 5]);
+    $r->hset('product:1:register', 'in_flight', '001');
+    $r->hset('product:1:buyers', 7, '01');
+    $r->hset('gate', 'queued', '00');
+    is_deeply [place({}, order(1, 2))], ['queued'];
+    is $r->hget('product:1:register', 'in_flight'), 3, 'counted';
+    is $r->hget('product:1:buyers', 7), 3;
+    is $r->hget('gate', 'queued'), 1;
+    $r->hset('product:1:register', 'in_flight', '9' x 16);
+    is_deeply [place({}, order(1, 2))], ['broken'], 'more digits than Lua counts exactly';
+};
+
 subtest 'G20: broken shared keys refuse the call whole' => sub {
     my %break = (
         'queue'   => sub { $r->set('order-processing-queue', 'x') },

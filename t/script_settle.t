@@ -181,6 +181,28 @@ subtest 'W4: a dead consumer\'s entries are taken over, a live one\'s are not' =
     is_deeply [map { my %c = @$_; $c{name} } @{ $r->xinfo('CONSUMERS', $queue, $group) }], ['b'], 'a, without entries, is removed';
 };
 
+subtest 'W11: an entry deleted under a dead consumer is reported' => sub {
+    fresh([1, stock => 10]);
+    enqueue(1, 7, 1); enqueue(1, 7, 1);
+    beat('a');
+    my @e = take('a');
+    $r->xdel($queue, $e[0]{id});
+    my $taken = beat('b', dead => -1);
+    is_deeply [map { $_->[0] } @$taken], [map { $_->{id} } @e];
+    is $taken->[0][1], undef, 'the lost one has no fields';
+    ok $taken->[1][1], 'the other has';
+};
+
+subtest 'a register that holds no number takes the same version again' => sub {
+    fresh([1, stock => 10]);
+    $r->hset('product:1:register', 'stock', 'ten');
+    is $redis->load(1, version => 1, stock => 10, create => 0), 1;
+    is_deeply numbers(), [10, 1, 10, 0, 0];
+    $r->hset('product:1:register', 'version', 'x', 'in_flight', 'y');
+    is $redis->load(1, version => 1, stock => 10, create => 0, recount => 1), 1;
+    is_deeply numbers(), [10, 1, 10, 0, 0];
+};
+
 subtest 'W10: who leaves hands back what it holds at once' => sub {
     fresh([1, stock => 10]);
     enqueue(1, 7, 1);

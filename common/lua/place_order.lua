@@ -16,7 +16,8 @@
 --           sale_not_started <ms to wait> · sale_ended · over_quantity <most> · purchase_limit <most>
 --           queue_full · out_of_stock · broken
 -- law     Everything of a group is written or nothing is. All types are checked before the first
---         write, and the entry is added before anything is counted. A broken product answers
+--         write, the entry is added before anything is counted, and counts are set, not incremented:
+--         what follows the entry cannot fail. A broken product answers
 --         `broken` and harms no other product. The script runs without allow-oom, so a full
 --         Redis refuses it whole.
 
@@ -25,9 +26,10 @@ local BUCKET_SECONDS = 172800
 local stream, gate, today, yesterday = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local cap = tonumber(ARGV[1])
 
+-- A count as a number; nil for what is none, or is too long for Lua to hold exactly.
 local function count(value)
     if not value then return 0 end
-    if string.find(value, '^%d+$') then return tonumber(value) end
+    if #value <= 15 and string.find(value, '^%d+$') then return tonumber(value) end
     return nil
 end
 
@@ -85,7 +87,7 @@ local function accept(p, g, orders, units, argv, first, last)
                               'units', units, 'count', orders, 'day', ARGV[2],
                               'orders', table.concat(argv, ' ', first, last))
     if is_error(added) then return false end
-    redis.call('HINCRBY', KEYS[p.key + 1], 'in_flight', units)
+    redis.call('HSET', KEYS[p.key + 1], 'in_flight', p.in_flight + units)
     p.left = p.left - units
     redis.call('SET', KEYS[p.key], p.left)
     redis.call('HSET', today, unpack(argv, first, last))
@@ -128,7 +130,7 @@ end
 
 -- Each order by itself, in the order of arrival.
 local function decide_each(p, refusal, g, first, n, check)
-    local reply, argv, units, buyers_add = { p and p.left or -1 }, {}, 0, {}
+    local reply, argv, units, buyers = { p and p.left or -1 }, {}, 0, {}
     local known = check and known_records(first, n) or {}
     local twin_of_accepted = {}
     local bought = p and p.limit > 0 and read_buyers(p.key + 2, first, n)
@@ -160,7 +162,7 @@ local function decide_each(p, refusal, g, first, n, check)
                 units, left, queue_left = units + quantity, left - quantity, queue_left - 1
                 if bought then
                     bought[user] = bought[user] + quantity
-                    buyers_add[user] = (buyers_add[user] or 0) + quantity
+                    buyers[user] = true
                 end
                 if check then known[id], argv[id] = record, true end
             end
@@ -169,7 +171,7 @@ local function decide_each(p, refusal, g, first, n, check)
     end
     if #accepted > 0 then
         if accept(p, g, #accepted, units, argv, 1, #argv) then
-            for user, more in pairs(buyers_add) do redis.call('HINCRBY', KEYS[p.key + 2], user, more) end
+            for user in pairs(buyers) do redis.call('HSET', KEYS[p.key + 2], user, bought[user]) end
             reply[1] = p.left
         else
             for i = 2, n + 1 do
@@ -206,7 +208,7 @@ while k <= #KEYS do
     g, k = g + 6 + 2 * tonumber(ARGV[g + 2]), k + 3
 end
 if queued > before then
-    redis.call('HINCRBY', gate, 'queued', queued - before)
+    redis.call('HSET', gate, 'queued', queued)
     redis.call('EXPIRE', today, BUCKET_SECONDS, 'NX')
 end
 reply[1] = queued

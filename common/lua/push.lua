@@ -42,5 +42,8 @@ for i = 1, (#KEYS - 3) / 2 do
         reply[i] = push(stock_key, register, 0, version, unpack(ARGV, a + 2, a + 7)) and 1 or 0
     end
 end
-if created > 0 then redis.call('HINCRBY', gate, 'products', created) end
+if created > 0 then
+    local products = redis.pcall('HGET', gate, 'products')
+    if type(products) ~= 'table' then redis.call('HSET', gate, 'products', (tonumber(products) or 0) + created) end
+end
 return reply

@@ -3,19 +3,20 @@
 
 -- Takes `released` units out of flight, applies what MySQL says if it is newer, and sets the stock from
 -- the register. Does nothing for a product that has no register, or one that is no hash: a broken product
--- must not keep the others of the same call from their due. True when the push was applied.
+-- must not keep the others of the same call from their due. A register whose stock is no number takes the
+-- same version again. True when the push was applied.
 local function push(stock_key, register, released, version, stock, opens_at, closes_at, limit, max_quantity, state)
     local now = redis.pcall('HMGET', register, 'version', 'in_flight', 'stock')
     if now.err or not now[3] then return false end
     local in_flight = math.max(0, (tonumber(now[2]) or 0) - released)
-    local newer = version ~= '-' and tonumber(version) > (tonumber(now[1]) or -1)
-    local units = tonumber(now[3]) or 0
+    local units, held = tonumber(now[3]), tonumber(now[1]) or -1
+    local newer = version ~= '-' and (tonumber(version) > held or not units and tonumber(version) == held)
     if newer then
         redis.call('HSET', register, 'version', version, 'stock', stock, 'opens_at', opens_at,
                    'closes_at', closes_at, 'per_user_limit', limit, 'max_quantity', max_quantity, 'state', state)
         units = tonumber(stock)
     end
     redis.call('HSET', register, 'in_flight', in_flight)
-    redis.call('SET', stock_key, math.max(0, units - in_flight))
+    redis.call('SET', stock_key, math.max(0, (units or 0) - in_flight))
     return newer
 end
