@@ -13,45 +13,167 @@
 struct command {
     const char *first, *second;   /* second NULL: one word */
     int (*run)(struct ctl *ctl, int argc, char **argv);
+    const char *words;            /* what stands behind the name */
+    const char *line;             /* one line for the overview */
+    const char *help;             /* the rest of its --help */
 };
+
+#define TERMS_HELP \
+    "Terms: --opens-at TIME, --closes-at TIME, --per-user-limit N, --max-quantity N.\n" \
+    "TIME is 2026-11-21T12:00:00Z, or with +08:00. \"none\" takes a term away.\n"
 
 static const struct command commands[] = {
-    { "migrate", NULL, ctl_migrate },
-    { "product", "add", ctl_product_add },
-    { "product", "set", ctl_product_set },
-    { "stock", "load", ctl_stock_load },
-    { "stock", "get", ctl_stock_get },
-    { "audit", NULL, ctl_audit },
+    { "migrate", NULL, ctl_migrate, "", "makes or updates the tables in MySQL",
+      "Safe to repeat; one process at a time does it. After an error it goes on at the statement that failed.\n" },
+
+    { "product", "add", ctl_product_add, "ID --name TEXT --price 19.80 --stock N [terms]", "a new product in MySQL",
+      "Its first stock is booked as a load. It can be ordered once \"stock load ID\" has opened it at the gate.\n"
+      TERMS_HELP },
+    { "product", "set", ctl_product_set, "ID [--name TEXT] [--price P] [--stock N] [--state open|closed] [terms]",
+      "changes a product",
+      "Changes MySQL and, where the product is loaded, the gate at once. A change of stock is booked as an\n"
+      "adjustment. Orders keep the price of their commit.\n"
+      TERMS_HELP },
+    { "product", "show", ctl_product_show, "ID", "what MySQL and the gate hold of it", "" },
+    { "product", "close", ctl_product_close, "ID", "no new orders from now on",
+      "Orders accepted before become orders as usual. \"product set ID --state open\" opens it again.\n" },
+
+    { "stock", "load", ctl_stock_load, "ID | --all", "opens products at the gate",
+      "From then on they can be ordered. What is in flight is counted. Stock that no movement explains (a row made\n"
+      "or changed by hand) is booked as a load.\n" },
+    { "stock", "get", ctl_stock_get, "ID", "stock in MySQL and at the gate", "" },
+    { "stock", "set", ctl_stock_set, "ID N [--reason TEXT]", "sets the stock, booked as an adjustment",
+      "N is what MySQL shall hold: units that are neither sold nor given back. The gate follows at once, with what is\n"
+      "in flight taken off. During a sale \"stock adjust\" is what you want: it does not race with orders.\n" },
+    { "stock", "adjust", ctl_stock_adjust, "ID +N | -N [--reason TEXT]", "adds or takes units, booked",
+      "Refused where it would leave less than nothing.\n" },
+    { "stock", "movements", ctl_stock_movements, "ID [--limit N]", "the book: every change that was not an order",
+      "The newest first, 100 of them unless --limit says otherwise.\n" },
+
+    { "queue", "stats", ctl_queue_stats, "", "what waits, since when, and who works on it",
+      "orders: accepted orders without a verdict. entries: jobs that hold them. oldest_entry_ms grows while no worker\n"
+      "works; a consumer with an old beat is dead, and others take its entries over.\n" },
+    { "queue", "pause", ctl_queue_pause, "", "workers stop consuming",
+      "Within a second or two, after the batch in hand. The gate goes on accepting orders up to the queue's cap.\n"
+      "For maintenance of MySQL: no order fails, all of them wait.\n" },
+    { "queue", "resume", ctl_queue_resume, "", "workers go on", "" },
+
+    { "dlq", "list", ctl_dlq_list, "[--limit N]", "dead letters: orders no verdict could be found for", "" },
+    { "dlq", "show", ctl_dlq_show, "LETTER", "one of them, whole", "" },
+    { "dlq", "retry", ctl_dlq_retry, "LETTER | --all", "back to the queue",
+      "After the cause is gone. The units stay in flight; what dies again comes back as a new letter.\n" },
+    { "dlq", "drop", ctl_dlq_drop, "LETTER --yes", "ends its orders as failed, gives the units back",
+      "MySQL gets a failed order with the reason \"dropped\" first; then the letter goes and its units come back, once,\n"
+      "however often the command is repeated. An order that has a verdict already keeps it.\n" },
+
+    { "order", "show", ctl_order_show, "IDENTIFIER", "everything known about one order",
+      "In the order in which it happened: the gate's record, queue entry and who holds it, dead letter, MySQL's row,\n"
+      "items, stock movements, payment events. Exit code 3 when nobody knows it.\n" },
+
+    { "audit", NULL, ctl_audit, "[--repair] [--watch [--every SECONDS]]", "checks the laws, also during a sale",
+      "No oversell in MySQL, the gate's stock follows from its register, equal versions hold equal stock, what is in\n"
+      "flight is what the queue holds. Exit code 1: a law is violated.\n"
+      "--repair puts the gate right and looks again. Stock that MySQL's own book does not explain it leaves alone:\n"
+      "look at \"stock movements\", then book it with \"stock load\". --watch repeats it until Ctrl-C.\n" },
+
+    { "rebuild", NULL, ctl_rebuild, "", "makes the gate anew after Redis or MySQL lost data",
+      "From MySQL and what survives in Redis: registers, stock, units in flight, buyers, counts. Accepted orders that\n"
+      "have a record but neither a row nor a place in the queue are enqueued again. Products that MySQL holds are\n"
+      "loaded. Meanwhile the gate answers 503; workers may go on. Killed at any moment, run it again: until one has\n"
+      "ended, the gate stays closed. --dry-run counts what there is to do and leaves the gate open.\n" },
 };
 
-static const char help[] =
-    "checkoutctl [-c FILE] COMMAND …      -c may also stand behind the command\n"
+#define COMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+static const char help_head[] =
+    "checkoutctl [-c FILE] COMMAND …        options may stand anywhere\n"
+    "\n";
+
+static const char help_tail[] =
     "\n"
-    "  migrate                  makes or updates the tables in MySQL; safe to repeat\n"
-    "\n"
-    "  product add ID --name TEXT --price 19.80 --stock N [terms]\n"
-    "                           a new product in MySQL; its first stock is booked as a load\n"
-    "  product set ID [--name TEXT] [--price 19.80] [--stock N] [--state open|closed] [terms]\n"
-    "                           changes MySQL and, when the product is loaded, the gate;\n"
-    "                           a change of stock is booked as an adjustment\n"
-    "    terms: --opens-at TIME --closes-at TIME --per-user-limit N --max-quantity N\n"
-    "           TIME is 2026-11-21T12:00:00Z or with +08:00; none takes a term away\n"
-    "\n"
-    "  stock load ID | --all    loads products into the gate: from then on they can be ordered;\n"
-    "                           stock that nobody booked is booked as a load\n"
-    "  stock get ID             what MySQL and the gate say\n"
-    "\n"
-    "  audit [--json]           checks the laws, also while orders come in: no oversell in MySQL,\n"
-    "                           the gate's stock follows from its register, equal versions hold equal\n"
-    "                           stock, what is in flight is what the queue holds\n"
+    "checkoutctl COMMAND --help says more about one. For all of them:\n"
+    "  -c FILE      the worker's configuration (CHECKOUT_MYSQL_HOST and the like come first)\n"
+    "  --json       prints JSON\n"
+    "  --dry-run    says what would be done, and does nothing\n"
+    "  --yes        you mean it (commands that end orders ask for it)\n"
     "\n"
     "A first sale:\n"
     "  checkoutctl -c worker.conf migrate\n"
     "  checkoutctl -c worker.conf product add 17 --name \"Blue vase\" --price 19.80 --stock 500\n"
     "  checkoutctl -c worker.conf stock load 17\n"
     "\n"
-    "FILE is the worker's configuration. Exit codes: 0 done, in order · 1 a law is violated · 2 wrong use,\n"
-    "or MySQL or Redis cannot be reached.\n";
+    "Exit codes: 0 done, in order · 1 a law is violated · 2 wrong use, or MySQL or Redis cannot be reached ·\n"
+    "3 no such product, order or dead letter.\n";
+
+
+static void
+print_overview(FILE *out)
+{
+    fputs(help_head, out);
+
+    for (size_t i = 0; i < COMMANDS; i++) {
+        const struct command *c = &commands[i];
+        char name[32];
+
+        snprintf(name, sizeof(name), "%s%s%s", c->first, c->second != NULL ? " " : "", c->second != NULL ? c->second : "");
+        fprintf(out, "%s  %-16s %s\n", i > 0 && strcmp(c->first, commands[i - 1].first) != 0 ? "\n" : "", name, c->line);
+    }
+
+    fputs(help_tail, out);
+}
+
+
+static void
+print_command(const struct command *c)
+{
+    printf("checkoutctl [-c FILE] %s%s%s %s\n    %s\n%s%s", c->first, c->second != NULL ? " " : "",
+           c->second != NULL ? c->second : "", c->words, c->line, c->help[0] != '\0' ? "\n" : "", c->help);
+}
+
+
+/* Help for what was named: one command, the commands of a first word, or all. */
+static void
+print_help(int argc, char **argv)
+{
+    int printed = 0;
+
+    for (size_t i = 0; argc > 1 && i < COMMANDS; i++) {
+        const struct command *c = &commands[i];
+
+        if (strcmp(argv[1], c->first) == 0
+            && (c->second == NULL || argc < 3 || argv[2][0] == '-' || strcmp(argv[2], c->second) == 0))
+        {
+            fputs(printed++ > 0 ? "\n" : "", stdout);
+            print_command(c);
+        }
+    }
+
+    if (printed == 0) {
+        print_overview(stdout);
+    }
+}
+
+
+/* Takes the options of all commands out of the words, wherever they stand. */
+static void
+take_common_options(int *argc, char **argv, struct ctl *ctl)
+{
+    int kept = 1;
+
+    for (int i = 1; i < *argc; i++) {
+        if (strcmp(argv[i], "--json") == 0) {
+            ctl->json = 1;
+        } else if (strcmp(argv[i], "--yes") == 0) {
+            ctl->yes = 1;
+        } else if (strcmp(argv[i], "--dry-run") == 0) {
+            ctl->dry_run = 1;
+        } else {
+            argv[kept++] = argv[i];
+        }
+    }
+
+    *argc = kept;
+}
 
 
 /* Takes -c FILE out of the words, wherever it stands. Returns 0, or -1 after a message. */
@@ -97,7 +219,7 @@ wants_help(int argc, char **argv)
 static const struct command *
 find_command(int argc, char **argv, int *words)
 {
-    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+    for (size_t i = 0; i < COMMANDS; i++) {
         const struct command *c = &commands[i];
 
         *words = c->second != NULL ? 2 : 1;
@@ -114,26 +236,25 @@ find_command(int argc, char **argv, int *words)
 
 
 static int
-run(const struct command *command, const char *path, int argc, char **argv)
+run(const struct command *command, struct ctl *ctl, const char *path, int argc, char **argv)
 {
-    struct ctl ctl = { 0 };
     char error[512];
 
-    if (config_load(&ctl.config, path, error, sizeof(error)) == -1) {
+    if (config_load(&ctl->config, path, error, sizeof(error)) == -1) {
         return ctl_fail("%s", error);
     }
 
-    ctl.db.config = ctl.redis.config = &ctl.config;
+    ctl->db.config = ctl->redis.config = &ctl->config;
     (void) log_open(NULL, LOG_LEVEL_ERROR);
     (void) signal(SIGPIPE, SIG_IGN);
     mysql_library_init(0, NULL, NULL);
 
-    int code = command->run(&ctl, argc, argv);
+    int code = command->run(ctl, argc, argv);
 
-    db_close(&ctl.db);
-    redis_close(&ctl.redis);
+    db_close(&ctl->db);
+    redis_close(&ctl->redis);
     mysql_library_end();
-    config_free(&ctl.config);
+    config_free(&ctl->config);
 
     /* Half a report must not look like a whole one. */
     return fflush(stdout) == 0 && !ferror(stdout) ? code : CTL_ERROR;
@@ -144,6 +265,7 @@ int
 main(int argc, char **argv)
 {
     const char *path = NULL;
+    struct ctl ctl = { 0 };
     int words;
 
     if (take_config_option(&argc, argv, &path) == -1) {
@@ -151,16 +273,23 @@ main(int argc, char **argv)
     }
 
     if (wants_help(argc, argv)) {
-        fputs(help, stdout);
+        print_help(argc, argv);
         return CTL_OK;
     }
 
+    take_common_options(&argc, argv, &ctl);
+
     const struct command *command = find_command(argc, argv, &words);
 
-    if (command == NULL) {
-        fputs(help, stderr);
-        return argc > 1 ? ctl_fail("there is no command %s", argv[1]) : CTL_ERROR;
+    if (command != NULL) {
+        return run(command, &ctl, path, argc - 1 - words, argv + 1 + words);
     }
 
-    return run(command, path, argc - 1 - words, argv + 1 + words);
+    if (argc > 1) {
+        return ctl_fail("there is no command %s%s%s; \"checkoutctl --help\" lists them", argv[1],
+                        argc > 2 ? " " : "", argc > 2 ? argv[2] : "");
+    }
+
+    print_overview(stderr);
+    return CTL_ERROR;
 }

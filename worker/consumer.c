@@ -84,6 +84,7 @@ beat(struct consumer *c)
     }
 
     c->last_beat_ms = clock_ms();
+    c->paused = reply->type == REDIS_REPLY_STATUS;
     works(c);
 
     struct stream_entries entries = stream_entries_of_beat(reply);
@@ -165,6 +166,10 @@ on_read(struct consumer *c)
 
     if (pause_wanted()) {
         return pause_wait(BLOCK_MS) ? CONSUMER_END : CONSUMER_READ;
+    }
+
+    if (c->paused) {
+        return stop_wait(TAKE_OVER_MS) ? CONSUMER_END : beat(c);
     }
 
     if (c->own_pending) {

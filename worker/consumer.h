@@ -59,6 +59,7 @@ struct consumer {
     int own_pending;                    /* own unsettled entries may be left */
     char own_after[48];                 /* id of the last own entry read; "0" at first */
     uint64_t last_beat_ms;
+    int paused;                         /* by checkoutctl, as the last beat said */
     double orders_per_entry;            /* of the last read, to ask for about one batch */
 };
 

@@ -9,12 +9,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "ctl.h"
 #include "gate.h"
 #include "keys.h"
 #include "scan.h"
 #include "supply.h"
+#include "sync.h"
 
 #define SUM_ANY_QUEUE   1000000000   /* the audit sums however long the queue is */
 #define VIOLATIONS_SHOWN 20          /* per law; all are counted */
@@ -277,7 +280,7 @@ print_json(struct audit *a)
 
 
 static int
-audit(struct ctl *ctl, struct audit *a, int json)
+read_all(struct ctl *ctl, struct audit *a)
 {
     if (read_gate(ctl, a) == -1 || stream_length(ctl, key_queue, &a->queue_entries) == -1
         || stream_length(ctl, key_dead_letters, &a->dead_letters) == -1)
@@ -291,35 +294,155 @@ audit(struct ctl *ctl, struct audit *a, int json)
 
     judge_mysql(a);
     judge_gate(a);
+    return is_violated(a) ? CTL_VIOLATED : CTL_OK;
+}
 
-    if (json) {
+
+static void
+print(const struct ctl *ctl, struct audit *a)
+{
+    if (ctl->json) {
         print_json(a);
     } else {
         print_text(a);
     }
+}
 
-    return is_violated(a) ? CTL_VIOLATED : CTL_OK;
+
+static void
+free_audit(struct audit *a)
+{
+    free(a->gate);
+    free(a->supplies);
+
+    for (int law = 0; law < LAWS; law++) {
+        buffer_free(&a->violations[law]);
+    }
+}
+
+
+/*
+ * Puts the gate right where it contradicts MySQL or itself. Stock that MySQL's own book does not explain is left
+ * alone: "stock load" books it, once somebody has looked.
+ */
+static int
+repair(struct ctl *ctl, const struct audit *a)
+{
+    for (size_t i = 0; i < a->gate_count; i++) {
+        const struct gate_product *g = &a->gate[i];
+        const struct supply *s = find_supply(a, g->id);
+        struct product_row row;
+
+        if (g->register_stock == GATE_MISSING || s == NULL
+            || (g->stock == gate_expected_stock(g) && g->in_flight == g->in_flight_sum
+                && g->version <= (int64_t) s->version
+                && (g->version < (int64_t) s->version || g->register_stock == s->stock)))
+        {
+            continue;
+        }
+
+        switch (sync_product(&ctl->db, &ctl->redis, g->id, GATE_RECOUNT, NULL, NULL, &row)) {
+        case SYNC_DB_FAILED:
+            return ctl_db_failed(ctl);
+        case SYNC_REDIS_FAILED:
+        case SYNC_NOT_PUSHED:
+        case SYNC_BROKEN:
+            return ctl_redis_failed(ctl);
+        default:
+            if (!ctl->json) {
+                printf("repaired  product %" PRIu64 "\n", g->id);
+            }
+        }
+    }
+
+    return CTL_OK;
+}
+
+
+/* One look; with --repair a second one after the repair, and that one counts. */
+static int
+audit(struct ctl *ctl, int with_repair)
+{
+    struct audit a = { 0 };
+    int code = read_all(ctl, &a);
+
+    if (code == CTL_VIOLATED && with_repair && !ctl->dry_run) {
+        code = repair(ctl, &a);
+
+        if (code == CTL_OK) {
+            free_audit(&a);
+            a = (struct audit) { 0 };
+            code = read_all(ctl, &a);
+        }
+    }
+
+    if (code != CTL_ERROR) {
+        print(ctl, &a);
+    }
+
+    free_audit(&a);
+    return code;
+}
+
+
+/* Until Ctrl-C. A server that is away now and then does not end it. */
+static int
+watch(struct ctl *ctl, int with_repair, uint64_t seconds)
+{
+    for ( ;; ) {
+        time_t now = time(NULL);
+        struct tm utc;
+        char text[32];
+
+        (void) gmtime_r(&now, &utc);
+        strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &utc);
+
+        if (!ctl->json) {
+            printf("--- %s\n", text);
+        }
+
+        (void) audit(ctl, with_repair);
+
+        if (fflush(stdout) != 0) {
+            return CTL_ERROR;
+        }
+
+        (void) sleep((unsigned) seconds);
+    }
+}
+
+
+/* Takes a word without a value out of the words. */
+static int
+take_word(int *argc, char **argv, const char *word)
+{
+    for (int i = 0; i < *argc; i++) {
+        if (strcmp(argv[i], word) == 0) {
+            (*argc)--;
+            memmove(argv + i, argv + i + 1, (size_t) (*argc - i) * sizeof(char *));
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 
 int
 ctl_audit(struct ctl *ctl, int argc, char **argv)
 {
-    struct audit a = { 0 };
-    int json = argc == 1 && strcmp(argv[0], "--json") == 0;
+    uint64_t seconds = 2;
 
-    if (argc > 0 && !json) {
-        return ctl_fail("audit takes nothing but --json");
+    if (ctl_take_number(&argc, argv, "--every", 86400, &seconds) == -1) {
+        return CTL_ERROR;
     }
 
-    int code = audit(ctl, &a, json);
+    int with_repair = take_word(&argc, argv, "--repair");
+    int watching = take_word(&argc, argv, "--watch");
 
-    free(a.gate);
-    free(a.supplies);
-
-    for (int law = 0; law < LAWS; law++) {
-        buffer_free(&a.violations[law]);
+    if (argc > 0) {
+        return ctl_fail("audit knows no %s", argv[0]);
     }
 
-    return code;
+    return watching ? watch(ctl, with_repair, seconds > 0 ? seconds : 1) : audit(ctl, with_repair);
 }

@@ -1,5 +1,5 @@
 /*
- * checkoutctl product add | set
+ * checkoutctl product add | set | show | close
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -88,6 +88,13 @@ ctl_product_add(struct ctl *ctl, int argc, char **argv)
         return ctl_fail("product add needs --name, --price and --stock");
     }
 
+    if (ctl->dry_run) {
+        cJSON *planned = cJSON_CreateObject();
+
+        json_uint(planned, "product_id", id);
+        return ctl_say(ctl, planned, "product %" PRIu64 " would be added with stock %" PRIu64, id, w.stock.value);
+    }
+
     if (db_open(&ctl->db) != DB_OK
         || db_text(&ctl->db, "START TRANSACTION") != DB_OK
         || insert_product(&ctl->db, id, &w) != DB_OK
@@ -97,9 +104,12 @@ ctl_product_add(struct ctl *ctl, int argc, char **argv)
         return ctl_db_failed(ctl);
     }
 
-    printf("product %" PRIu64 " added with stock %" PRIu64 "; \"stock load %" PRIu64 "\" opens it at the gate\n",
-           id, w.stock.value, id);
-    return CTL_OK;
+    cJSON *o = cJSON_CreateObject();
+
+    json_uint(o, "product_id", id);
+    json_uint(o, "stock", w.stock.value);
+    return ctl_say(ctl, o, "product %" PRIu64 " added with stock %" PRIu64 "; \"stock load %" PRIu64 "\" opens it at the"
+                   " gate", id, w.stock.value, id);
 }
 
 
@@ -153,11 +163,28 @@ change(struct db *db, struct product_row *row, void *data)
 }
 
 
+static int
+change_product(struct ctl *ctl, uint64_t id, struct product_words *w, const char *done)
+{
+    struct product_row row;
+
+    if (ctl->dry_run) {
+        cJSON *o = cJSON_CreateObject();
+
+        json_uint(o, "product_id", id);
+        return ctl_say(ctl, o, "product %" PRIu64 " would be %s", id, done);
+    }
+
+    enum sync_result result = sync_product(&ctl->db, &ctl->redis, id, GATE_NEWER_ONLY, change, w, &row);
+
+    return ctl_sync_said(ctl, result, &row, done);
+}
+
+
 int
 ctl_product_set(struct ctl *ctl, int argc, char **argv)
 {
     struct product_words w;
-    struct product_row row;
     uint64_t id;
 
     if (read_words(argc, argv, &id, &w) == -1) {
@@ -168,27 +195,90 @@ ctl_product_set(struct ctl *ctl, int argc, char **argv)
         return ctl_fail("product set: nothing to change was given");
     }
 
-    switch (sync_product(&ctl->db, &ctl->redis, id, GATE_NEWER_ONLY, change, &w, &row)) {
-    case SYNC_PUSHED:
-    case SYNC_RIGHT:
-        printf("product %" PRIu64 " changed: stock %" PRId64 ", version %" PRIu64 ", the gate knows it\n",
-               id, row.stock, row.version);
-        return CTL_OK;
-    case SYNC_NOT_LOADED:
-        printf("product %" PRIu64 " changed: stock %" PRId64 ", version %" PRIu64 "; it is not loaded at the gate\n",
-               id, row.stock, row.version);
-        return CTL_OK;
-    case SYNC_NOT_PUSHED:
-        printf("product %" PRIu64 " changed: stock %" PRId64 ", version %" PRIu64 "; a worker will tell the gate"
-               " once Redis answers (%s)\n", id, row.stock, row.version, ctl->redis.error);
-        return CTL_OK;
-    case SYNC_BROKEN:
-        return ctl_fail("changed in MySQL, but the gate cannot take it: %s", ctl->redis.error);
-    case SYNC_NO_PRODUCT:
-        return ctl_fail("MySQL has no product %" PRIu64, id);
-    case SYNC_REDIS_FAILED:
+    return change_product(ctl, id, &w, "changed");
+}
+
+
+int
+ctl_product_close(struct ctl *ctl, int argc, char **argv)
+{
+    struct product_words w = { .state = "closed" };
+    uint64_t id;
+
+    if (argc != 1) {
+        return ctl_fail("product close takes one product id");
+    }
+
+    return ctl_product_id(argv[0], &id) == 0 ? change_product(ctl, id, &w, "closed") : CTL_ERROR;
+}
+
+
+/* What the gate holds of it. */
+static cJSON *
+gate_as_json(const struct gate_product *g)
+{
+    cJSON *o = cJSON_CreateObject();
+
+    cJSON_AddBoolToObject(o, "loaded", g->register_stock != GATE_MISSING);
+
+    if (g->register_stock != GATE_MISSING) {
+        json_int(o, "stock", g->stock == GATE_MISSING ? -1 : g->stock);
+        json_int(o, "in_flight", g->in_flight);
+        json_int(o, "register_stock", g->register_stock);
+        json_int(o, "version", g->version);
+        json_text(o, "state", g->terms.state);
+    }
+
+    return o;
+}
+
+
+int
+ctl_product_show(struct ctl *ctl, int argc, char **argv)
+{
+    struct buffer sql = { 0 };
+    struct gate_product gate = { 0 };
+    struct gate_counts counts;
+    MYSQL_RES *rows;
+
+    if (argc != 1) {
+        return ctl_fail("product show takes one product id");
+    }
+
+    if (ctl_product_id(argv[0], &gate.id) == -1) {
+        return CTL_ERROR;
+    }
+
+    if (gate_inspect(&ctl->redis, &gate, 1, 0, &counts) == -1) {
         return ctl_redis_failed(ctl);
-    default:
+    }
+
+    buffer_format(&sql, "SELECT id AS product_id, name, price, stock, version, state, opens_at, closes_at, per_user_limit,"
+                  " max_quantity, created_at, updated_at FROM products WHERE id = %" PRIu64, gate.id);
+
+    enum db_result result = db_open(&ctl->db) == DB_OK ? db_rows(&ctl->db, &sql, &rows) : DB_RETRY;
+
+    buffer_free(&sql);
+
+    if (result != DB_OK) {
         return ctl_db_failed(ctl);
     }
+
+    cJSON *o = cJSON_CreateObject();
+    const MYSQL_FIELD *fields = mysql_fetch_fields(rows);
+    MYSQL_ROW row = mysql_fetch_row(rows);
+
+    for (unsigned i = 0; row != NULL && i < mysql_num_fields(rows); i++) {
+        (IS_NUM(fields[i].type) ? json_digits : json_text)(o, fields[i].name, row[i]);
+    }
+
+    mysql_free_result(rows);
+    cJSON_AddItemToObject(o, "gate", gate_as_json(&gate));
+
+    if (row == NULL) {
+        cJSON_Delete(o);
+        return ctl_not_found("MySQL has no product %" PRIu64, gate.id);
+    }
+
+    return ctl_print(ctl, o);
 }

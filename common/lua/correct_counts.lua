@@ -7,6 +7,8 @@
 -- returns counts corrected, 0 .. 2
 -- law     The count of products changes only if it still is what was seen. `queued` and its sum are read
 --         in one step, so a difference is an error and not an order on its way.
+--#include orders_in_queue.lua
+
 local stream, gate = KEYS[1], KEYS[2]
 local corrected = 0
 
@@ -16,24 +18,10 @@ local function set_count(name, right)
     corrected = corrected + 1
 end
 
-local function orders_in_queue()
-    local sum, from = 0, '-'
-    repeat
-        local page = redis.call('XRANGE', stream, from, '+', 'COUNT', 256)
-        for _, entry in ipairs(page) do
-            for i = 1, #entry[2], 2 do
-                if entry[2][i] == 'count' then sum = sum + (tonumber(entry[2][i + 1]) or 0) end
-            end
-            from = '(' .. entry[1]
-        end
-    until #page < 256
-    return sum
-end
-
 if tonumber(redis.call('HGET', gate, 'products') or '0') == tonumber(ARGV[1]) then
     set_count('products', tonumber(ARGV[2]))
 end
 if redis.call('XLEN', stream) <= tonumber(ARGV[3]) then
-    set_count('queued', orders_in_queue())
+    set_count('queued', orders_in_queue(stream))
 end
 return corrected

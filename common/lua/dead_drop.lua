@@ -1,0 +1,33 @@
+#!lua flags=allow-oom
+-- dead_drop: takes a dead letter away and gives its units back.
+--
+-- KEYS    1 dead-letter-queue   2 orders:<day>   3 product:<id>:stock   4 product:<id>:register
+--         5 product:<id>:buyers
+-- ARGV    1 id of the dead letter   2 units released
+--         3 version ("-": nothing to push), stock, opens_at, closes_at, per_user_limit, max_quantity, state
+--         10 records r, buyers b, then r times: identifier, record · b times: user, units to give back
+-- returns 1 dropped by this call, 0 no such letter
+-- law     The row that says why is committed before. Units come back once: only by the call that deletes the
+--         letter. The stock is set from the register; nothing is created.
+--#include register.lua
+
+local dead, bucket, stock, register, buyers = unpack(KEYS)
+local first_record, records = 12, tonumber(ARGV[10])
+local first_buyer = first_record + 2 * records
+
+if redis.call('XDEL', dead, ARGV[1]) ~= 1 then return 0 end
+push(stock, register, tonumber(ARGV[2]), unpack(ARGV, 3, 9))
+if records > 0 and redis.call('TYPE', bucket).ok == 'hash' then
+    redis.call('HSET', bucket, unpack(ARGV, first_record, first_buyer - 1))
+end
+for i = first_buyer, #ARGV, 2 do
+    local bought = redis.pcall('HGET', buyers, ARGV[i])
+    if type(bought) == 'string' then
+        if (tonumber(bought) or 0) > tonumber(ARGV[i + 1]) then
+            redis.call('HINCRBY', buyers, ARGV[i], -ARGV[i + 1])
+        else
+            redis.call('HDEL', buyers, ARGV[i])
+        end
+    end
+end
+return 1

@@ -1,0 +1,113 @@
+# Dead letters: found, shown, retried, dropped.
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use CheckoutStack;
+use JSON::PP;
+use Test::More;
+
+my $stack = CheckoutStack->start;
+my ($POISON, @letters) = 666;
+
+# MySQL refuses the data of one user's orders, failed ones too, so that not even a tombstone can be written.
+sub make_poison {
+    $stack->do("CREATE TRIGGER poison BEFORE INSERT ON orders FOR EACH ROW
+                BEGIN IF NEW.user_id = $POISON THEN SIGNAL SQLSTATE '22003' SET MYSQL_ERRNO = 1264, MESSAGE_TEXT = 'poison'; END IF; END");
+}
+sub end_poison { $stack->do('DROP TRIGGER IF EXISTS poison') }
+END { $stack && eval { end_poison() } }
+
+sub json {
+    my ($code, @words) = @_;
+    my ($got, $text) = $stack->checkoutctl(@words, '--json');
+    is($got, $code, "@words: exit code $code") or diag($text);
+    return $code > 1 ? $text : decode_json($text);
+}
+
+sub letters { return @{ json(0, 'dlq', 'list')->{letters} } }
+
+subtest 'W9: one poison order among 255 others' => sub {
+    $stack->add_product(1, 1000);
+    make_poison();
+    $stack->end_workers;
+    my $dead = $stack->place(1, 3, $POISON)->{data}{order_identifier};
+    is_deeply($stack->sell(product => 1, orders => 255), { 202 => 255 });
+    $stack->start_server('worker');
+    $stack->wait_drained;
+    is($stack->live_orders(1), 255, 'the others became orders');
+    @letters = letters();
+    is(scalar @letters, 1, 'one dead letter');
+    is($letters[0]{units}, 3);
+    is($letters[0]{reason}, 'rejected');
+    is($stack->redis_stock(1), 1000 - 255 - 3, 'its units stay in flight');
+    my $letter = json(0, 'dlq', 'show', $letters[0]{id});
+    ok($letter->{reads_as_a_job});
+    like($letter->{orders}, qr/^\Q$dead\E /);
+    is(json(0, 'order', 'show', $dead)->{dead_letters}[0]{id}, $letters[0]{id}, 'order show finds it');
+    is(json(0, 'audit')->{dead_letters}, 1, 'the laws hold with a dead letter');
+};
+
+subtest 'retry while the cause is there' => sub {
+    json(0, 'dlq', 'retry', $letters[0]{id}, '--dry-run');
+    is((letters())[0]{id}, $letters[0]{id}, '--dry-run: still there');
+    is(json(0, 'dlq', 'retry', $letters[0]{id})->{orders}, 1);
+    CheckoutStack::wait_until(sub { $stack->is_drained });
+    my @again = letters();
+    is(scalar @again, 1, 'it is back');
+    isnt($again[0]{id}, $letters[0]{id}, 'as a new letter');
+    is($stack->redis_stock(1), 1000 - 255 - 3, 'units in flight as before');
+    json(3, 'dlq', 'retry', $letters[0]{id});
+    json(2, 'dlq', 'retry', '-');
+    @letters = @again;
+};
+
+subtest 'drop while the cause is there' => sub {
+    json(2, 'dlq', 'drop', $letters[0]{id});
+    my $refused = json(2, 'dlq', 'drop', $letters[0]{id}, '--yes');
+    like($refused, qr/poison/, 'no row, no units');
+    is(scalar letters(), 1, 'the letter stays');
+    is($stack->redis_stock(1), 1000 - 255 - 3, 'and its units');
+};
+
+subtest 'retry once the cause is gone' => sub {
+    end_poison();
+    is(json(0, 'dlq', 'retry', '--all')->{letters_retried}, 1);
+    $stack->wait_drained;
+    is($stack->live_orders(1), 256, 'an order like the others');
+    is(scalar letters(), 0);
+    is($stack->value("SELECT quantity FROM orders WHERE user_id = $POISON"), 3);
+};
+
+subtest 'drop' => sub {
+    $stack->add_product(2, 10, '--per-user-limit', 5);
+    make_poison();
+    my $dead = $stack->place(2, 4, $POISON)->{data}{order_identifier};
+    CheckoutStack::wait_until(sub { $stack->redis->xlen('dead-letter-queue') == 1 });
+    end_poison();
+    my ($letter) = letters();
+    is($stack->redis->hget('product:2:buyers', $POISON), 4, 'the buyer holds 4');
+    my @ids = map { my $pid = fork // die; if (!$pid) { my ($code) = $stack->checkoutctl('dlq', 'drop', $letter->{id}, '--yes'); POSIX::_exit($code) } $pid } 1 .. 4;
+    waitpid $_, 0 for @ids;
+    is(scalar letters(), 0, 'four at once: gone');
+    is($stack->redis_stock(2), 10, 'units back once');
+    is($stack->redis->hget('product:2:buyers', $POISON), undef, 'the buyer too');
+    is_deeply($stack->primary->selectrow_arrayref('SELECT status, failure_code, quantity FROM orders WHERE order_identifier = ?', undef, $dead),
+        [ 'failed', 'dropped', 4 ], 'and the row says why');
+    is($stack->order_status($dead)->{failure_code}, 'dropped', 'the client is told');
+};
+
+subtest 'something else wrote into the queue' => sub {
+    $stack->add_product(3, 10);
+    $stack->redis->xadd('order-processing-queue', '*', 'hello', 'world');
+    ok(CheckoutStack::wait_until(sub { $stack->redis->xlen('dead-letter-queue') == 1 }), 'buried');
+    my ($letter) = letters();
+    ok(!json(0, 'dlq', 'show', $letter->{id})->{reads_as_a_job});
+    json(2, 'dlq', 'retry', $letter->{id});
+    json(0, 'dlq', 'drop', $letter->{id}, '--yes');
+    is(scalar letters(), 0);
+    is($stack->redis_stock(3), 10);
+};
+
+$stack->laws_hold;
+done_testing;
