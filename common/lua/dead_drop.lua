@@ -24,7 +24,7 @@ for i = first_buyer, #ARGV, 2 do
     local bought = redis.pcall('HGET', buyers, ARGV[i])
     if type(bought) == 'string' then
         if (tonumber(bought) or 0) > tonumber(ARGV[i + 1]) then
-            redis.call('HINCRBY', buyers, ARGV[i], -ARGV[i + 1])
+            redis.call('HSET', buyers, ARGV[i], tonumber(bought) - tonumber(ARGV[i + 1]))
         else
             redis.call('HDEL', buyers, ARGV[i])
         end

@@ -9,6 +9,7 @@
 local stream, dead, gate = KEYS[1], KEYS[2], KEYS[3]
 
 if redis.call('HGET', gate, 'state') == 'rebuilding' then return -2 end
+local queued = tonumber(redis.call('HGET', gate, 'queued') or '0') or 0
 local found = redis.call('XRANGE', dead, ARGV[1], ARGV[1])[1]
 if not found then return 0 end
 local letter = {}
@@ -18,5 +19,5 @@ if not (letter.product and tonumber(letter.units) and count and letter.day and l
 redis.call('XADD', stream, '*', 'nonce', ARGV[2], 'product', letter.product, 'units', letter.units,
            'count', letter.count, 'day', letter.day, 'orders', letter.orders)
 redis.call('XDEL', dead, ARGV[1])
-redis.call('HINCRBY', gate, 'queued', count)
+redis.call('HSET', gate, 'queued', queued + count)
 return count

@@ -4,7 +4,8 @@
 -- KEYS    1 order-processing-queue   2 workers
 -- ARGV    1 consumer group   2 this consumer   3 ms of silence after which a consumer is dead
 --         4 most entries to take over (0: none)   5 "leave": forget this consumer, its entries are free
--- returns entries taken over, each { id, fields }, oldest first; the status PAUSED while the operator wants a pause
+-- returns entries taken over, each { id, fields }, oldest first; { id, nil } for one that was pending but has
+--         been deleted from the queue. The status PAUSED while the operator wants a pause.
 -- law     A consumer is removed only when it is found without pending entries in the same step. Time is
 --         Redis's own. The group is created at 0, so that nothing in the queue is passed over. An entry
 --         that was delivered and is pending nowhere (its consumer was deleted by hand) is claimed too.
@@ -45,9 +46,7 @@ if redis.call('HEXISTS', workers, 'paused') == 1 then return redis.status_reply(
 
 local taken = {}
 local function take(id)
-    for _, entry in ipairs(redis.call('XCLAIM', stream, group, me, 0, id, 'FORCE')) do
-        taken[#taken + 1] = entry
-    end
+    taken[#taken + 1] = redis.call('XCLAIM', stream, group, me, 0, id, 'FORCE')[1] or { id, false }
 end
 
 for _, c in ipairs(redis.call('XINFO', 'CONSUMERS', stream, group)) do
@@ -64,7 +63,7 @@ for _, c in ipairs(redis.call('XINFO', 'CONSUMERS', stream, group)) do
 end
 for _, name in ipairs(redis.call('HKEYS', workers)) do
     local seen = tonumber(redis.call('HGET', workers, name)) or 0
-    if now - seen > 60000 then redis.call('HDEL', workers, name) end
+    if now - seen > math.max(60000, 2 * dead_after) then redis.call('HDEL', workers, name) end
 end
 
 -- What was delivered stands in the queue until it is settled, so strays gather at its head.

@@ -15,6 +15,7 @@
 
 local stream, gate, bucket = KEYS[1], KEYS[2], KEYS[3]
 if redis.call('HGET', gate, 'rebuild') ~= ARGV[1] then return -1 end
+local queued = tonumber(redis.call('HGET', gate, 'queued') or '0') or 0
 local enqueued, changed, k, a = 0, 0, 4, 3
 
 while a <= #ARGV do
@@ -31,7 +32,8 @@ while a <= #ARGV do
         if enqueue then
             redis.call('XADD', stream, '*', 'nonce', nonce, 'product', product, 'units', units, 'count', #words,
                        'day', ARGV[2], 'orders', table.concat(words, ' '))
-            redis.call('HINCRBY', gate, 'queued', #words)
+            queued = queued + #words
+            redis.call('HSET', gate, 'queued', queued)
             push(KEYS[k], KEYS[k + 1], -units, '-')
             enqueued = enqueued + #words
         end
