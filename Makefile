@@ -133,7 +133,7 @@ $(BUILD)/t/fuzz/%: t/fuzz/%.c $(COMMON_C) $(wildcard common/*.h) $(GENERATED)
 	@echo "  FUZZ    $@"
 	$(Q)mkdir -p $(@D)
 	$(Q)clang -g -O1 -std=c11 -D_GNU_SOURCE -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -Icommon \
-	    -I$(BUILD)/gen -o $@ $< $(COMMON_C) -lcjson -lcrypto
+	    -I$(BUILD)/gen -o $@ $< $(COMMON_C) -lcjson -lcrypto -lhiredis
 
 # The worker with its fail points compiled in (worker/failpoint.h): for tests, never installed.
 .PHONY: failpoints
@@ -156,7 +156,7 @@ MODULE_LD_OPT   := $(SANFLAGS) $(LDFLAGS) -fPIC
 export CHECKOUT_BUILD := $(ROOT)/$(BUILD)
 
 # What the configuration depends on: the tree, its version, options, build description, list of sources.
-$(BUILD)/nginx-configured: FORCE
+$(BUILD)/nginx-configured: FORCE | $(GENERATED)
 	$(Q)deploy/local/configure-module $@ "$(NGINX_SRC)" "$(NGINX_TREE)" \
 	    "$(MODULE_CC_OPT)" "$(MODULE_LD_OPT)" "$(NGINX_CONFIGURE)"
 

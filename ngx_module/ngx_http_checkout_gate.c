@@ -2,7 +2,7 @@
  * The gate: orders that arrive in one turn of the event loop leave as one call of place_order.lua.
  *
  * An order belongs to the gate from ngx_http_checkout_gate_submit() on and outlives its request: a client
- * that leaves takes its request away (a pool cleanup), the order stands. An order is on the gate's list
+ * that leaves takes its request away (its context tells), the order stands. An order is on the gate's list
  * `pending`, or in one batch. A batch belongs to the gate from its making until its reply or its loss.
  * Both are kept on free lists of the process.
  *
@@ -24,11 +24,11 @@ typedef struct {
     ngx_http_checkout_gate_t    *gate;
     ngx_http_checkout_clock_t   *clock;
     ngx_http_checkout_batch_t   *batch;      /* NULL while pending */
-    ngx_http_request_t          *request;    /* NULL once it is answered or gone */
-    ngx_pool_cleanup_t          *cleanup;
+    ngx_http_checkout_ctx_t     *ctx;        /* of its request; NULL once that is answered or gone */
     struct checkout_order        order;
     uint64_t                     accepted_ms;
-    unsigned                     check:1;    /* may have been placed already */
+    unsigned                     check:1;    /* may have been placed by an earlier attempt */
+    unsigned                     keyed:1;    /* may have been placed by an earlier request */
     unsigned                     expired:1;
     char                         identifier[CHECKOUT_IDENTIFIER_LEN];
 } ngx_http_checkout_order_t;
@@ -48,6 +48,8 @@ struct ngx_http_checkout_batch_s {
     ngx_http_checkout_gate_t    *gate;
     ngx_uint_t                   norders;
     ngx_uint_t                   ngroups;
+    ngx_msec_t                   sent;
+    uint64_t                     sent_us;
     ngx_http_checkout_group_t    groups[NGX_HTTP_CHECKOUT_BATCH_GROUPS];
     ngx_http_checkout_order_t   *orders[NGX_HTTP_CHECKOUT_BATCH_ORDERS];   /* group by group */
 };
@@ -160,20 +162,25 @@ ngx_http_checkout_order_free(ngx_http_checkout_order_t *o)
 static void
 ngx_http_checkout_order_decide(ngx_http_checkout_order_t *o, const ngx_http_checkout_verdict_t *verdict)
 {
-    ngx_http_request_t  *r;
+    ngx_http_checkout_ctx_t  *ctx;
 
     ngx_http_checkout_clock_stop(o->clock, &o->alarm);
 
-    r = o->request;
+    ctx = o->ctx;
 
-    if (r == NULL) {
+    if (ctx == NULL) {
         return;
     }
 
-    o->request = NULL;
-    o->cleanup->handler = NULL;
+    o->ctx = NULL;
+    ctx->detach = NULL;
+    ctx->batch = o->batch ? o->batch->norders : 0;
 
-    ngx_http_checkout_order_answer(r, o->identifier, verdict);
+    if (verdict->kind == NGX_HTTP_CHECKOUT_ACCEPTED || verdict->code == NGX_HTTP_CHECKOUT_OUTCOME_UNKNOWN) {
+        ngx_memcpy(ctx->identifier, o->identifier, CHECKOUT_IDENTIFIER_LEN);
+    }
+
+    ngx_http_checkout_order_answer(ctx, verdict);
 }
 
 
@@ -183,7 +190,7 @@ ngx_http_checkout_order_detach(void *data)
 {
     ngx_http_checkout_order_t  *o = data;
 
-    o->request = NULL;
+    o->ctx = NULL;
 }
 
 
@@ -198,24 +205,37 @@ ngx_http_checkout_now_ms(void)
 }
 
 
-/* NGX_OK: the order is answered later, through ngx_http_checkout_order_answer(). */
-ngx_int_t
-ngx_http_checkout_gate_submit(ngx_http_checkout_gate_t *gate, ngx_http_checkout_clock_t *clock,
-    ngx_http_request_t *r, const struct checkout_order *order)
+/* A keyed order has the identifier that user and key stand for, another one that nobody had before. */
+static ngx_int_t
+ngx_http_checkout_order_identify(ngx_http_checkout_order_t *o, const ngx_str_t *key)
 {
-    u_char                      random[CHECKOUT_IDENTIFIER_RANDOM];
-    ngx_pool_cleanup_t         *cleanup;
-    ngx_http_checkout_order_t  *o;
+    u_char    random[CHECKOUT_IDENTIFIER_RANDOM];
+    unsigned  lane;
+
+    lane = checkout_lane(o->order.product_id, 1);
+
+    if (key->len) {
+        o->keyed = 1;
+        return checkout_identifier_v8(o->identifier, lane, o->order.user_id, (char *) key->data, key->len) == 0
+               ? NGX_OK : NGX_ERROR;
+    }
 
     if (ngx_http_checkout_random(random, CHECKOUT_IDENTIFIER_RANDOM) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    cleanup = ngx_pool_cleanup_add(r->pool, 0);
+    checkout_identifier_v7(o->identifier, o->accepted_ms, lane, random);
 
-    if (cleanup == NULL) {
-        return NGX_ERROR;
-    }
+    return NGX_OK;
+}
+
+
+/* NGX_OK: the order is answered later, through ngx_http_checkout_order_answer(). */
+ngx_int_t
+ngx_http_checkout_gate_submit(ngx_http_checkout_gate_t *gate, ngx_http_checkout_clock_t *clock,
+    ngx_http_checkout_ctx_t *ctx, const struct checkout_order *order)
+{
+    ngx_http_checkout_order_t  *o;
 
     o = ngx_http_checkout_order_alloc();
 
@@ -223,21 +243,25 @@ ngx_http_checkout_gate_submit(ngx_http_checkout_gate_t *gate, ngx_http_checkout_
         return NGX_ERROR;
     }
 
-    cleanup->handler = ngx_http_checkout_order_detach;
-    cleanup->data = o;
-
     o->gate = gate;
     o->clock = clock;
     o->batch = NULL;
-    o->request = r;
-    o->cleanup = cleanup;
+    o->ctx = ctx;
     o->order = *order;
     o->accepted_ms = ngx_http_checkout_now_ms();
     o->check = 0;
+    o->keyed = 0;
     o->expired = 0;
+    o->alarm.armed = 0;
     o->alarm.handler = ngx_http_checkout_order_expire;
 
-    checkout_identifier_v7(o->identifier, o->accepted_ms, checkout_lane(order->product_id, 1), random);
+    if (ngx_http_checkout_order_identify(o, &ctx->key) != NGX_OK) {
+        ngx_http_checkout_order_free(o);
+        return NGX_ERROR;
+    }
+
+    ctx->detach = ngx_http_checkout_order_detach;
+    ctx->worker = o;
 
     ngx_http_checkout_clock_start(clock, &o->alarm);
     ngx_queue_insert_tail(&gate->pending, &o->queue);
@@ -339,7 +363,7 @@ ngx_http_checkout_batch_fill(ngx_http_checkout_batch_t *batch, ngx_queue_t *pend
         group->orders++;
         group->units += o->order.quantity;
         group->largest = ngx_max(group->largest, o->order.quantity);
-        group->check |= o->check;
+        group->check |= o->check | o->keyed;
     }
 
     batch->norders = n;
@@ -515,6 +539,11 @@ ngx_http_checkout_gate_send(ngx_http_checkout_gate_t *gate)
         return NGX_OK;
     }
 
+    if (gate->zone != NULL) {
+        batch->sent = ngx_current_msec;
+        batch->sent_us = ngx_http_checkout_now_us();
+    }
+
     gate->source = 0;
     gate->redis->batches++;
     ngx_http_checkout_redis_call(gate->redis, &batch->call);
@@ -565,6 +594,8 @@ ngx_http_checkout_order_expire(ngx_http_checkout_alarm_t *alarm)
     o = (ngx_http_checkout_order_t *) ((u_char *) alarm - offsetof(ngx_http_checkout_order_t, alarm));
     batch = o->batch;
 
+    ngx_http_checkout_count(timeouts, 1);
+
     if (batch != NULL) {
         if (ngx_http_checkout_redis_withdraw(&batch->call) != NGX_OK) {
             o->expired = 1;
@@ -584,86 +615,42 @@ ngx_http_checkout_order_expire(ngx_http_checkout_alarm_t *alarm)
 }
 
 
-/* Verdicts of place_order.lua that refuse an order. A number follows where the script says so. */
+/* What the verdicts of place_order.lua come to. */
 static const struct {
-    ngx_str_t                    word;
     ngx_http_checkout_verdict_e  kind;
     ngx_http_checkout_code_e     code;
-} ngx_http_checkout_words[] = {
-    { ngx_string("out_of_stock"), NGX_HTTP_CHECKOUT_REFUSED, NGX_HTTP_CHECKOUT_OUT_OF_STOCK },
-    { ngx_string("unknown_product"), NGX_HTTP_CHECKOUT_REFUSED, NGX_HTTP_CHECKOUT_UNKNOWN_PRODUCT },
-    { ngx_string("stock_not_loaded"), NGX_HTTP_CHECKOUT_REFUSED, NGX_HTTP_CHECKOUT_STOCK_NOT_LOADED },
-    { ngx_string("sale_not_started"), NGX_HTTP_CHECKOUT_REFUSED, NGX_HTTP_CHECKOUT_SALE_NOT_STARTED },
-    { ngx_string("sale_ended"), NGX_HTTP_CHECKOUT_REFUSED, NGX_HTTP_CHECKOUT_SALE_ENDED },
-    { ngx_string("over_quantity"), NGX_HTTP_CHECKOUT_OVER_QUANTITY, NGX_HTTP_CHECKOUT_INVALID_REQUEST },
-    { ngx_string("purchase_limit"), NGX_HTTP_CHECKOUT_REFUSED, NGX_HTTP_CHECKOUT_PURCHASE_LIMIT },
-    { ngx_string("queue_full"), NGX_HTTP_CHECKOUT_REFUSED, NGX_HTTP_CHECKOUT_QUEUE_FULL },
-    { ngx_string("conflict"), NGX_HTTP_CHECKOUT_REFUSED, NGX_HTTP_CHECKOUT_IDEMPOTENCY_CONFLICT },
-    { ngx_string("rebuilding"), NGX_HTTP_CHECKOUT_REFUSED, NGX_HTTP_CHECKOUT_UNAVAILABLE },
-    { ngx_string("broken"), NGX_HTTP_CHECKOUT_REFUSED, NGX_HTTP_CHECKOUT_UNAVAILABLE },
+} ngx_http_checkout_meanings[CHECKOUT_VERDICTS] = {
+    [CHECKOUT_VERDICT_NONE] = { NGX_HTTP_CHECKOUT_REFUSED, NGX_HTTP_CHECKOUT_OUTCOME_UNKNOWN },
+    [CHECKOUT_VERDICT_QUEUED] = { NGX_HTTP_CHECKOUT_ACCEPTED, NGX_HTTP_CHECKOUT_QUEUED },
+    [CHECKOUT_VERDICT_KNOWN] = { NGX_HTTP_CHECKOUT_ACCEPTED, NGX_HTTP_CHECKOUT_KNOWN },
+    [CHECKOUT_VERDICT_CONFLICT] = { NGX_HTTP_CHECKOUT_REFUSED, NGX_HTTP_CHECKOUT_IDEMPOTENCY_CONFLICT },
+    [CHECKOUT_VERDICT_REBUILDING] = { NGX_HTTP_CHECKOUT_REFUSED, NGX_HTTP_CHECKOUT_UNAVAILABLE },
+    [CHECKOUT_VERDICT_STOCK_NOT_LOADED] = { NGX_HTTP_CHECKOUT_REFUSED, NGX_HTTP_CHECKOUT_STOCK_NOT_LOADED },
+    [CHECKOUT_VERDICT_UNKNOWN_PRODUCT] = { NGX_HTTP_CHECKOUT_REFUSED, NGX_HTTP_CHECKOUT_UNKNOWN_PRODUCT },
+    [CHECKOUT_VERDICT_SALE_NOT_STARTED] = { NGX_HTTP_CHECKOUT_REFUSED, NGX_HTTP_CHECKOUT_SALE_NOT_STARTED },
+    [CHECKOUT_VERDICT_SALE_ENDED] = { NGX_HTTP_CHECKOUT_REFUSED, NGX_HTTP_CHECKOUT_SALE_ENDED },
+    [CHECKOUT_VERDICT_OVER_QUANTITY] = { NGX_HTTP_CHECKOUT_OVER_QUANTITY, NGX_HTTP_CHECKOUT_INVALID_REQUEST },
+    [CHECKOUT_VERDICT_PURCHASE_LIMIT] = { NGX_HTTP_CHECKOUT_REFUSED, NGX_HTTP_CHECKOUT_PURCHASE_LIMIT },
+    [CHECKOUT_VERDICT_QUEUE_FULL] = { NGX_HTTP_CHECKOUT_REFUSED, NGX_HTTP_CHECKOUT_QUEUE_FULL },
+    [CHECKOUT_VERDICT_OUT_OF_STOCK] = { NGX_HTTP_CHECKOUT_REFUSED, NGX_HTTP_CHECKOUT_OUT_OF_STOCK },
+    [CHECKOUT_VERDICT_BROKEN] = { NGX_HTTP_CHECKOUT_REFUSED, NGX_HTTP_CHECKOUT_UNAVAILABLE },
 };
 
 
+/* The verdict points into the reply. */
 static void
-ngx_http_checkout_gate_read_known(ngx_http_checkout_verdict_t *verdict, const char *text, size_t len)
+ngx_http_checkout_gate_translate(ngx_http_checkout_verdict_t *verdict, const struct checkout_verdict *said)
 {
-    struct checkout_record  record;
+    verdict->kind = ngx_http_checkout_meanings[said->kind].kind;
+    verdict->code = ngx_http_checkout_meanings[said->kind].code;
+    verdict->number = said->number;
 
-    if (checkout_record_parse(&record, text, len) != 0) {
-        *verdict = ngx_http_checkout_unknown;
-        return;
-    }
+    if (said->kind == CHECKOUT_VERDICT_KNOWN) {
+        verdict->status.data = (u_char *) said->status;
+        verdict->status.len = said->status_len;
 
-    verdict->kind = NGX_HTTP_CHECKOUT_ACCEPTED;
-    verdict->status.data = (u_char *) record.status;
-    verdict->status.len = record.status_len;
-}
-
-
-/* left: units that the group has left. The verdict points into the reply. */
-static void
-ngx_http_checkout_gate_read_verdict(ngx_http_checkout_verdict_t *verdict, redisReply *reply, long long left)
-{
-    size_t            len;
-    ngx_uint_t        i;
-    const ngx_str_t  *word;
-
-    *verdict = ngx_http_checkout_unknown;
-
-    if (reply->type != REDIS_REPLY_STRING) {
-        return;
-    }
-
-    len = reply->len;
-
-    if (len == 6 && ngx_strncmp(reply->str, "queued", 6) == 0) {
-        verdict->kind = NGX_HTTP_CHECKOUT_ACCEPTED;
+    } else {
         ngx_str_set(&verdict->status, "queued");
-        return;
-    }
-
-    if (len > 6 && ngx_strncmp(reply->str, "known ", 6) == 0) {
-        ngx_http_checkout_gate_read_known(verdict, reply->str + 6, len - 6);
-        return;
-    }
-
-    for (i = 0; i < sizeof(ngx_http_checkout_words) / sizeof(ngx_http_checkout_words[0]); i++) {
-        word = &ngx_http_checkout_words[i].word;
-
-        if (len < word->len || ngx_strncmp(reply->str, word->data, word->len) != 0) {
-            continue;
-        }
-
-        verdict->kind = ngx_http_checkout_words[i].kind;
-        verdict->code = ngx_http_checkout_words[i].code;
-        verdict->number = left > 0 ? left : 0;
-
-        if (len > word->len) {
-            (void) checkout_uint_parse(&verdict->number, reply->str + word->len + 1, len - word->len - 1,
-                                       UINT64_MAX);
-        }
-
-        return;
     }
 }
 
@@ -672,20 +659,14 @@ ngx_http_checkout_gate_read_verdict(ngx_http_checkout_verdict_t *verdict, redisR
 static ngx_uint_t
 ngx_http_checkout_gate_check_reply(ngx_http_checkout_batch_t *batch, redisReply *reply)
 {
-    redisReply  *group;
-    ngx_uint_t   i;
+    ngx_uint_t  i;
 
-    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 1 + batch->ngroups) {
+    if (!checkout_verdict_is_reply(reply, batch->ngroups)) {
         return 0;
     }
 
     for (i = 0; i < batch->ngroups; i++) {
-        group = reply->element[1 + i];
-
-        if (group->type != REDIS_REPLY_ARRAY
-            || (group->elements != 2 && group->elements != 1 + batch->groups[i].orders)
-            || group->element[0]->type != REDIS_REPLY_INTEGER)
-        {
+        if (!checkout_verdict_is_group(checkout_verdict_group(reply, i), batch->groups[i].orders)) {
             return 0;
         }
     }
@@ -696,19 +677,27 @@ ngx_http_checkout_gate_check_reply(ngx_http_checkout_batch_t *batch, redisReply 
 
 static void
 ngx_http_checkout_gate_decide_group(ngx_http_checkout_batch_t *batch, ngx_http_checkout_group_t *group,
-    redisReply *reply)
+    const redisReply *reply)
 {
-    ngx_uint_t                    i, each;
+    ngx_uint_t                    i, marked;
+    struct checkout_verdict       said;
+    ngx_http_checkout_gate_t     *gate;
     ngx_http_checkout_order_t    *o;
     ngx_http_checkout_verdict_t   verdict;
 
-    each = reply->elements == 1 + group->orders;
-
-    ngx_http_checkout_gate_read_verdict(&verdict, reply->element[1], reply->element[0]->integer);
+    gate = batch->gate;
+    marked = 0;
 
     for (i = 0; i < group->orders; i++) {
-        if (each && i > 0) {
-            ngx_http_checkout_gate_read_verdict(&verdict, reply->element[1 + i], reply->element[0]->integer);
+        if (i == 0 || reply->elements > 2) {
+            checkout_verdict_read(&said, reply, group->orders, i);
+            ngx_http_checkout_gate_translate(&verdict, &said);
+        }
+
+        if (said.kind == CHECKOUT_VERDICT_OUT_OF_STOCK && gate->zone != NULL && !marked) {
+            marked = 1;
+            ngx_http_checkout_zone_mark(gate->zone->shared, gate->redis->key, group->product_id, said.number,
+                                        batch->sent);
         }
 
         o = batch->orders[group->first + i];
@@ -747,9 +736,11 @@ ngx_http_checkout_gate_refused(ngx_http_checkout_batch_t *batch, redisReply *rep
         return;
     }
 
+    ngx_http_checkout_count(errors, 1);
     ngx_http_checkout_gate_log(gate, "refused orders", reply->str);
 
-    if (ngx_http_checkout_redis_error_is(reply, "READONLY")) {
+    /* Another server may be the primary now; a new connection asks for its address and says the password again. */
+    if (ngx_http_checkout_redis_error_is(reply, "READONLY") || ngx_http_checkout_redis_error_is(reply, "NOAUTH")) {
         ngx_http_checkout_redis_drop(gate->redis);
     }
 
@@ -779,8 +770,13 @@ ngx_http_checkout_gate_answer(ngx_http_checkout_batch_t *batch, redisReply *repl
         return;
     }
 
+    if (batch->gate->zone != NULL) {
+        batch->gate->redis->gauge->queued = checkout_verdict_queued(reply);
+        ngx_http_checkout_metrics_call(batch->norders, ngx_http_checkout_now_us() - batch->sent_us);
+    }
+
     for (i = 0; i < batch->ngroups; i++) {
-        ngx_http_checkout_gate_decide_group(batch, &batch->groups[i], reply->element[1 + i]);
+        ngx_http_checkout_gate_decide_group(batch, &batch->groups[i], checkout_verdict_group(reply, i));
     }
 
     ngx_http_checkout_batch_free(batch);
@@ -799,6 +795,7 @@ ngx_http_checkout_gate_reply(ngx_http_checkout_call_t *call, redisReply *reply)
     redis->batches--;
 
     if (reply == NULL) {
+        ngx_http_checkout_count(resent, batch->norders);
         ngx_http_checkout_batch_put_back(batch, 1);
         return;
     }

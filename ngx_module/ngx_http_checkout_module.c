@@ -1,13 +1,17 @@
 /*
  * Directives of the module, how they are merged, and the start and end of a worker process.
  *
- * Locations that say the same share one connection, gate and clock: they are kept in lists of the main
+ * Locations that say the same share one connection, TLS context, gate and clock: they are kept in lists of the main
  * configuration and live, like all of the configuration, as long as the cycle.
  */
 #include "ngx_http_checkout.h"
 
 
-static char *ngx_http_checkout_set_redis(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+static char *ngx_http_checkout_set_user(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+static char *ngx_http_checkout_set_sold_out_cache(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+#if !(NGX_HTTP_SSL)
+static char *ngx_http_checkout_no_tls(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+#endif
 static char *ngx_http_checkout_set_handler(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 static void *ngx_http_checkout_create_main_conf(ngx_conf_t *cf);
 static void *ngx_http_checkout_create_loc_conf(ngx_conf_t *cf);
@@ -19,7 +23,16 @@ static void ngx_http_checkout_exit_process(ngx_cycle_t *cycle);
 
 
 static ngx_conf_post_t  ngx_http_checkout_positive = { ngx_http_checkout_check_positive };
-static ngx_conf_post_t  ngx_http_checkout_count = { ngx_http_checkout_check_count };
+static ngx_conf_post_t  ngx_http_checkout_number = { ngx_http_checkout_check_count };
+
+
+#if (NGX_HTTP_SSL)
+#define ngx_http_checkout_tls_flag  ngx_conf_set_flag_slot
+#define ngx_http_checkout_tls_str   ngx_conf_set_str_slot
+#else
+#define ngx_http_checkout_tls_flag  ngx_http_checkout_no_tls
+#define ngx_http_checkout_tls_str   ngx_http_checkout_no_tls
+#endif
 
 
 static ngx_command_t  ngx_http_checkout_commands[] = {
@@ -64,14 +77,77 @@ static ngx_command_t  ngx_http_checkout_commands[] = {
       ngx_conf_set_num_slot,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_checkout_loc_conf_t, max_quantity),
-      &ngx_http_checkout_count },
+      &ngx_http_checkout_number },
 
     { ngx_string("checkout_queue_limit"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_num_slot,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_checkout_loc_conf_t, queue_limit),
-      &ngx_http_checkout_count },
+      &ngx_http_checkout_number },
+
+    { ngx_string("checkout_user"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_checkout_set_user,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("checkout_zone"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_http_checkout_set_zone,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("checkout_sold_out_cache"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_checkout_set_sold_out_cache,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("checkout_redis_ssl"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
+      ngx_http_checkout_tls_flag,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_checkout_loc_conf_t, ssl),
+      NULL },
+
+    { ngx_string("checkout_redis_ssl_verify"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
+      ngx_http_checkout_tls_flag,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_checkout_loc_conf_t, ssl_verify),
+      NULL },
+
+    { ngx_string("checkout_redis_ssl_name"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_checkout_tls_str,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_checkout_loc_conf_t, ssl_name),
+      NULL },
+
+    { ngx_string("checkout_redis_ssl_trusted_certificate"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_checkout_tls_str,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_checkout_loc_conf_t, ssl_trusted_certificate),
+      NULL },
+
+    { ngx_string("checkout_redis_ssl_certificate"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_checkout_tls_str,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_checkout_loc_conf_t, ssl_certificate),
+      NULL },
+
+    { ngx_string("checkout_redis_ssl_certificate_key"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_checkout_tls_str,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_checkout_loc_conf_t, ssl_certificate_key),
+      NULL },
 
     { ngx_string("checkout_place_order"),
       NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
@@ -101,12 +177,19 @@ static ngx_command_t  ngx_http_checkout_commands[] = {
       0,
       ngx_http_checkout_health_handler },
 
+    { ngx_string("checkout_metrics"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
+      ngx_http_checkout_set_handler,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      ngx_http_checkout_metrics_handler },
+
       ngx_null_command
 };
 
 
 static ngx_http_module_t  ngx_http_checkout_module_ctx = {
-    NULL,                                  /* preconfiguration */
+    ngx_http_checkout_add_variables,       /* preconfiguration */
     NULL,                                  /* postconfiguration */
 
     ngx_http_checkout_create_main_conf,    /* create main configuration */
@@ -154,109 +237,93 @@ ngx_http_checkout_check_count(ngx_conf_t *cf, void *post, void *data)
 }
 
 
-/* The addresses of a server. The only place where its name is resolved. */
-static char *
-ngx_http_checkout_resolve(ngx_conf_t *cf, ngx_http_checkout_server_t *server)
+static ngx_http_complex_value_t *
+ngx_http_checkout_compile(ngx_conf_t *cf, ngx_str_t *text)
 {
-    ngx_url_t  u;
+    ngx_http_complex_value_t          *value;
+    ngx_http_compile_complex_value_t   ccv;
 
-    ngx_memzero(&u, sizeof(ngx_url_t));
-    u.url = server->name;
-    u.default_port = 6379;
+    value = ngx_palloc(cf->pool, sizeof(ngx_http_complex_value_t));
 
-    if (ngx_parse_url(cf->pool, &u) != NGX_OK) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "%s in \"checkout_redis %V\"",
-                           u.err ? u.err : "no memory", &server->name);
-        return NGX_CONF_ERROR;
-    }
-
-    server->addrs = u.addrs;
-    server->naddrs = u.naddrs;
-
-    return NGX_CONF_OK;
-}
-
-
-static char *
-ngx_http_checkout_set_redis_parameter(ngx_conf_t *cf, ngx_http_checkout_server_t *server, ngx_str_t *value)
-{
-    ngx_int_t  number;
-
-    if (ngx_strncmp(value->data, "database=", 9) == 0) {
-        number = ngx_atoi(value->data + 9, value->len - 9);
-
-        if (number == NGX_ERROR || number > INT32_MAX) {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "invalid database number in \"%V\"", value);
-            return NGX_CONF_ERROR;
-        }
-
-        server->database = number;
-        return NGX_CONF_OK;
-    }
-
-    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "invalid parameter \"%V\"", value);
-
-    return NGX_CONF_ERROR;
-}
-
-
-static char *
-ngx_http_checkout_set_redis(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
-{
-    ngx_http_checkout_loc_conf_t  *clcf = conf;
-
-    ngx_str_t                   *value;
-    ngx_uint_t                   i;
-    ngx_http_checkout_server_t  *server;
-
-    if (clcf->server != NGX_CONF_UNSET_PTR) {
-        return "is duplicate";
-    }
-
-    server = ngx_pcalloc(cf->pool, sizeof(ngx_http_checkout_server_t));
-
-    if (server == NULL) {
-        return NGX_CONF_ERROR;
-    }
-
-    value = cf->args->elts;
-    server->name = value[1];
-    server->database = 1;
-
-    if (ngx_http_checkout_resolve(cf, server) != NGX_CONF_OK) {
-        return NGX_CONF_ERROR;
-    }
-
-    for (i = 2; i < cf->args->nelts; i++) {
-        if (ngx_http_checkout_set_redis_parameter(cf, server, &value[i]) != NGX_CONF_OK) {
-            return NGX_CONF_ERROR;
-        }
-    }
-
-    clcf->server = server;
-
-    return NGX_CONF_OK;
-}
-
-
-static char *
-ngx_http_checkout_set_value(ngx_conf_t *cf, ngx_http_checkout_loc_conf_t *clcf, ngx_str_t *value)
-{
-    ngx_http_compile_complex_value_t  ccv;
-
-    clcf->value = ngx_palloc(cf->pool, sizeof(ngx_http_complex_value_t));
-
-    if (clcf->value == NULL) {
-        return NGX_CONF_ERROR;
+    if (value == NULL) {
+        return NULL;
     }
 
     ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
     ccv.cf = cf;
-    ccv.value = value;
-    ccv.complex_value = clcf->value;
+    ccv.value = text;
+    ccv.complex_value = value;
 
-    return ngx_http_compile_complex_value(&ccv) == NGX_OK ? NGX_CONF_OK : NGX_CONF_ERROR;
+    return ngx_http_compile_complex_value(&ccv) == NGX_OK ? value : NULL;
 }
+
+
+/* checkout_user value | off; */
+static char *
+ngx_http_checkout_set_user(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_checkout_loc_conf_t  *clcf = conf;
+
+    ngx_str_t  *value;
+
+    if (clcf->user != NGX_CONF_UNSET_PTR) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (ngx_strcmp(value[1].data, "off") == 0) {
+        clcf->user = NULL;
+        return NGX_CONF_OK;
+    }
+
+    clcf->user = ngx_http_checkout_compile(cf, &value[1]);
+
+    return clcf->user != NULL ? NGX_CONF_OK : NGX_CONF_ERROR;
+}
+
+
+/* checkout_sold_out_cache time | off; */
+static char *
+ngx_http_checkout_set_sold_out_cache(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_checkout_loc_conf_t  *clcf = conf;
+
+    ngx_str_t   *value;
+    ngx_msec_t   time;
+
+    if (clcf->sold_out_cache != NGX_CONF_UNSET_MSEC) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (ngx_strcmp(value[1].data, "off") == 0) {
+        clcf->sold_out_cache = 0;
+        return NGX_CONF_OK;
+    }
+
+    time = ngx_parse_time(&value[1], 0);
+
+    if (time == (ngx_msec_t) NGX_ERROR || time < 1 || time > 60000) {
+        return "must be \"off\" or a time of 1ms to 60s";
+    }
+
+    clcf->sold_out_cache = time;
+
+    return NGX_CONF_OK;
+}
+
+
+#if !(NGX_HTTP_SSL)
+
+static char *
+ngx_http_checkout_no_tls(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    return "needs an nginx with its SSL module";
+}
+
+#endif
 
 
 /* cmd->post is the handler of requests. */
@@ -295,7 +362,9 @@ ngx_http_checkout_set_handler(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_OK;
     }
 
-    return ngx_http_checkout_set_value(cf, clcf, &value[1]);
+    clcf->value = ngx_http_checkout_compile(cf, &value[1]);
+
+    return clcf->value != NULL ? NGX_CONF_OK : NGX_CONF_ERROR;
 }
 
 
@@ -307,6 +376,9 @@ ngx_http_checkout_create_main_conf(ngx_conf_t *cf)
     cmcf = ngx_pcalloc(cf->pool, sizeof(ngx_http_checkout_main_conf_t));
 
     if (cmcf == NULL
+#if (NGX_HTTP_SSL)
+        || ngx_array_init(&cmcf->tls, cf->pool, 1, sizeof(ngx_http_checkout_tls_t *)) != NGX_OK
+#endif
         || ngx_array_init(&cmcf->redis, cf->pool, 2, sizeof(ngx_http_checkout_redis_t *)) != NGX_OK
         || ngx_array_init(&cmcf->gates, cf->pool, 2, sizeof(ngx_http_checkout_gate_t *)) != NGX_OK
         || ngx_array_init(&cmcf->clocks, cf->pool, 2, sizeof(ngx_http_checkout_clock_t *)) != NGX_OK)
@@ -336,6 +408,10 @@ ngx_http_checkout_create_loc_conf(ngx_conf_t *cf)
     clcf->connect_timeout = NGX_CONF_UNSET_MSEC;
     clcf->send_timeout = NGX_CONF_UNSET_MSEC;
     clcf->read_timeout = NGX_CONF_UNSET_MSEC;
+    clcf->sold_out_cache = NGX_CONF_UNSET_MSEC;
+    clcf->user = NGX_CONF_UNSET_PTR;
+    clcf->ssl = NGX_CONF_UNSET;
+    clcf->ssl_verify = NGX_CONF_UNSET;
 
     return clcf;
 }
@@ -360,11 +436,30 @@ ngx_http_checkout_add(ngx_conf_t *cf, ngx_array_t *list, size_t size)
 }
 
 
-static ngx_uint_t
-ngx_http_checkout_same_server(ngx_http_checkout_server_t *a, ngx_http_checkout_server_t *b)
+/* The resolver of a location; one without name servers is what nginx makes where none is configured. */
+static ngx_resolver_t *
+ngx_http_checkout_resolver(ngx_conf_t *cf)
 {
-    return a->database == b->database && a->name.len == b->name.len
-           && ngx_strncmp(a->name.data, b->name.data, a->name.len) == 0;
+    ngx_http_core_loc_conf_t  *core;
+
+    core = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    return core->resolver != NULL && core->resolver->connections.nelts ? core->resolver : NULL;
+}
+
+
+static ngx_uint_t
+ngx_http_checkout_is_redis(ngx_http_checkout_redis_t *redis, ngx_http_checkout_loc_conf_t *conf,
+    ngx_resolver_t *resolver)
+{
+    return ngx_http_checkout_same_server(redis->server, conf->server)
+#if (NGX_HTTP_SSL)
+           && redis->tls == conf->tls
+#endif
+           && redis->resolver == resolver
+           && redis->connect_timeout == conf->connect_timeout
+           && redis->send_timeout == conf->send_timeout
+           && redis->read_timeout == conf->read_timeout;
 }
 
 
@@ -372,16 +467,14 @@ static ngx_http_checkout_redis_t *
 ngx_http_checkout_find_redis(ngx_conf_t *cf, ngx_array_t *list, ngx_http_checkout_loc_conf_t *conf)
 {
     ngx_uint_t                   i;
+    ngx_resolver_t              *resolver;
     ngx_http_checkout_redis_t  **known, *redis;
 
     known = list->elts;
+    resolver = ngx_http_checkout_resolver(cf);
 
     for (i = 0; i < list->nelts; i++) {
-        if (ngx_http_checkout_same_server(known[i]->server, conf->server)
-            && known[i]->connect_timeout == conf->connect_timeout
-            && known[i]->send_timeout == conf->send_timeout
-            && known[i]->read_timeout == conf->read_timeout)
-        {
+        if (ngx_http_checkout_is_redis(known[i], conf, resolver)) {
             return known[i];
         }
     }
@@ -390,6 +483,11 @@ ngx_http_checkout_find_redis(ngx_conf_t *cf, ngx_array_t *list, ngx_http_checkou
 
     if (redis != NULL) {
         redis->server = conf->server;
+#if (NGX_HTTP_SSL)
+        redis->tls = conf->tls;
+#endif
+        redis->resolver = resolver;
+        redis->key = ngx_http_checkout_zone_key(&conf->server->name, conf->server->database);
         redis->connect_timeout = conf->connect_timeout;
         redis->send_timeout = conf->send_timeout;
         redis->read_timeout = conf->read_timeout;
@@ -401,7 +499,8 @@ ngx_http_checkout_find_redis(ngx_conf_t *cf, ngx_array_t *list, ngx_http_checkou
 
 /* The cap of the queue is said once in a call, so locations with other caps have gates of their own. */
 static ngx_http_checkout_gate_t *
-ngx_http_checkout_find_gate(ngx_conf_t *cf, ngx_array_t *list, ngx_http_checkout_loc_conf_t *conf)
+ngx_http_checkout_find_gate(ngx_conf_t *cf, ngx_array_t *list, ngx_http_checkout_loc_conf_t *conf,
+    ngx_http_checkout_zone_t *zone)
 {
     ngx_uint_t                  i;
     ngx_http_checkout_gate_t  **known, *gate;
@@ -418,6 +517,7 @@ ngx_http_checkout_find_gate(ngx_conf_t *cf, ngx_array_t *list, ngx_http_checkout
 
     if (gate != NULL) {
         gate->redis = conf->redis;
+        gate->zone = zone;
         gate->queue_limit = conf->queue_limit;
     }
 
@@ -449,23 +549,48 @@ ngx_http_checkout_find_clock(ngx_conf_t *cf, ngx_array_t *list, ngx_msec_t timeo
 }
 
 
-/* Gives a location with a handler its connection, gate and clock. */
+static ngx_uint_t
+ngx_http_checkout_handler_is(ngx_http_checkout_loc_conf_t *conf, const char *name)
+{
+    return ngx_strcmp(conf->handler.data, name) == 0;
+}
+
+
+static char *
+ngx_http_checkout_handler_lacks(ngx_conf_t *cf, ngx_http_checkout_loc_conf_t *conf, const char *directive)
+{
+    ngx_log_error(NGX_LOG_EMERG, cf->log, 0, "\"%V\" without \"%s\" in %V:%ui", &conf->handler, directive,
+                  &conf->file, conf->line);
+
+    return NGX_CONF_ERROR;
+}
+
+
+/* Gives a location with a handler its connection, gate, clock and zone. */
 static char *
 ngx_http_checkout_connect_location(ngx_conf_t *cf, ngx_http_checkout_loc_conf_t *conf)
 {
     ngx_http_checkout_main_conf_t  *cmcf;
 
-    if (ngx_strcmp(conf->handler.data, "checkout_health") == 0) {
+    cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_checkout_module);
+
+    if (ngx_http_checkout_handler_is(conf, "checkout_metrics")) {
+        return cmcf->zone != NULL ? NGX_CONF_OK : ngx_http_checkout_handler_lacks(cf, conf, "checkout_zone");
+    }
+
+    if (ngx_http_checkout_handler_is(conf, "checkout_health")) {
         return NGX_CONF_OK;
     }
 
     if (conf->server == NULL) {
-        ngx_log_error(NGX_LOG_EMERG, cf->log, 0, "\"%V\" without \"checkout_redis\" in %V:%ui",
-                      &conf->handler, &conf->file, conf->line);
-        return NGX_CONF_ERROR;
+        return ngx_http_checkout_handler_lacks(cf, conf, "checkout_redis");
     }
 
-    cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_checkout_module);
+#if (NGX_HTTP_SSL)
+    if (ngx_http_checkout_merge_tls(cf, &cmcf->tls, conf) != NGX_CONF_OK) {
+        return NGX_CONF_ERROR;
+    }
+#endif
 
     conf->redis = ngx_http_checkout_find_redis(cf, &cmcf->redis, conf);
 
@@ -473,8 +598,9 @@ ngx_http_checkout_connect_location(ngx_conf_t *cf, ngx_http_checkout_loc_conf_t 
         return NGX_CONF_ERROR;
     }
 
-    conf->gate = ngx_http_checkout_find_gate(cf, &cmcf->gates, conf);
+    conf->gate = ngx_http_checkout_find_gate(cf, &cmcf->gates, conf, cmcf->zone);
     conf->clock = ngx_http_checkout_find_clock(cf, &cmcf->clocks, conf->timeout);
+    conf->zone = conf->sold_out_cache ? cmcf->zone : NULL;
 
     return conf->gate != NULL && conf->clock != NULL ? NGX_CONF_OK : NGX_CONF_ERROR;
 }
@@ -493,6 +619,14 @@ ngx_http_checkout_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_msec_value(conf->connect_timeout, prev->connect_timeout, 1000);
     ngx_conf_merge_msec_value(conf->send_timeout, prev->send_timeout, 1000);
     ngx_conf_merge_msec_value(conf->read_timeout, prev->read_timeout, 1000);
+    ngx_conf_merge_msec_value(conf->sold_out_cache, prev->sold_out_cache, 200);
+    ngx_conf_merge_ptr_value(conf->user, prev->user, NULL);
+    ngx_conf_merge_value(conf->ssl, prev->ssl, 0);
+    ngx_conf_merge_value(conf->ssl_verify, prev->ssl_verify, 1);
+    ngx_conf_merge_str_value(conf->ssl_name, prev->ssl_name, "");
+    ngx_conf_merge_str_value(conf->ssl_certificate, prev->ssl_certificate, "");
+    ngx_conf_merge_str_value(conf->ssl_certificate_key, prev->ssl_certificate_key, "");
+    ngx_conf_merge_str_value(conf->ssl_trusted_certificate, prev->ssl_trusted_certificate, "");
 
     if (conf->handler.len == 0) {
         return NGX_CONF_OK;
@@ -514,6 +648,7 @@ static ngx_int_t
 ngx_http_checkout_init_process(ngx_cycle_t *cycle)
 {
     ngx_uint_t                      i;
+    ngx_http_checkout_shared_t     *shared;
     ngx_http_checkout_main_conf_t  *cmcf;
 
     cmcf = ngx_http_checkout_main_conf(cycle);
@@ -522,8 +657,11 @@ ngx_http_checkout_init_process(ngx_cycle_t *cycle)
         return NGX_OK;
     }
 
+    shared = cmcf->zone != NULL ? cmcf->zone->shared : NULL;
+    ngx_http_checkout_zone_enter(shared);
+
     for (i = 0; i < cmcf->redis.nelts; i++) {
-        ngx_http_checkout_redis_init(((ngx_http_checkout_redis_t **) cmcf->redis.elts)[i]);
+        ngx_http_checkout_redis_init(((ngx_http_checkout_redis_t **) cmcf->redis.elts)[i], shared);
     }
 
     for (i = 0; i < cmcf->gates.nelts; i++) {

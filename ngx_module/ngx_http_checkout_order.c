@@ -31,6 +31,72 @@ ngx_http_checkout_order_is_json(ngx_http_request_t *r)
 }
 
 
+/* NGX_OK and who buys, 0 where "checkout_user" is not configured; NGX_DECLINED when it says no user. */
+ngx_int_t
+ngx_http_checkout_user(ngx_http_request_t *r, uint64_t *user_id)
+{
+    ngx_str_t                      value;
+    ngx_http_checkout_loc_conf_t  *clcf;
+
+    *user_id = 0;
+    clcf = ngx_http_get_module_loc_conf(r, ngx_http_checkout_module);
+
+    if (clcf->user == NULL) {
+        return NGX_OK;
+    }
+
+    if (ngx_http_complex_value(r, clcf->user, &value) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (checkout_uint_parse(user_id, (char *) value.data, value.len, UINT64_MAX) != 0 || *user_id == 0) {
+        return NGX_DECLINED;
+    }
+
+    return NGX_OK;
+}
+
+
+/* The Idempotency-Key: one header, 1 to 255 printable ASCII characters. */
+static void
+ngx_http_checkout_order_key(ngx_http_request_t *r, ngx_http_checkout_ctx_t *ctx)
+{
+    size_t            j;
+    ngx_uint_t        i;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *header;
+
+    part = &r->headers_in.headers.part;
+    header = part->elts;
+
+    for (i = 0; /* void */ ; i++) {
+        if (i >= part->nelts) {
+            if (part->next == NULL) {
+                return;
+            }
+
+            part = part->next;
+            header = part->elts;
+            i = 0;
+        }
+
+        if (header[i].key.len != sizeof("Idempotency-Key") - 1
+            || ngx_strncasecmp(header[i].key.data, (u_char *) "Idempotency-Key", header[i].key.len) != 0)
+        {
+            continue;
+        }
+
+        ctx->bad_key |= ctx->key.data != NULL || header[i].value.len < 1
+                        || header[i].value.len > NGX_HTTP_CHECKOUT_KEY_MAX;
+        ctx->key = header[i].value;
+
+        for (j = 0; !ctx->bad_key && j < ctx->key.len; j++) {
+            ctx->bad_key = ctx->key.data[j] < 0x20 || ctx->key.data[j] > 0x7e;
+        }
+    }
+}
+
+
 /* A refusal before the body was read. */
 static ngx_int_t
 ngx_http_checkout_order_refuse_unread(ngx_http_request_t *r, ngx_http_checkout_code_e code)
@@ -50,15 +116,29 @@ ngx_http_checkout_order_refuse_unread(ngx_http_request_t *r, ngx_http_checkout_c
 ngx_int_t
 ngx_http_checkout_order_handler(ngx_http_request_t *r)
 {
-    ngx_int_t  rc;
+    ngx_int_t                 rc;
+    ngx_http_checkout_ctx_t  *ctx;
 
     if (r != r->main) {
         ngx_log_error(NGX_LOG_ERR, r->connection->log, 0, "checkout_place_order in a subrequest");
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
+    ctx = ngx_http_checkout_ctx_create(r);
+
+    if (ctx == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
     if (r->method != NGX_HTTP_POST) {
         return ngx_http_checkout_refuse_method(r, "POST");
+    }
+
+    rc = ngx_http_checkout_user(r, &ctx->user_id);
+
+    if (rc != NGX_OK) {
+        return rc == NGX_DECLINED ? ngx_http_checkout_order_refuse_unread(r, NGX_HTTP_CHECKOUT_UNAUTHORIZED)
+                                  : NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
     if (!ngx_http_checkout_order_is_json(r)) {
@@ -68,6 +148,8 @@ ngx_http_checkout_order_handler(ngx_http_request_t *r)
     if (r->headers_in.content_length_n > NGX_HTTP_CHECKOUT_BODY_MAX) {
         return ngx_http_checkout_order_refuse_unread(r, NGX_HTTP_CHECKOUT_BODY_TOO_LARGE);
     }
+
+    ngx_http_checkout_order_key(r, ctx);
 
     r->request_body_in_single_buf = 1;
 
@@ -190,20 +272,30 @@ ngx_http_checkout_order_field(u_char *p, u_char *end, u_char *first, const char 
 static ngx_int_t
 ngx_http_checkout_order_invalid(ngx_http_request_t *r, const struct checkout_order_errors *errors, uint64_t most)
 {
-    u_char      *p, *end, *first;
-    ngx_str_t    members;
-    ngx_uint_t   english;
-    u_char       text[640];
+    u_char                   *p, *end, *first;
+    ngx_str_t                 members;
+    ngx_uint_t                english;
+    ngx_http_checkout_ctx_t  *ctx;
+    u_char                    text[768];
 
     english = ngx_http_checkout_english(r);
     end = text + sizeof(text);
     first = ngx_slprintf(text, end, ",\"errors\":{");
     p = first;
 
+    ctx = ngx_http_get_module_ctx(r, ngx_http_checkout_module);
+
+    if (ctx->bad_key) {
+        p = ngx_slprintf(p, end, "\"Idempotency-Key\":[\"%s\"]",
+                         english ? "This must be one header of 1 to 255 printable ASCII characters."
+                                 : "必須是單一標頭,且為 1 到 255 個可列印的 ASCII 字元。");
+    }
+
     if (errors->syntax != NULL) {
-        p = english ? ngx_slprintf(p, end, "\"body\":[\"This is no JSON object: %s at byte %uz.\"]",
-                                   errors->syntax, errors->offset)
-                    : ngx_slprintf(p, end, "\"body\":[\"請求內容不是 JSON 物件(位元組 %uz)。\"]", errors->offset);
+        p = ngx_slprintf(p, end, p == first ? "\"body\":[\"" : ",\"body\":[\"");
+        p = english ? ngx_slprintf(p, end, "This is no JSON object: %s at byte %uz.\"]", errors->syntax,
+                                   errors->offset)
+                    : ngx_slprintf(p, end, "請求內容不是 JSON 物件(位元組 %uz)。\"]", errors->offset);
 
     } else {
         p = ngx_http_checkout_order_field(p, end, first, "product_id", errors->product_id, INT64_MAX, english);
@@ -220,41 +312,6 @@ ngx_http_checkout_order_invalid(ngx_http_request_t *r, const struct checkout_ord
 }
 
 
-/* The body has arrived. */
-static void
-ngx_http_checkout_order_body(ngx_http_request_t *r)
-{
-    ngx_int_t                      rc;
-    ngx_str_t                      text;
-    struct checkout_order          order;
-    struct checkout_order_errors   errors;
-    ngx_http_checkout_loc_conf_t  *clcf;
-
-    clcf = ngx_http_get_module_loc_conf(r, ngx_http_checkout_module);
-
-    rc = ngx_http_checkout_order_text(r, &text);
-
-    if (rc != NGX_OK) {
-        ngx_http_finalize_request(r, rc == NGX_DECLINED
-                                     ? ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_BODY_TOO_LARGE, NULL, 0)
-                                     : NGX_HTTP_INTERNAL_SERVER_ERROR);
-        return;
-    }
-
-    if (checkout_order_parse(&order, text.len ? (char *) text.data : "", text.len, clcf->max_quantity, 1,
-                             &errors) != 0)
-    {
-        ngx_http_finalize_request(r, ngx_http_checkout_order_invalid(r, &errors, clcf->max_quantity));
-        return;
-    }
-
-    if (ngx_http_checkout_gate_submit(clcf->gate, clcf->clock, r, &order) != NGX_OK) {
-        ngx_http_finalize_request(r, ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_UNAVAILABLE, NULL, 0));
-        return;
-    }
-}
-
-
 #define NGX_HTTP_CHECKOUT_202_CHINESE  "{\"message\":\"訂單已提交,正在處理中。\",\"order_identifier\":\""
 #define NGX_HTTP_CHECKOUT_202_ENGLISH  "{\"message\":\"The order is submitted and being processed.\","           \
                                        "\"order_identifier\":\""
@@ -266,10 +323,13 @@ ngx_http_checkout_order_body(ngx_http_request_t *r)
 
 /* 202. The Location header is the part of the body that says the same. */
 static ngx_int_t
-ngx_http_checkout_order_accepted(ngx_http_request_t *r, const char *identifier, const ngx_str_t *status)
+ngx_http_checkout_order_accepted(ngx_http_checkout_ctx_t *ctx, const ngx_str_t *status)
 {
-    u_char     *p, *url;
-    ngx_buf_t  *b;
+    u_char              *p, *url;
+    ngx_buf_t           *b;
+    ngx_http_request_t  *r;
+
+    r = ctx->request;
 
     b = ngx_create_temp_buf(r->pool, sizeof(NGX_HTTP_CHECKOUT_202_CHINESE) + sizeof(NGX_HTTP_CHECKOUT_202_ENGLISH)
                                      + sizeof(NGX_HTTP_CHECKOUT_202_STATUS) + sizeof(NGX_HTTP_CHECKOUT_202_URL)
@@ -280,12 +340,14 @@ ngx_http_checkout_order_accepted(ngx_http_request_t *r, const char *identifier, 
 
     p = ngx_http_checkout_english(r) ? ngx_http_checkout_copy(b->pos, NGX_HTTP_CHECKOUT_202_ENGLISH)
                                      : ngx_http_checkout_copy(b->pos, NGX_HTTP_CHECKOUT_202_CHINESE);
-    p = ngx_cpymem(p, identifier, CHECKOUT_IDENTIFIER_LEN);
+    p = ngx_cpymem(p, ctx->identifier, CHECKOUT_IDENTIFIER_LEN);
     p = ngx_http_checkout_copy(p, NGX_HTTP_CHECKOUT_202_STATUS);
+    ctx->status.data = p;
+    ctx->status.len = status->len;
     p = ngx_cpymem(p, status->data, status->len);
     p = ngx_http_checkout_copy(p, NGX_HTTP_CHECKOUT_202_URL);
     url = p - (sizeof(NGX_HTTP_CHECKOUT_ORDERS_URL) - 1);
-    p = ngx_cpymem(p, identifier, CHECKOUT_IDENTIFIER_LEN);
+    p = ngx_cpymem(p, ctx->identifier, CHECKOUT_IDENTIFIER_LEN);
 
     if (ngx_http_checkout_header(r, "Location", url, p - url) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -300,8 +362,7 @@ ngx_http_checkout_order_accepted(ngx_http_request_t *r, const char *identifier, 
 
 
 static ngx_int_t
-ngx_http_checkout_order_refused(ngx_http_request_t *r, const char *identifier,
-    const ngx_http_checkout_verdict_t *verdict)
+ngx_http_checkout_order_refused(ngx_http_checkout_ctx_t *ctx, const ngx_http_checkout_verdict_t *verdict)
 {
     u_char      *p;
     ngx_str_t    members;
@@ -320,7 +381,7 @@ ngx_http_checkout_order_refused(ngx_http_request_t *r, const char *identifier,
 
     case NGX_HTTP_CHECKOUT_OUTCOME_UNKNOWN:
         p = ngx_http_checkout_copy(p, ",\"order_identifier\":\"");
-        p = ngx_cpymem(p, identifier, CHECKOUT_IDENTIFIER_LEN);
+        p = ngx_cpymem(p, ctx->identifier, CHECKOUT_IDENTIFIER_LEN);
         *p++ = '"';
         break;
 
@@ -335,22 +396,25 @@ ngx_http_checkout_order_refused(ngx_http_request_t *r, const char *identifier,
     members.data = text;
     members.len = p - text;
 
-    return ngx_http_checkout_refuse(r, verdict->code, &members, retry_after);
+    return ngx_http_checkout_refuse(ctx->request, verdict->code, &members, retry_after);
 }
 
 
 /* The gate's verdict. The request may be gone when this returns. */
 void
-ngx_http_checkout_order_answer(ngx_http_request_t *r, const char *identifier,
-    const ngx_http_checkout_verdict_t *verdict)
+ngx_http_checkout_order_answer(ngx_http_checkout_ctx_t *ctx, const ngx_http_checkout_verdict_t *verdict)
 {
     ngx_int_t                     rc;
+    ngx_http_request_t           *r;
     struct checkout_order_errors  errors;
+
+    r = ctx->request;
 
     switch (verdict->kind) {
 
     case NGX_HTTP_CHECKOUT_ACCEPTED:
-        rc = ngx_http_checkout_order_accepted(r, identifier, &verdict->status);
+        ngx_http_checkout_count(orders[verdict->code], 1);
+        rc = ngx_http_checkout_order_accepted(ctx, &verdict->status);
         break;
 
     case NGX_HTTP_CHECKOUT_OVER_QUANTITY:
@@ -360,8 +424,94 @@ ngx_http_checkout_order_answer(ngx_http_request_t *r, const char *identifier,
         break;
 
     default: /* NGX_HTTP_CHECKOUT_REFUSED */
-        rc = ngx_http_checkout_order_refused(r, identifier, verdict);
+        rc = ngx_http_checkout_order_refused(ctx, verdict);
     }
 
     ngx_http_checkout_finish(r, rc);
+}
+
+
+/* NGX_OK: the zone knows that too little is left. A keyed order may be one that was placed before: it is asked for. */
+static ngx_int_t
+ngx_http_checkout_order_hopeless(ngx_http_checkout_loc_conf_t *clcf, ngx_http_checkout_ctx_t *ctx,
+    const struct checkout_order *order, uint64_t *left)
+{
+    if (clcf->zone == NULL || ctx->key.len) {
+        return NGX_DECLINED;
+    }
+
+    if (ngx_http_checkout_zone_left(clcf->zone->shared, clcf->redis->key, order->product_id, clcf->sold_out_cache,
+                                    left) != NGX_OK)
+    {
+        return NGX_DECLINED;
+    }
+
+    return order->quantity > *left ? NGX_OK : NGX_DECLINED;
+}
+
+
+static ngx_int_t
+ngx_http_checkout_order_submit(ngx_http_request_t *r, ngx_http_checkout_ctx_t *ctx, struct checkout_order *order)
+{
+    ngx_http_checkout_verdict_t    verdict;
+    ngx_http_checkout_loc_conf_t  *clcf;
+
+    clcf = ngx_http_get_module_loc_conf(r, ngx_http_checkout_module);
+    ctx->product_id = order->product_id;
+
+    if (clcf->user != NULL) {
+        order->user_id = ctx->user_id;
+    }
+
+    if (ngx_http_checkout_order_hopeless(clcf, ctx, order, &verdict.number) == NGX_OK) {
+        ngx_http_checkout_count(sold_out_local, 1);
+        verdict.code = NGX_HTTP_CHECKOUT_OUT_OF_STOCK;
+        return ngx_http_checkout_order_refused(ctx, &verdict);
+    }
+
+    if (ngx_http_checkout_gate_submit(clcf->gate, clcf->clock, ctx, order) != NGX_OK) {
+        return ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_UNAVAILABLE, NULL, 0);
+    }
+
+    return NGX_DONE;
+}
+
+
+/* The body has arrived. */
+static void
+ngx_http_checkout_order_body(ngx_http_request_t *r)
+{
+    ngx_int_t                      rc;
+    ngx_str_t                      text;
+    struct checkout_order          order;
+    struct checkout_order_errors   errors;
+    ngx_http_checkout_ctx_t       *ctx;
+    ngx_http_checkout_loc_conf_t  *clcf;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_checkout_module);
+    clcf = ngx_http_get_module_loc_conf(r, ngx_http_checkout_module);
+
+    rc = ngx_http_checkout_order_text(r, &text);
+
+    if (rc == NGX_DECLINED) {
+        rc = ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_BODY_TOO_LARGE, NULL, 0);
+
+    } else if (rc != NGX_OK) {
+        rc = NGX_HTTP_INTERNAL_SERVER_ERROR;
+
+    } else if (checkout_order_parse(&order, text.len ? (char *) text.data : "", text.len, clcf->max_quantity,
+                                    clcf->user == NULL, &errors) != 0
+               || ctx->bad_key)
+    {
+        rc = ngx_http_checkout_order_invalid(r, &errors, clcf->max_quantity);
+
+    } else {
+        rc = ngx_http_checkout_order_submit(r, ctx, &order);
+
+        if (rc == NGX_DONE) {
+            return;    /* the gate will answer */
+        }
+    }
+
+    ngx_http_finalize_request(r, rc);
 }

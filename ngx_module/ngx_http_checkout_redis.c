@@ -1,5 +1,6 @@
 /*
- * One connection to Redis: calls go out in one stream, replies come back in the same order.
+ * One connection to Redis: calls go out in one stream, replies come back in the same order. How it is opened
+ * is in ngx_http_checkout_connect.c.
  *
  * nginx connects, writes, reads and times out; hiredis only reads the protocol. A worker process keeps one
  * connection for each distinct configuration, opened by the first call and again after a loss.
@@ -19,17 +20,9 @@
 #define NGX_HTTP_CHECKOUT_BACKOFF_MAX  1000
 
 
-static void ngx_http_checkout_redis_connect(ngx_event_t *ev);
-static void ngx_http_checkout_redis_connect_done(ngx_event_t *ev);
-static void ngx_http_checkout_redis_start(ngx_http_checkout_redis_t *redis);
-static void ngx_http_checkout_redis_started(ngx_http_checkout_call_t *call, redisReply *reply);
-static void ngx_http_checkout_redis_write(ngx_event_t *wev);
-static void ngx_http_checkout_redis_read(ngx_event_t *rev);
-static void ngx_http_checkout_redis_lost(ngx_http_checkout_redis_t *redis, const char *reason);
-
-
+/* shared: the zone's memory, NULL where there is no zone */
 void
-ngx_http_checkout_redis_init(ngx_http_checkout_redis_t *redis)
+ngx_http_checkout_redis_init(ngx_http_checkout_redis_t *redis, ngx_http_checkout_shared_t *shared)
 {
     redis->state = NGX_HTTP_CHECKOUT_REDIS_CLOSED;
 
@@ -37,10 +30,12 @@ ngx_http_checkout_redis_init(ngx_http_checkout_redis_t *redis)
     ngx_queue_init(&redis->sent);
     ngx_queue_init(&redis->waiters);
 
-    redis->connect.handler = ngx_http_checkout_redis_connect;
+    redis->connect.handler = ngx_http_checkout_connect;
     redis->connect.data = redis;
     redis->connect.log = ngx_cycle->log;
     redis->connect.cancelable = 1;
+
+    redis->gauge = ngx_http_checkout_zone_gauge(shared, redis->key);
 }
 
 
@@ -144,7 +139,21 @@ ngx_http_checkout_call_free_command(ngx_http_checkout_call_t *call)
 static ngx_uint_t
 ngx_http_checkout_call_begun(ngx_http_checkout_call_t *call)
 {
-    return call->buf.pos != call->buf.start;
+    return call->begun || call->buf.pos != call->buf.start;
+}
+
+
+/* call->command holds len bytes, to be written. */
+void
+ngx_http_checkout_call_prepare(ngx_http_checkout_call_t *call, size_t len)
+{
+    ngx_memzero(&call->buf, sizeof(ngx_buf_t));
+    call->buf.start = (u_char *) call->command;
+    call->buf.pos = call->buf.start;
+    call->buf.last = call->buf.start + len;
+    call->buf.end = call->buf.last;
+    call->buf.memory = 1;
+    call->begun = 0;
 }
 
 
@@ -185,183 +194,14 @@ ngx_http_checkout_redis_error_is(redisReply *reply, const char *word)
 }
 
 
-static void
-ngx_http_checkout_redis_connect(ngx_event_t *ev)
+/* The connection is open: calls may go out. */
+void
+ngx_http_checkout_redis_opened(ngx_http_checkout_redis_t *redis)
 {
-    ngx_int_t                   rc;
-    ngx_addr_t                 *addr;
-    ngx_connection_t           *c;
-    ngx_peer_connection_t      *peer;
-    ngx_http_checkout_redis_t  *redis;
-
-    redis = ev->data;
-    peer = &redis->peer;
-    addr = &redis->server->addrs[redis->next_addr % redis->server->naddrs];
-
-    if (ngx_queue_empty(&redis->unsent) && ngx_queue_empty(&redis->waiters)) {
-        redis->state = NGX_HTTP_CHECKOUT_REDIS_CLOSED;
-        return;
-    }
-
-    ngx_memzero(peer, sizeof(ngx_peer_connection_t));
-    peer->sockaddr = addr->sockaddr;
-    peer->socklen = addr->socklen;
-    peer->name = &addr->name;
-    peer->get = ngx_event_get_peer;
-    peer->log = ngx_cycle->log;
-    peer->log_error = NGX_ERROR_ERR;
-
-    redis->state = NGX_HTTP_CHECKOUT_REDIS_CONNECTING;
-    redis->drop = 0;
-    redis->unread = 0;
-
-    rc = ngx_event_connect_peer(peer);
-
-    if (rc != NGX_OK && rc != NGX_AGAIN) {
-        ngx_http_checkout_redis_lost(redis, NULL);    /* nginx has logged why */
-        return;
-    }
-
-    c = peer->connection;
-    c->data = redis;
-    c->read->handler = ngx_http_checkout_redis_connect_done;
-    c->write->handler = ngx_http_checkout_redis_connect_done;
-
-    /* Requests keep an exiting worker alive by their clocks; the connection alone does not. */
-    c->read->cancelable = 1;
-    c->write->cancelable = 1;
-
-    redis->reader = redisReaderCreate();
-
-    if (redis->reader == NULL) {
-        ngx_http_checkout_redis_lost(redis, "no memory");
-        return;
-    }
-
-    if (rc == NGX_AGAIN) {
-        ngx_add_timer(c->write, redis->connect_timeout);
-        return;
-    }
-
-    ngx_http_checkout_redis_start(redis);
-}
-
-
-static void
-ngx_http_checkout_redis_connect_done(ngx_event_t *ev)
-{
-    int                         err;
-    socklen_t                   len;
-    ngx_connection_t           *c;
-    ngx_http_checkout_redis_t  *redis;
-
-    c = ev->data;
-    redis = c->data;
-
-    if (ev->timedout) {
-        ngx_http_checkout_redis_lost(redis, "connecting timed out");
-        return;
-    }
-
-    if (c->close) {
-        ngx_http_checkout_redis_lost(redis, NULL);
-        return;
-    }
-
-    err = 0;
-    len = sizeof(int);
-
-    /* BSDs and Linux return 0 and set a pending error in err; Solaris returns -1 and sets errno. */
-    if (getsockopt(c->fd, SOL_SOCKET, SO_ERROR, (void *) &err, &len) == -1) {
-        err = ngx_socket_errno;
-    }
-
-    if (err) {
-        ngx_log_error(NGX_LOG_ERR, c->log, err, "checkout: connect() to Redis %V failed", redis->peer.name);
-        ngx_http_checkout_redis_lost(redis, NULL);
-        return;
-    }
-
-    if (!c->write->ready) {
-        return;
-    }
-
-    ngx_http_checkout_redis_start(redis);
-}
-
-
-/* Nothing but SELECT is written before Redis has agreed to it: orders must not land in another database. */
-static void
-ngx_http_checkout_redis_start(ngx_http_checkout_redis_t *redis)
-{
-    int                        len;
-    char                       number[NGX_INT_T_LEN];
-    size_t                     lengths[2];
-    const char                *argv[2];
-    ngx_connection_t          *c;
-    ngx_http_checkout_call_t  *call;
-
-    c = redis->peer.connection;
-    call = &redis->start;
-
-    if (c->write->timer_set) {
-        ngx_del_timer(c->write);
-    }
-
-    /* Pipelined calls must not wait for the acknowledgement of earlier ones. */
-    if (redis->peer.sockaddr->sa_family != AF_UNIX && ngx_tcp_nodelay(c) != NGX_OK) {
-        ngx_http_checkout_redis_lost(redis, "setting TCP_NODELAY failed");
-        return;
-    }
-
-    argv[0] = "SELECT";
-    lengths[0] = 6;
-    argv[1] = number;
-    lengths[1] = checkout_uint_write(number, redis->server->database) - number;
-
-    len = redisFormatCommandArgv(&call->command, 2, argv, lengths);
-
-    if (len < 0) {
-        call->command = NULL;
-        ngx_http_checkout_redis_lost(redis, "no memory");
-        return;
-    }
-
-    ngx_memzero(&call->buf, sizeof(ngx_buf_t));
-    call->buf.start = (u_char *) call->command;
-    call->buf.pos = call->buf.start;
-    call->buf.last = call->buf.start + len;
-    call->buf.memory = 1;
-    call->handler = ngx_http_checkout_redis_started;
-
-    c->read->handler = ngx_http_checkout_redis_read;
-    c->write->handler = ngx_http_checkout_redis_write;
-
-    redis->state = NGX_HTTP_CHECKOUT_REDIS_STARTING;
-    ngx_queue_insert_head(&redis->unsent, &call->queue);
-    ngx_http_checkout_redis_write(c->write);
-}
-
-
-static void
-ngx_http_checkout_redis_started(ngx_http_checkout_call_t *call, redisReply *reply)
-{
-    ngx_http_checkout_redis_t  *redis;
-
-    redis = (ngx_http_checkout_redis_t *) ((u_char *) call - offsetof(ngx_http_checkout_redis_t, start));
-
-    if (reply == NULL) {
-        return;
-    }
-
-    if (reply->type == REDIS_REPLY_ERROR) {
-        ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0, "checkout: Redis %V refused database %ui: %s",
-                      &redis->server->name, redis->server->database, reply->str);
-        ngx_http_checkout_redis_drop(redis);
-        return;
-    }
-
     redis->state = NGX_HTTP_CHECKOUT_REDIS_READY;
+
+    ngx_http_checkout_count(connects, 1);
+    ngx_http_checkout_zone_connections(1);
 
     if (!ngx_queue_empty(&redis->unsent)) {
         ngx_post_event(redis->peer.connection->write, &ngx_posted_events);
@@ -424,7 +264,7 @@ ngx_http_checkout_redis_move_sent(ngx_http_checkout_redis_t *redis)
 }
 
 
-static void
+void
 ngx_http_checkout_redis_write(ngx_event_t *wev)
 {
     ngx_chain_t                *chain;
@@ -451,6 +291,14 @@ ngx_http_checkout_redis_write(ngx_event_t *wev)
 
         ngx_http_checkout_redis_move_sent(redis);
     }
+
+#if (NGX_HTTP_SSL)
+    if (chain != NULL && c->ssl) {
+        /* OpenSSL may hold a part of it, and wants the same bytes again. */
+        ((ngx_http_checkout_call_t *) ngx_queue_data(ngx_queue_head(&redis->unsent), ngx_http_checkout_call_t,
+                                                     queue))->begun = 1;
+    }
+#endif
 
     c->idle = !ngx_http_checkout_redis_busy(redis);
 
@@ -568,7 +416,7 @@ ngx_http_checkout_redis_rest(ngx_http_checkout_redis_t *redis)
 }
 
 
-static void
+void
 ngx_http_checkout_redis_read(ngx_event_t *rev)
 {
     ssize_t                     n;
@@ -615,9 +463,31 @@ ngx_http_checkout_redis_read(ngx_event_t *rev)
 static void
 ngx_http_checkout_redis_close(ngx_http_checkout_redis_t *redis)
 {
-    if (redis->peer.connection != NULL) {
-        ngx_close_connection(redis->peer.connection);
+    ngx_pool_t        *pool;
+    ngx_connection_t  *c;
+
+    c = redis->peer.connection;
+
+    if (redis->state == NGX_HTTP_CHECKOUT_REDIS_READY) {
+        ngx_http_checkout_zone_connections(-1);
+    }
+
+    if (c != NULL) {
+#if (NGX_HTTP_SSL)
+        if (c->ssl) {
+            c->ssl->no_wait_shutdown = 1;
+            c->ssl->no_send_shutdown = 1;
+            (void) ngx_ssl_shutdown(c);
+        }
+#endif
+
+        pool = c->pool;
+        ngx_close_connection(c);
         redis->peer.connection = NULL;
+
+        if (pool != NULL) {
+            ngx_destroy_pool(pool);
+        }
     }
 
     if (redis->reader != NULL) {
@@ -677,7 +547,7 @@ ngx_http_checkout_redis_take_begun(ngx_http_checkout_redis_t *redis, ngx_queue_t
 
 
 /* reason: for the log; NULL when it is logged already, or the connection is closed on purpose. */
-static void
+void
 ngx_http_checkout_redis_lost(ngx_http_checkout_redis_t *redis, const char *reason)
 {
     ngx_queue_t               *q, begun;
@@ -686,6 +556,10 @@ ngx_http_checkout_redis_lost(ngx_http_checkout_redis_t *redis, const char *reaso
     if (reason != NULL && (redis->failures > 0 || ngx_http_checkout_redis_busy(redis))) {
         ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0, "checkout: connection to Redis %V lost: %s",
                       &redis->server->name, reason);
+    }
+
+    if (!ngx_exiting || reason != NULL) {
+        ngx_http_checkout_count(losses, 1);
     }
 
     ngx_http_checkout_redis_close(redis);
@@ -710,5 +584,10 @@ ngx_http_checkout_redis_lost(ngx_http_checkout_redis_t *redis, const char *reaso
 void
 ngx_http_checkout_redis_exit(ngx_http_checkout_redis_t *redis)
 {
+    if (redis->resolve != NULL) {
+        ngx_resolve_name_done(redis->resolve);
+        redis->resolve = NULL;
+    }
+
     ngx_http_checkout_redis_close(redis);
 }

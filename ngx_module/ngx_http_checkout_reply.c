@@ -10,7 +10,7 @@
 typedef struct {
     ngx_uint_t   status;
     ngx_uint_t   retry_after;    /* seconds, 0: no such header */
-    const char  *code;
+    ngx_str_t    code;
     const char  *chinese;
     const char  *english;
 } ngx_http_checkout_refusal_t;
@@ -18,25 +18,68 @@ typedef struct {
 
 /* In the order of ngx_http_checkout_code_e. */
 static const ngx_http_checkout_refusal_t  ngx_http_checkout_refusals[] = {
-    { 422, 0, "invalid_request", "請求內容有誤。", "The request is invalid." },
-    { 422, 0, "unknown_product", "商品不存在。", "There is no such product." },
-    { 422, 0, "idempotency_conflict", "此 Idempotency-Key 已用於內容不同的訂單。",
+    { 422, 0, ngx_string("invalid_request"), "請求內容有誤。", "The request is invalid." },
+    { 422, 0, ngx_string("unknown_product"), "商品不存在。", "There is no such product." },
+    { 422, 0, ngx_string("idempotency_conflict"), "此 Idempotency-Key 已用於內容不同的訂單。",
       "This Idempotency-Key was used for an order with other content." },
-    { 400, 0, "out_of_stock", "商品庫存不足。", "Not enough units are left." },
-    { 403, 0, "sale_not_started", "銷售尚未開始。", "The sale has not started." },
-    { 403, 0, "sale_ended", "銷售已結束。", "The sale has ended." },
-    { 403, 0, "purchase_limit", "超過每人限購數量。", "The purchase limit per buyer is exceeded." },
-    { 503, 5, "queue_full", "訂單過多,請稍後再試。", "Too many orders are waiting; try again later." },
-    { 503, 5, "stock_not_loaded", "商品庫存尚未載入,請稍後再試。", "The stock is not loaded yet; try again later." },
-    { 503, 1, "unavailable", "服務暫時無法使用,請稍後再試。", "The service is unavailable; try again later." },
-    { 500, 0, "outcome_unknown", "訂單結果未知,請以訂單編號查詢。",
+    { 400, 0, ngx_string("out_of_stock"), "商品庫存不足。", "Not enough units are left." },
+    { 403, 0, ngx_string("sale_not_started"), "銷售尚未開始。", "The sale has not started." },
+    { 403, 0, ngx_string("sale_ended"), "銷售已結束。", "The sale has ended." },
+    { 403, 0, ngx_string("purchase_limit"), "超過每人限購數量。", "The purchase limit per buyer is exceeded." },
+    { 503, 5, ngx_string("queue_full"), "訂單過多,請稍後再試。", "Too many orders are waiting; try again later." },
+    { 503, 5, ngx_string("stock_not_loaded"), "商品庫存尚未載入,請稍後再試。", "The stock is not loaded yet; try again later." },
+    { 503, 1, ngx_string("unavailable"), "服務暫時無法使用,請稍後再試。", "The service is unavailable; try again later." },
+    { 500, 0, ngx_string("outcome_unknown"), "訂單結果未知,請以訂單編號查詢。",
       "The outcome of the order is unknown; ask for it by its identifier." },
-    { 405, 0, "method_not_allowed", "不支援此請求方法。", "The method is not allowed." },
-    { 413, 0, "body_too_large", "請求內容過大。", "The request body is too large." },
-    { 415, 0, "unsupported_media_type", "請求內容必須是 application/json。", "The body must be application/json." },
-    { 404, 0, "order_not_found", "訂單不存在。", "There is no such order." },
-    { 404, 0, "unknown_product", "商品不存在。", "There is no such product." },
+    { 405, 0, ngx_string("method_not_allowed"), "不支援此請求方法。", "The method is not allowed." },
+    { 413, 0, ngx_string("body_too_large"), "請求內容過大。", "The request body is too large." },
+    { 415, 0, ngx_string("unsupported_media_type"), "請求內容必須是 application/json。", "The body must be application/json." },
+    { 404, 0, ngx_string("order_not_found"), "訂單不存在。", "There is no such order." },
+    { 404, 0, ngx_string("unknown_product"), "商品不存在。", "There is no such product." },
+    { 401, 0, ngx_string("unauthorized"), "請先登入。", "Please log in first." },
 };
+
+
+/* Can a read (reads = 1) or an order (reads = 0) come to this? For what is counted. */
+ngx_uint_t
+ngx_http_checkout_outcome_of(ngx_uint_t outcome, ngx_uint_t reads)
+{
+    switch (outcome) {
+
+    case NGX_HTTP_CHECKOUT_ORDER_NOT_FOUND:
+    case NGX_HTTP_CHECKOUT_UNKNOWN_STOCK:
+    case NGX_HTTP_CHECKOUT_FOUND:
+        return reads;
+
+    case NGX_HTTP_CHECKOUT_UNAVAILABLE:
+    case NGX_HTTP_CHECKOUT_UNAUTHORIZED:
+    case NGX_HTTP_CHECKOUT_METHOD_NOT_ALLOWED:
+        return 1;
+
+    default:
+        return !reads;
+    }
+}
+
+
+const char *
+ngx_http_checkout_outcome_name(ngx_uint_t outcome)
+{
+    switch (outcome) {
+
+    case NGX_HTTP_CHECKOUT_QUEUED:
+        return "queued";
+
+    case NGX_HTTP_CHECKOUT_KNOWN:
+        return "known";
+
+    case NGX_HTTP_CHECKOUT_FOUND:
+        return "found";
+
+    default:
+        return (const char *) ngx_http_checkout_refusals[outcome].code.data;
+    }
+}
 
 
 /* English where the first language of Accept-Language is English. */
@@ -89,6 +132,14 @@ ngx_http_checkout_header(ngx_http_request_t *r, const char *name, u_char *value,
 ngx_int_t
 ngx_http_checkout_send(ngx_http_request_t *r, ngx_uint_t status, ngx_buf_t *body)
 {
+    return ngx_http_checkout_send_type(r, status, "application/json", body);
+}
+
+
+/* type: constant text */
+ngx_int_t
+ngx_http_checkout_send_type(ngx_http_request_t *r, ngx_uint_t status, const char *type, ngx_buf_t *body)
+{
     ngx_int_t    rc;
     ngx_chain_t  out;
 
@@ -100,7 +151,8 @@ ngx_http_checkout_send(ngx_http_request_t *r, ngx_uint_t status, ngx_buf_t *body
     }
 
     r->headers_out.content_length_n = body->last - body->pos;
-    ngx_str_set(&r->headers_out.content_type, "application/json");
+    r->headers_out.content_type.data = (u_char *) type;
+    r->headers_out.content_type.len = ngx_strlen(type);
     r->headers_out.content_type_len = r->headers_out.content_type.len;
     r->headers_out.content_type_lowcase = NULL;
 
@@ -179,15 +231,14 @@ ngx_http_checkout_retry_after(ngx_http_request_t *r, ngx_uint_t seconds)
 static ngx_buf_t *
 ngx_http_checkout_refusal_body(ngx_http_request_t *r, const ngx_http_checkout_refusal_t *refusal, ngx_str_t *members)
 {
-    size_t       message_len, code_len;
+    size_t       message_len;
     ngx_buf_t   *b;
     const char  *message;
 
     message = ngx_http_checkout_english(r) ? refusal->english : refusal->chinese;
     message_len = ngx_strlen(message);
-    code_len = ngx_strlen(refusal->code);
 
-    b = ngx_create_temp_buf(r->pool, sizeof("{\"message\":\"\",\"code\":\"\"}") - 1 + message_len + code_len
+    b = ngx_create_temp_buf(r->pool, sizeof("{\"message\":\"\",\"code\":\"\"}") - 1 + message_len + refusal->code.len
                                      + (members ? members->len : 0));
     if (b == NULL) {
         return NULL;
@@ -196,7 +247,7 @@ ngx_http_checkout_refusal_body(ngx_http_request_t *r, const ngx_http_checkout_re
     b->last = ngx_cpymem(b->last, "{\"message\":\"", sizeof("{\"message\":\"") - 1);
     b->last = ngx_cpymem(b->last, message, message_len);
     b->last = ngx_cpymem(b->last, "\",\"code\":\"", sizeof("\",\"code\":\"") - 1);
-    b->last = ngx_cpymem(b->last, refusal->code, code_len);
+    b->last = ngx_cpymem(b->last, refusal->code.data, refusal->code.len);
     *b->last++ = '"';
 
     if (members) {
@@ -209,6 +260,30 @@ ngx_http_checkout_refusal_body(ngx_http_request_t *r, const ngx_http_checkout_re
 }
 
 
+/* For the variables and the counters. */
+static void
+ngx_http_checkout_note_refusal(ngx_http_request_t *r, ngx_http_checkout_code_e code)
+{
+    ngx_http_checkout_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_checkout_module);
+
+    if (ctx == NULL) {
+        return;
+    }
+
+    ctx->status = ngx_http_checkout_refusals[code].code;
+    ctx->refused = 1;
+
+    if (ctx->read) {
+        ngx_http_checkout_count(reads[code], 1);
+
+    } else {
+        ngx_http_checkout_count(orders[code], 1);
+    }
+}
+
+
 /* retry_after: seconds, 0 for what is usual with the code. */
 ngx_int_t
 ngx_http_checkout_refuse(ngx_http_request_t *r, ngx_http_checkout_code_e code, ngx_str_t *members,
@@ -218,6 +293,7 @@ ngx_http_checkout_refuse(ngx_http_request_t *r, ngx_http_checkout_code_e code, n
     const ngx_http_checkout_refusal_t  *refusal;
 
     refusal = &ngx_http_checkout_refusals[code];
+    ngx_http_checkout_note_refusal(r, code);
 
     if (retry_after == 0) {
         retry_after = refusal->retry_after;

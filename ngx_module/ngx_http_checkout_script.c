@@ -136,12 +136,7 @@ ngx_http_checkout_script_end(ngx_http_checkout_call_t *call)
         return NGX_ERROR;
     }
 
-    ngx_memzero(&call->buf, sizeof(ngx_buf_t));
-    call->buf.start = (u_char *) call->command;
-    call->buf.pos = call->buf.start;
-    call->buf.last = call->buf.start + len;
-    call->buf.end = call->buf.last;
-    call->buf.memory = 1;
+    ngx_http_checkout_call_prepare(call, len);
 
     return NGX_OK;
 }

@@ -13,7 +13,7 @@ struct ngx_http_checkout_lookup_s {
     ngx_http_checkout_call_t       call;
     ngx_http_checkout_alarm_t      alarm;
     ngx_http_request_t            *request;     /* NULL once it is answered or gone */
-    ngx_pool_cleanup_t            *cleanup;
+    ngx_http_checkout_ctx_t       *ctx;         /* of the request */
     ngx_http_checkout_redis_t     *redis;
     ngx_http_checkout_clock_t     *clock;
 
@@ -52,7 +52,7 @@ ngx_http_checkout_lookup_take_request(ngx_http_checkout_lookup_t *lookup)
 
     if (r != NULL) {
         lookup->request = NULL;
-        lookup->cleanup->handler = NULL;
+        lookup->ctx->detach = NULL;
     }
 
     return r;
@@ -82,6 +82,8 @@ ngx_http_checkout_lookup_expire(ngx_http_checkout_alarm_t *alarm)
 {
     ngx_http_request_t          *r;
     ngx_http_checkout_lookup_t  *lookup;
+
+    ngx_http_checkout_count(timeouts, 1);
 
     lookup = (ngx_http_checkout_lookup_t *) ((u_char *) alarm - offsetof(ngx_http_checkout_lookup_t, alarm));
     r = ngx_http_checkout_lookup_take_request(lookup);
@@ -163,7 +165,7 @@ ngx_http_checkout_lookup_reply(ngx_http_checkout_call_t *call, redisReply *reply
 static ngx_http_checkout_lookup_t *
 ngx_http_checkout_lookup_create(ngx_http_request_t *r)
 {
-    ngx_pool_cleanup_t            *cleanup;
+    ngx_http_checkout_ctx_t       *ctx;
     ngx_http_checkout_lookup_t    *lookup;
     ngx_http_checkout_loc_conf_t  *clcf;
 
@@ -171,11 +173,7 @@ ngx_http_checkout_lookup_create(ngx_http_request_t *r)
         return NULL;
     }
 
-    cleanup = ngx_pool_cleanup_add(r->pool, 0);
-
-    if (cleanup == NULL) {
-        return NULL;
-    }
+    ctx = ngx_http_get_module_ctx(r, ngx_http_checkout_module);
 
     lookup = ngx_calloc(sizeof(ngx_http_checkout_lookup_t), r->connection->log);
 
@@ -187,13 +185,13 @@ ngx_http_checkout_lookup_create(ngx_http_request_t *r)
 
     clcf = ngx_http_get_module_loc_conf(r, ngx_http_checkout_module);
 
-    cleanup->handler = ngx_http_checkout_lookup_detach;
-    cleanup->data = lookup;
+    ctx->detach = ngx_http_checkout_lookup_detach;
+    ctx->worker = lookup;
 
     lookup->call.handler = ngx_http_checkout_lookup_reply;
     lookup->alarm.handler = ngx_http_checkout_lookup_expire;
     lookup->request = r;
-    lookup->cleanup = cleanup;
+    lookup->ctx = ctx;
     lookup->redis = clcf->redis;
     lookup->clock = clcf->clock;
 
@@ -222,34 +220,74 @@ ngx_http_checkout_lookup_start(ngx_http_request_t *r, ngx_http_checkout_lookup_t
 }
 
 
-static ngx_uint_t
+/* NGX_DECLINED: the method is one that reads, and the body, if there is one, is passed over. Else the answer is given. */
+static ngx_int_t
 ngx_http_checkout_status_method(ngx_http_request_t *r)
 {
-    return (r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD)) != 0;
+    ngx_int_t  rc;
+
+    if (!(r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))) {
+        return ngx_http_checkout_refuse_method(r, "GET, HEAD");
+    }
+
+    rc = ngx_http_discard_request_body(r);
+
+    return rc == NGX_OK ? NGX_DECLINED : rc;
 }
 
 
-/* NGX_OK, and the value of the directive's argument. */
+/* NGX_DECLINED, the user who asks, and the value of the directive's argument; else the answer is given. */
 static ngx_int_t
 ngx_http_checkout_status_begin(ngx_http_request_t *r, ngx_str_t *value)
 {
     ngx_int_t                      rc;
+    ngx_http_checkout_ctx_t       *ctx;
     ngx_http_checkout_loc_conf_t  *clcf;
 
-    rc = ngx_http_discard_request_body(r);
+    ctx = ngx_http_checkout_ctx_create(r);
 
-    if (rc != NGX_OK) {
-        return rc;
-    }
-
-    ngx_str_null(value);
-    clcf = ngx_http_get_module_loc_conf(r, ngx_http_checkout_module);
-
-    if (clcf->value != NULL && ngx_http_complex_value(r, clcf->value, value) != NGX_OK) {
+    if (ctx == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    return NGX_OK;
+    ctx->read = 1;
+
+    rc = ngx_http_checkout_status_method(r);
+
+    if (rc != NGX_DECLINED) {
+        return rc;
+    }
+
+    rc = ngx_http_checkout_user(r, &ctx->user_id);
+
+    if (rc == NGX_DECLINED) {
+        return ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_UNAUTHORIZED, NULL, 0);
+    }
+
+    clcf = ngx_http_get_module_loc_conf(r, ngx_http_checkout_module);
+
+    if (rc != NGX_OK || ngx_http_complex_value(r, clcf->value, value) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return NGX_DECLINED;
+}
+
+
+static ngx_int_t
+ngx_http_checkout_status_found(ngx_http_request_t *r, ngx_buf_t *b, u_char *status, size_t len)
+{
+    ngx_http_checkout_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_checkout_module);
+
+    if (ctx != NULL) {
+        ctx->status.data = status;
+        ctx->status.len = len;
+        ngx_http_checkout_count(reads[NGX_HTTP_CHECKOUT_FOUND], 1);
+    }
+
+    return ngx_http_checkout_send(r, NGX_HTTP_OK, b);
 }
 
 
@@ -292,11 +330,19 @@ ngx_http_checkout_status_answer(ngx_http_checkout_lookup_t *lookup, ngx_http_req
         return ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_UNAVAILABLE, NULL, 0);
     }
 
+    /* The orders of others are nobody's business. */
+    if (lookup->ctx->user_id && lookup->ctx->user_id != record.order.user_id) {
+        return ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_ORDER_NOT_FOUND, NULL, 0);
+    }
+
     b = ngx_create_temp_buf(r->pool, 512);
 
     if (b == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
+
+    ngx_memcpy(lookup->ctx->identifier, lookup->identifier, CHECKOUT_IDENTIFIER_LEN);
+    lookup->ctx->product_id = record.order.product_id;
 
     quote = record.reason_len ? "\"" : "";
 
@@ -309,7 +355,7 @@ ngx_http_checkout_status_answer(ngx_http_checkout_lookup_t *lookup, ngx_http_req
                            quote, record.reason_len ? record.reason_len : 4,
                            record.reason_len ? record.reason : "null", quote);
 
-    return ngx_http_checkout_send(r, NGX_HTTP_OK, b);
+    return ngx_http_checkout_status_found(r, b, b->pos + sizeof("{\"data\":{\"order_identifier\":\"\",\"status\":\"") - 1 + CHECKOUT_IDENTIFIER_LEN, record.status_len);
 }
 
 
@@ -320,13 +366,9 @@ ngx_http_checkout_status_handler(ngx_http_request_t *r)
     ngx_str_t                    value;
     ngx_http_checkout_lookup_t  *lookup;
 
-    if (!ngx_http_checkout_status_method(r)) {
-        return ngx_http_checkout_refuse_method(r, "GET, HEAD");
-    }
-
     rc = ngx_http_checkout_status_begin(r, &value);
 
-    if (rc != NGX_OK) {
+    if (rc != NGX_DECLINED) {
         return rc;
     }
 
@@ -417,7 +459,7 @@ ngx_http_checkout_stock_answer(ngx_http_checkout_lookup_t *lookup, ngx_http_requ
                            "{\"product_id\":%uL,\"redis_stock\":%V,\"in_flight\":%V,\"loaded\":%s}",
                            lookup->product_id, &stock, &in_flight, loaded ? "true" : "false");
 
-    return ngx_http_checkout_send(r, NGX_HTTP_OK, b);
+    return ngx_http_checkout_status_found(r, b, (u_char *) "found", 5);
 }
 
 
@@ -429,13 +471,9 @@ ngx_http_checkout_stock_handler(ngx_http_request_t *r)
     ngx_str_t                    value;
     ngx_http_checkout_lookup_t  *lookup;
 
-    if (!ngx_http_checkout_status_method(r)) {
-        return ngx_http_checkout_refuse_method(r, "GET, HEAD");
-    }
-
     rc = ngx_http_checkout_status_begin(r, &value);
 
-    if (rc != NGX_OK) {
+    if (rc != NGX_DECLINED) {
         return rc;
     }
 
@@ -449,6 +487,7 @@ ngx_http_checkout_stock_handler(ngx_http_request_t *r)
         lookup->write = ngx_http_checkout_stock_write;
         lookup->answer = ngx_http_checkout_stock_answer;
         lookup->product_id = product_id;
+        lookup->ctx->product_id = product_id;
     }
 
     return ngx_http_checkout_lookup_start(r, lookup);
@@ -461,16 +500,11 @@ ngx_http_checkout_health_handler(ngx_http_request_t *r)
 {
     ngx_int_t          rc;
     ngx_buf_t         *b;
-    ngx_str_t          value;
     static const char  text[] = "{\"status\":\"ok\"}";
 
-    if (!ngx_http_checkout_status_method(r)) {
-        return ngx_http_checkout_refuse_method(r, "GET, HEAD");
-    }
+    rc = ngx_http_checkout_status_method(r);
 
-    rc = ngx_http_checkout_status_begin(r, &value);
-
-    if (rc != NGX_OK) {
+    if (rc != NGX_DECLINED) {
         return rc;
     }
 
