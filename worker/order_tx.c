@@ -59,7 +59,7 @@ lock_products(struct order_tx *tx, const struct range *r)
         tx->locked[i] = (struct product_row) { .id = r->batch->products[i].id };
     }
 
-    return product_rows_read(tx->db, tx->locked, r->batch->product_count, ROW_FOR_UPDATE);
+    return EFFECT("order.lock", product_rows_read(tx->db, tx->locked, r->batch->product_count, ROW_FOR_UPDATE));
 }
 
 

@@ -88,7 +88,7 @@ recount(struct reconciler *r, const struct gate_product *gate, const struct prod
 static enum db_result
 book_edit(struct db *db, struct product_row *row, void *data)
 {
-    return supply_book_difference(db, row->id, "adjust", "found at the gate's comparison: edited by hand", data);
+    return supply_book_difference(db, row->id, "adjust", "found by the reconciler: edited by hand", data);
 }
 
 
@@ -107,6 +107,13 @@ sync_locked(struct reconciler *r, uint64_t id, unsigned options)
 
     switch (result) {
     case SYNC_DB_FAILED:
+        if (!db_is_environmental(r->db.code)) {
+            /* It is this product's, and the others must not wait for it. */
+            log_error("event=product_broken product=%" PRIu64 " code=%u error=\"%s\"", id, r->db.code, r->db.error);
+            return 0;
+        }
+
+        return -1;
     case SYNC_REDIS_FAILED:
     case SYNC_NOT_PUSHED:
         return -1;

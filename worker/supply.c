@@ -90,7 +90,9 @@ supply_book_difference(struct db *db, uint64_t product, const char *kind, const 
     }
 
     buffer_format(&sql, "INSERT INTO stock_movements (product_id, kind, units, stock_after, reason) VALUES"
-                  " (%" PRIu64 ", '%s', %" PRId64 ", %" PRId64 ", '%s')", product, kind, *units, supply.stock, reason);
+                  " (%" PRIu64 ", '%s', %" PRId64 ", %" PRId64 ", ", product, kind, *units, supply.stock);
+    db_quote(db, &sql, reason);
+    buffer_text(&sql, ")");
     result = EFFECT("supply.book", db_run(db, &sql));
     buffer_free(&sql);
     return result;

@@ -1,0 +1,234 @@
+# Every moment at which the worker can die or lose a connection: each fail point, with each kind of batch.
+#
+# FULL=1 crosses lost connections with all kinds of batches too (else the kinds take turns), and runs every point at its
+# first, second and third pass. POINTS=regex runs only those points.
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Test::More;
+use Time::HiRes qw(sleep time);
+use WorkerTest;
+
+my $root = "$FindBin::Bin/..";
+my $test = WorkerTest->start;
+my $cells = 0;
+
+
+# --- the effects in the source ---------------------------------------------------------------------------------
+
+# Sources of the worker; checkoutctl's own are run by people, who see what became of a command.
+sub worker_sources {
+    return grep { !m{/(?:ctl|checkoutctl|migrate|rebuild|dlq|sql_split)[^/]*$} } glob "$root/worker/*.c";
+}
+
+sub text_of {
+    my ($file) = @_;
+    open my $in, '<', $file or die "$file: $!";
+    local $/;
+    return scalar <$in>;
+}
+
+my $call = qr/\b(?:redis_call|redis_script|redisConnect\w*|db_run|db_text|db_rows|db_change_one_each|mysql_real_connect|mysql_rollback|
+                   mysql_commit|mysql_query)\(/x;
+my $primitive = qr/\b(?:redisCommand\w*|redisAppend\w*|redisGetReply|mysql_real_query|mysql_send_query|mysql_stmt_\w+)\(/;
+
+# What dial() calls is inside EFFECT("….connect", dial(…)), what log_in() calls is inside enter().
+my %wrapped_by_name = map { $_ => 1 } qw(dial enter log_in);
+
+sub calls_outside {
+    my ($file) = @_;
+    my ($function, @outside) = ('');
+    my @lines = split /\n/, text_of($file);
+    for my $i (0 .. $#lines) {
+        $function = $1 if $lines[$i] =~ /^(\w+)\(/;
+        next if $lines[$i] !~ /^\s/ || $lines[$i] !~ $call || $wrapped_by_name{$function};
+        push @outside, "$file:" . ($i + 1) . ": $lines[$i]" if $lines[$i] !~ /EFFECT\("[a-z_.]+", /;
+    }
+    return @outside;
+}
+
+subtest 'every outside effect has its fail points' => sub {
+    my @outside = map { calls_outside($_) } worker_sources();
+    is(join("\n", @outside), '', 'no call of Redis or MySQL stands outside EFFECT()');
+    for my $file (grep { !m{/(?:db|redis_conn)\.c$} } worker_sources()) {
+        unlike(text_of($file), $primitive, "$file calls the libraries only through db.h and redis_conn.h");
+    }
+};
+
+my %seen;
+my @effects = grep { !$seen{$_}++ } map { text_of($_) =~ /EFFECT\("([a-z_.]+)"/g } worker_sources();
+cmp_ok(scalar @effects, '>=', 25, scalar(@effects) . ' effects');
+
+subtest 'a release build has none' => sub {
+    my $program = "$test->{stack}{build}/checkout-worker";
+    unlike(scalar qx(nm $program), qr/failpoint/, 'no function');
+    unlike(scalar qx(strings $program), qr/CHECKOUT_FAILPOINT|order\.commit/, 'no name');
+    like(scalar qx(nm $test->{stack}{build}/failpoints/checkout-worker), qr/failpoint_hit/, 'the test build has them');
+};
+
+
+# --- batches ---------------------------------------------------------------------------------------------------
+
+# Product 1 is sold by the piece, product 2 has a limit for each buyer, product 3 is for poison.
+my @id;
+
+sub accepted {
+    $test->place_new(1, 5);
+    $test->place_new(2, 3);
+    $test->place_new(1, 4);
+    return { pending_payment => 12 };
+}
+
+sub mixed {
+    accepted();
+    $test->change_stock(1, -15);    # five are left of twenty
+    return { pending_payment => 8, failed => 4 };
+}
+
+sub failed {
+    accepted();
+    $test->change_stock(1, -20);
+    $test->change_stock(2, -20);
+    return { failed => 12 };
+}
+
+sub duplicates {
+    my @orders = map { [ WorkerTest::identifier(), 1, $_ ] } 1 .. 3;
+    $test->place([ 2, @orders ], [ 2, $orders[0] ], [ 2, [ $orders[1][0], 2, 2 ] ], [ 1, [ WorkerTest::identifier(), 2, 9 ] ]);
+    return { pending_payment => 4 };
+}
+
+my @kinds = ([ accepted => \&accepted ], [ mixed => \&mixed ], [ failed => \&failed ], [ duplicates => \&duplicates ]);
+
+
+# --- what brings a worker to its rarer points ------------------------------------------------------------------
+
+sub edit_by_hand {
+    $test->sql('UPDATE products SET stock = stock + 5 WHERE id = 3');
+    $test->{supplied}{3} += 5;
+}
+
+sub garbage {
+    $test->redis->xadd('order-processing-queue', '*', 'foo', 'bar');
+    $test->{dead_letters} = 1;
+}
+
+# An entry of this worker's own that somebody deleted before it was settled.
+sub deleted_entry {
+    $test->redis->xgroup('CREATE', 'order-processing-queue', 'checkout-worker', 0, 'MKSTREAM');
+    my $entry = $test->redis->xadd('order-processing-queue', '*', 'foo', 'bar');
+    $test->redis->xreadgroup('GROUP', 'checkout-worker', 'fp-1', 'STREAMS', 'order-processing-queue', '>');
+    $test->redis->xdel('order-processing-queue', $entry);
+}
+
+# The total of this order is too large for its column.
+sub poison {
+    my ($expected) = @_;
+    $test->place([ 3, [ WorkerTest::identifier(), 1_999_999_000, 77 ] ]);
+    $expected->{failed}++;
+}
+
+# Also where all other orders fail there is stock to take.
+sub sold {
+    my ($expected) = @_;
+    $test->place_new(3, 1);
+    $expected->{pending_payment}++;
+}
+
+sub stale_gate { $test->change_stock(3, 7) }
+
+my %needs = (
+    'stream.bury' => \&garbage, 'stream.forget' => \&deleted_entry, 'order.tombstone' => \&poison, 'gate.push' => \&stale_gate,
+    'order.take_stock' => \&sold,
+    map({ $_ => \&edit_by_hand } grep { /^sync\./ || $_ eq 'supply.read_one' || $_ eq 'supply.book' } @effects),
+);
+
+sub prepare {
+    my ($effect, $kind) = @_;
+    $test->clear;
+    $test->load(1, 20);
+    $test->load(2, 20, per_user_limit => 9);
+    $test->load(3, 2_000_000_000, price => '9999999999.99');
+    $needs{$effect}->({}) if $effect eq 'stream.forget';
+    my $expected = $kind->();
+    $needs{$effect}->($expected) if $needs{$effect} && $effect ne 'stream.forget';
+    $test->forget_log;
+    return $expected;
+}
+
+sub orders_by_status {
+    return { map { $_->[0] => $_->[1] } @{ $test->stack->primary->selectall_arrayref('SELECT status, COUNT(*) FROM orders GROUP BY status') } };
+}
+
+sub outcome_is {
+    my ($name, $expected) = @_;
+    $test->wait_drained or return fail("$name: drained");
+    my $ok = $test->laws_hold($name);
+    my $found = orders_by_status();
+    my ($one, $other) = map { my $hash = $_; join ' ', map { "$_=$hash->{$_}" } sort keys %$hash } $found, $expected;
+    return $ok && ($one eq $other || fail("$name: orders $one, expected $other"));
+}
+
+
+# --- the cells -------------------------------------------------------------------------------------------------
+
+# Runs into the point, dies there, and another worker does the rest: under the same name, or taking over.
+sub die_there {
+    my ($effect, $point, $kind, $nth) = @_;
+    my ($kind_name, $set_up) = @$kind;
+    my $name = "$point, pass $nth, $kind_name";
+    my $expected = prepare($effect, $set_up);
+    my $pid = $test->worker(name => 'fp', failpoint => "$point:$nth");
+    my $died = $test->wait_until(sub { $test->has_ended($pid) }, 6);
+    return fail("$name: reached") if !$died || $test->{status} != 9;
+    my $takes_over = $cells++ % 2;
+    $test->redis->hset('workers', 'fp-1', 1) if $takes_over && $effect ne 'stream.forget';
+    $test->worker(name => $takes_over && $effect ne 'stream.forget' ? 'other' : 'fp');
+    outcome_is($name, $expected);
+}
+
+# The same process goes on over a new connection.
+sub cut_there {
+    my ($effect, $point, $kind, $action) = @_;
+    my ($kind_name, $set_up) = @$kind;
+    my $name = "$point, $action, $kind_name";
+    my $expected = prepare($effect, $set_up);
+    $test->worker(name => 'fp', failpoint => "$point:$action");
+    my $ok = outcome_is($name, $expected);
+    my $acted = $test->wait_until(sub { text_of("$test->{log}.stderr") =~ /failpoint \Q$point $action/ }, 3);
+    $cells++;
+    return $ok && ($acted || fail("$name: reached"));
+}
+
+my @wanted = grep { !$ENV{POINTS} || /$ENV{POINTS}/ } @effects;
+my $begin = time;
+
+subtest 'W4, W16: the worker dies at each point' => sub {
+    for my $effect (@wanted) {
+        for my $point ("$effect.before", "$effect.after") {
+            for my $kind (@kinds) {
+                die_there($effect, $point, $kind, $_) for $ENV{FULL} ? (1 .. 3) : 1;
+            }
+        }
+    }
+    done_testing;
+};
+diag(sprintf '%d cells in %.0f s', $cells, time - $begin);
+
+subtest 'W5, W7: a connection is cut at each point, both ways' => sub {
+    my $turn = 0;
+    for my $effect (@wanted) {
+        my $server = $effect =~ /^(?:redis|gate|scan|settle|stream|monitor)\./ ? 'redis' : 'mysql';
+        for my $point ("$effect.before", "$effect.after") {
+            for my $action ("cut_$server", "lose_$server") {
+                cut_there($effect, $point, $_, $action) for $ENV{FULL} ? @kinds : $kinds[ $turn++ % @kinds ];
+            }
+        }
+    }
+    done_testing;
+};
+diag(sprintf '%d cells in %.0f s', $cells, time - $begin);
+
+$test->clear;
+done_testing;
