@@ -72,7 +72,8 @@ sub queued {
 
 package CheckoutTest::Nginx;
 
-# An nginx with one worker process and the given configuration of a server.
+# An nginx with the given configuration of a server. Options: workers => 1, http => what stands beside the server,
+# listen => more parameters of listen.
 
 use strict;
 use warnings;
@@ -102,6 +103,8 @@ sub configure {
     my ($self, $config, %options) = @_;
     my $user = $> == 0 ? 'user root;' : '';
     my $workers = $options{workers} // 1;
+    my $http    = $options{http} // '';
+    my $listen  = $options{listen} // '';
     open my $file, '>', "$self->{dir}/nginx.conf" or die $!;
     print $file <<"END";
 load_module $CheckoutTest::module;
@@ -113,8 +116,9 @@ events { worker_connections 1024; }
 http {
     access_log off;
     client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi; uwsgi_temp_path uwsgi; scgi_temp_path scgi;
+    $http
     server {
-        listen 127.0.0.1:$self->{port};
+        listen 127.0.0.1:$self->{port} $listen;
         $config
     }
 }
@@ -167,6 +171,14 @@ sub place {
     my ($self, $body, @headers) = @_;
     my $socket = $self->connect;
     print $socket order_request($body, @headers);
+    return answer($socket);
+}
+
+# One request without a body on a connection of its own.
+sub get {
+    my ($self, $path, @headers) = @_;
+    my $socket = $self->connect;
+    print $socket join "\r\n", "GET $path HTTP/1.1", 'Host: localhost', @headers, '', '';
     return answer($socket);
 }
 
