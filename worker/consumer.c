@@ -10,6 +10,7 @@
 
 #define BLOCK_MS    500     /* longest wait for a new entry; bounds the time that a stop takes */
 #define TAKE_OVER_MS 1000   /* time between two looks for what dead consumers left */
+#define OWN_AGAIN_MS 5000   /* time between two looks for own entries that nobody settled */
 
 
 static void
@@ -59,6 +60,7 @@ static void
 start_with_own(struct consumer *c)
 {
     c->own_pending = 1;
+    c->own_looked_ms = clock_ms();
     strcpy(c->own_after, "0");
 }
 
@@ -172,6 +174,11 @@ on_read(struct consumer *c)
         return stop_wait(TAKE_OVER_MS) ? CONSUMER_END : beat(c);
     }
 
+    /* No batch is in hand here, so what is pending for this consumer was left over by whatever means. */
+    if (clock_ms() - c->own_looked_ms >= OWN_AGAIN_MS) {
+        start_with_own(c);
+    }
+
     if (c->own_pending) {
         return read_own(c);
     }
@@ -272,7 +279,16 @@ on_settle(struct consumer *c)
 
     if (settled < 0) {
         stats_redis_retry(1);
+        start_with_own(c);
         return wait_after(c, "settle_failed", c->redis.error, 0, CONSUMER_SETTLE);
+    }
+
+    /*
+     * Entries that were not settled here were settled by somebody else, or Redis came back from an older state, in
+     * which other entries may be pending for this consumer: only another look tells.
+     */
+    if ((size_t) settled != c->batch.entry_count) {
+        start_with_own(c);
     }
 
     works(c);
@@ -281,7 +297,7 @@ on_settle(struct consumer *c)
     log_debug("event=settled consumer=%s orders=%zu entries=%zu of_them_here=%" PRId64, c->name,
               c->batch.order_count, c->batch.entry_count, settled);
 
-    /* What follows in the reply was read already and is finished before a stop. */
+    /* What follows in the reply was read already; a stop leaves it pending, and leaving hands it to others. */
     return c->next < c->entries.count && !stop_requested() ? CONSUMER_FILL : CONSUMER_READ;
 }
 

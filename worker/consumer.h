@@ -6,6 +6,9 @@
  *     │        │└───────┴── reply worked off ◄────┘
  *     └────────┴─ Redis failed
  *
+ * Own entries are read again from the start after joining, after a settle that failed or settled less than the batch
+ * holds, and every few seconds: nothing stays pending for a consumer that lives.
+ *
  * Nothing is read while a batch is in hand, so an outage of MySQL stops the reading and nothing else; one exception
  * is a small batch that fails for no known reason: it is widened, to see whether other orders fare better. Every wait
  * ends when the stop is asked for; what is not settled then stays in the queue for others. The heart
@@ -58,6 +61,7 @@ struct consumer {
     size_t next;                        /* entries before it are in a batch, or done with */
     int own_pending;                    /* own unsettled entries may be left */
     char own_after[48];                 /* id of the last own entry read; "0" at first */
+    uint64_t own_looked_ms;             /* when own entries were last read from the start */
     uint64_t last_beat_ms;
     int paused;                         /* by checkoutctl, as the last beat said */
     double orders_per_entry;            /* of the last read, to ask for about one batch */
