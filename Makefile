@@ -128,6 +128,12 @@ $(BUILD)/t/unit/%: $(BUILD)/obj/t/unit/%.o $(LIBRARIES)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(L_FLAGS) -o $@ $^ $(CHECK_LIBS) $(WORKER_LIBS) -lm
 
+# References of bench/worker.
+$(BUILD)/bench/%: $(BUILD)/obj/bench/%.o $(LIBRARIES)
+	@echo "  LINK    $@"
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(L_FLAGS) -o $@ $^ $(WORKER_LIBS) -lm
+
 # libFuzzer wants the code under test compiled by clang with its marks.
 $(BUILD)/t/fuzz/%: t/fuzz/%.c $(COMMON_C) $(wildcard common/*.h) $(GENERATED)
 	@echo "  FUZZ    $@"
@@ -141,7 +147,7 @@ failpoints:
 	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/failpoints CPPFLAGS='$(CPPFLAGS) -DCHECKOUT_FAILPOINTS' \
 	    $(BUILD)/failpoints/checkout-worker
 
-.SECONDARY: $(call object,$(UNIT_C))
+.SECONDARY: $(call object,$(UNIT_C) $(wildcard bench/*.c))
 -include $(patsubst %.o,%.d,$(call object,$(COMMON_C) $(WORKER_C) $(MAINS) $(UNIT_C)))
 
 
