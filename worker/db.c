@@ -158,7 +158,7 @@ prepare_session(struct db *db)
     struct buffer sql = { 0 };
 
     /* A lock that is waited for longer than a read would look like a lost connection. */
-    buffer_format(&sql, "SET SESSION time_zone = '+00:00', sql_mode = 'STRICT_ALL_TABLES',"
+    buffer_format(&sql, "SET SESSION autocommit = 1, time_zone = '+00:00', sql_mode = 'STRICT_ALL_TABLES',"
                   " innodb_lock_wait_timeout = %u; SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
                   db->config->mysql.timeout / 2000);
 

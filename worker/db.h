@@ -2,7 +2,7 @@
  * One connection to the MySQL primary, through MySQL's or MariaDB's client library, and what its errors mean.
  *
  * A connection belongs to one thread; that thread calls db_thread_end() before it ends. The session is
- * READ COMMITTED, UTC, strict. After DB_RETRY the connection is closed and opens itself at the next
+ * READ COMMITTED, UTC, strict, and commits each statement that stands outside a transaction. After DB_RETRY the connection is closed and opens itself at the next
  * db_open(); whatever transaction was under way is then neither committed nor not: it must be run again.
  */
 #ifndef CHECKOUT_DB_H

@@ -158,6 +158,7 @@ insert_rows(struct order_tx *tx, const struct range *r)
     unsigned payment_seconds = tx->db->config->worker.payment_timeout / 1000;
     size_t rows = 0;
 
+    tx->rows_inserted = 0;
     buffer_clear(&tx->items);
     buffer_clear(&tx->sql);
     buffer_text(&tx->sql, "INSERT INTO orders (order_identifier, user_id, status, failure_code, total_price,"
@@ -182,6 +183,8 @@ insert_rows(struct order_tx *tx, const struct range *r)
     if (rows == 0) {
         return DB_OK;
     }
+
+    tx->rows_inserted = rows;
 
     if (tx->items.len > 0) {
         buffer_text(&tx->sql, ";");
@@ -263,6 +266,7 @@ run_range(struct order_tx *tx, const struct range *r)
 
         if (result == DB_OK) {
             stats_commit(clock_us() - begun);
+            tx->rows_committed += tx->rows_inserted;
         } else {
             stats_mysql_retry(tx->db->code);
             db_rollback(tx->db);
@@ -288,7 +292,27 @@ write_tombstone(struct order_tx *tx, struct order *o)
 
     enum db_result result = db_open(tx->db);
 
-    return result == DB_OK ? EFFECT("order.tombstone", db_run(tx->db, &tx->sql)) : result;
+    if (result != DB_OK
+        || (result = EFFECT("order.begin", db_text(tx->db, "START TRANSACTION"))) != DB_OK
+        || (result = EFFECT("order.tombstone", db_run(tx->db, &tx->sql))) != DB_OK
+        || (result = EFFECT("order.commit", db_text(tx->db, "COMMIT"))) != DB_OK)
+    {
+        db_rollback(tx->db);
+    }
+
+    return result;
+}
+
+
+static void
+note(struct order_list *list, struct order *o)
+{
+    if (list->count == list->capacity) {
+        list->capacity = list->capacity == 0 ? 16 : list->capacity * 2;
+        list->orders = memory_resize(list->orders, list->capacity, sizeof(*list->orders));
+    }
+
+    list->orders[list->count++] = o;
 }
 
 
@@ -331,7 +355,8 @@ run_halving(struct order_tx *tx, struct range r)
     }
 
     if (r.n == 1) {
-        return run_alone(tx, &r);
+        note(&tx->refused, r.orders);
+        return DB_OK;
     }
 
     struct range half = r;
@@ -356,18 +381,6 @@ is_unknown(const struct order_tx *tx, enum db_result result)
 }
 
 
-static void
-note_stuck(struct order_tx *tx, struct order *o)
-{
-    if (tx->stuck_count == tx->stuck_capacity) {
-        tx->stuck_capacity = tx->stuck_capacity == 0 ? 16 : tx->stuck_capacity * 2;
-        tx->stuck = memory_resize(tx->stuck, tx->stuck_capacity, sizeof(*tx->stuck));
-    }
-
-    tx->stuck[tx->stuck_count++] = o;
-}
-
-
 /* Commits what can be committed, and notes the orders that cannot. Anything but DB_OK ends the probe. */
 static enum db_result
 probe(struct order_tx *tx, struct range r)
@@ -388,7 +401,7 @@ probe(struct order_tx *tx, struct range r)
     }
 
     if (r.n == 1) {
-        note_stuck(tx, r.orders);
+        note(&tx->stuck, r.orders);
         return DB_OK;
     }
 
@@ -439,16 +452,38 @@ give_up(struct order_tx *tx, struct batch *batch, struct order *o)
 static enum db_result
 run_probe(struct order_tx *tx, struct range all)
 {
-    tx->stuck_count = tx->probe_commits = tx->probe_failures = 0;
+    tx->probe_commits = tx->probe_failures = 0;
 
     enum db_result result = probe(tx, all);
 
-    if (result == DB_OK && tx->probe_commits == 0 && tx->stuck_count > 0) {
+    if (result == DB_OK && tx->probe_commits == 0 && tx->stuck.count > 0) {
         return DB_RETRY;
     }
 
-    for (size_t i = 0; i < tx->stuck_count && result == DB_OK; i++) {
-        result = give_up(tx, all.batch, tx->stuck[i]);
+    for (size_t i = 0; i < tx->stuck.count && result == DB_OK; i++) {
+        result = give_up(tx, all.batch, tx->stuck.orders[i]);
+    }
+
+    return result;
+}
+
+
+/* Gives those orders their tombstones that MySQL refused alone, unless it is MySQL that is at fault. */
+static enum db_result
+end_refused(struct order_tx *tx, struct batch *batch)
+{
+    enum db_result result = DB_OK;
+
+    if (tx->refused.count > 1 && tx->rows_committed == 0) {
+        log_error("event=batch_refused orders=%zu code=%u error=\"%s\" why=\"not one order can be written:"
+                  " were the tables changed? all wait\"", tx->refused.count, tx->db->code, tx->db->error);
+        return DB_RETRY;
+    }
+
+    for (size_t i = 0; i < tx->refused.count && result == DB_OK; i++) {
+        struct range alone = { .batch = batch, .orders = tx->refused.orders[i], .n = 1 };
+
+        result = run_alone(tx, &alone);
     }
 
     return result;
@@ -466,10 +501,18 @@ enum db_result
 order_tx_run(struct order_tx *tx, struct batch *batch)
 {
     struct range all = { .batch = batch, .orders = batch->orders, .n = batch->order_count };
+
+    tx->refused.count = tx->stuck.count = 0;
+
     enum db_result result = order_tx_is_suspicious(tx) ? run_probe(tx, all) : run_halving(tx, all);
 
     if (result == DB_OK) {
+        result = end_refused(tx, batch);
+    }
+
+    if (result == DB_OK) {
         tx->unknown_runs = 0;
+        tx->rows_committed = 0;
     } else if (is_unknown(tx, result)) {
         tx->unknown_runs++;
     }
@@ -484,7 +527,8 @@ order_tx_free(struct order_tx *tx)
     buffer_free(&tx->sql);
     buffer_free(&tx->items);
     identifiers_free(&tx->found);
-    free(tx->stuck);
+    free(tx->stuck.orders);
+    free(tx->refused.orders);
     free(tx->leaders);
     free(tx->stored);
     free(tx->locked);

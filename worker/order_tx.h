@@ -4,8 +4,10 @@
  *   lock all products in id order -> read which identifiers have a verdict -> decide -> write -> COMMIT
  *
  * Safe to run again at any moment, also when nobody knows whether the last COMMIT was done: what is there
- * already is found as a verdict. A batch whose data MySQL refuses is halved until the order at fault is
- * alone; that one gets a tombstone, or is dead if not even a tombstone can be written.
+ * already is found as a verdict. A batch whose data MySQL refuses is halved until each order at fault is
+ * alone; that one gets a tombstone, or is dead if not even a tombstone can be written. But where several orders are
+ * refused and not one row of the batch could be written, the tables are at fault (a column was changed) and not the
+ * orders: nobody gets a tombstone, and the batch waits.
  *
  * An error that no list knows is taken for the environment's, and the batch waits. When it comes back
  * SUSPICIOUS_RUNS times, the batch is probed in halves: if others of its orders can be committed, those that cannot are
@@ -21,6 +23,11 @@
 
 #define SUSPICIOUS_RUNS 3
 
+struct order_list {
+    struct order **orders;
+    size_t count, capacity;
+};
+
 /* Room for one transaction, used again by the next. One thread's. */
 struct order_tx {
     struct db *db;                      /* not owned */
@@ -34,8 +41,10 @@ struct order_tx {
     size_t locked_capacity;
 
     unsigned unknown_runs;              /* runs in sequence that ended with an error of no list */
-    struct order **stuck;               /* orders that a probe found at fault */
-    size_t stuck_count, stuck_capacity;
+    struct order_list stuck;            /* orders that a probe found at fault */
+    struct order_list refused;          /* orders whose data MySQL refuses, each tried alone */
+    size_t rows_inserted;               /* by the attempt under way */
+    size_t rows_committed;              /* since a batch was last done with: proof that MySQL takes orders */
     size_t probe_commits, probe_failures;
 };
 
