@@ -73,7 +73,8 @@ sub queued {
 package CheckoutTest::Nginx;
 
 # An nginx with the given configuration of a server. Options: workers => 1, http => what stands beside the server,
-# listen => more parameters of listen.
+# listen => more parameters of listen, daemon => 1 for one that is not a child of the test: only such a one may be
+# upgraded, and it must be stopped with the pid that it has then.
 
 use strict;
 use warnings;
@@ -89,8 +90,12 @@ sub start {
     $self->configure($config, %options);
     $self->{pid} = fork // die "fork: $!";
     if ($self->{pid} == 0) {
-        { exec $CheckoutTest::binary, '-p', "$self->{dir}", '-c', 'nginx.conf', '-g', 'daemon off;' };
+        { exec $CheckoutTest::binary, '-p', "$self->{dir}", '-c', 'nginx.conf', $options{daemon} ? () : ('-g', 'daemon off;') };
         POSIX::_exit(127);
+    }
+    if ($options{daemon}) {
+        waitpid $self->{pid}, 0;
+        $self->{pid} = $self->pid_file;
     }
     for (1 .. 100) {
         return $self if eval { $self->connect };
@@ -124,6 +129,13 @@ http {
 }
 END
     close $file;
+}
+
+# What nginx wrote into its pid file; 0 when it is not there.
+sub pid_file {
+    my ($self) = @_;
+    open my $file, '<', "$self->{dir}/nginx.pid" or return 0;
+    return <$file> + 0;
 }
 
 sub pid    { $_[0]{pid} }
@@ -206,8 +218,14 @@ sub stop {
     my ($self, $signal) = @_;
     return if !$self->{pid} || $self->{owner} != $$;
     kill $signal // 'QUIT', $self->{pid};
-    waitpid $self->{pid}, 0;
+    waitpid($self->{pid}, 0) > 0 or $self->wait_end;
     delete $self->{pid};
+}
+
+# The end of a process that is no child.
+sub wait_end {
+    my ($self) = @_;
+    for (1 .. 200) { return if !kill 0, $self->{pid}; sleep 0.05 }
 }
 
 sub DESTROY { local $?; $_[0]->stop('TERM') }
