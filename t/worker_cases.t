@@ -375,8 +375,11 @@ subtest 'W22: the same key with other content, after the record expired' => sub 
     $redis->del($_) for $redis->keys('orders:*');
     $test->place([ 2, [ $order->[0], 3, 7 ] ]);
     ok($test->wait_drained, 'drained');
-    like($test->record($order->[0]), qr/^failed idempotency_conflict 2 3 7 /, 'the second fails');
-    is($test->row($order->[0]), 'pending_payment', 'the first stands');
+    like($test->record($order->[0]), qr/^pending_payment - 2 2 7 /, 'the record tells the first, which stands');
+    is($test->row($order->[0]), 'pending_payment', 'as MySQL does');
+    like($test->value('SELECT reason FROM stock_movements WHERE order_identifier = ? AND units = 0', $order->[0]),
+        qr/^idempotency_conflict: user 7 asked for 3/, 'the second is in the book');
+    ok($test->log_holds(qr/event=idempotency_conflict order=$order->[0]/), 'and in the log');
     $test->laws_hold('its units are back, also its buyer\'s');
 };
 

@@ -26,7 +26,7 @@ enum verdict {
     VERDICT_SOLD,        /* an order, new in this transaction */
     VERDICT_FAILED,      /* a tombstone, new in this transaction */
     VERDICT_STANDS,      /* decided before, by MySQL's word, with the same content; nothing is written */
-    VERDICT_CONFLICT,    /* decided before with other content: that verdict stays, this one fails */
+    VERDICT_CONFLICT,    /* decided before with other content: that verdict stays, this order is not made */
     VERDICT_DEAD         /* not even a tombstone could be written */
 };
 
@@ -40,8 +40,10 @@ struct order {
     int repeated;                        /* the gate counted it for its buyer, though the order stood already */
 
     enum verdict verdict;
-    char status[STATUS_MAX + 1];         /* as the record will say it */
+    char status[STATUS_MAX + 1];         /* as the record will say it; of a conflict: the order that stands */
     char reason[REASON_MAX + 1];         /* empty: none */
+    struct checkout_order standing;      /* of a conflict: what the order that stands asked for */
+    uint64_t standing_ms;                /* and when it was accepted, or committed */
 };
 
 struct entry {

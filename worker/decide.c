@@ -20,15 +20,21 @@ give_verdict(struct order *o, enum verdict verdict, const char *status, const ch
 }
 
 
-/* An identifier has one verdict: the same order shares it, another order under that identifier fails. */
+/*
+ * An identifier has one verdict: the same order shares it. Another order under that identifier is not made, and the
+ * identifier's record goes on telling the verdict that stands.
+ */
 static void
-follow(struct order *o, const struct checkout_order *asked, const char *status, const char *reason)
+follow(struct order *o, const struct checkout_order *asked, uint64_t ms, const char *status, const char *reason)
 {
     if (same_content(&o->asked, asked)) {
         give_verdict(o, VERDICT_STANDS, status, reason);
-    } else {
-        give_verdict(o, VERDICT_CONFLICT, "failed", "idempotency_conflict");
+        return;
     }
+
+    give_verdict(o, VERDICT_CONFLICT, status, reason);
+    o->standing = *asked;
+    o->standing_ms = ms;
 }
 
 
@@ -55,10 +61,10 @@ decide(struct order *orders, const size_t *leaders, const struct stored_verdict 
         const struct stored_verdict *before = &stored[leaders[i]];
 
         if (before->found) {
-            follow(&orders[i], &before->asked, before->status, before->reason);
+            follow(&orders[i], &before->asked, before->created_ms, before->status, before->reason);
             orders[i].repeated |= orders[i].accepted_ms > before->created_ms + FORGOTTEN_AFTER_MS;
         } else if (leaders[i] != i) {
-            follow(&orders[i], &leader->asked, leader->status, leader->reason);
+            follow(&orders[i], &leader->asked, leader->accepted_ms, leader->status, leader->reason);
         } else {
             decide_new(&orders[i], &products[orders[i].product]);
         }

@@ -152,6 +152,36 @@ add_item_row(struct order_tx *tx, const struct order *o, const char *price)
 }
 
 
+/*
+ * An identifier has one row, so an order that meets another one under its identifier has none. The book says what
+ * became of it, with no units; run again, the statement finds its own line and adds nothing.
+ */
+static void
+add_conflict(struct order_tx *tx, const struct order *o)
+{
+    char reason[128];
+
+    snprintf(reason, sizeof(reason), "idempotency_conflict: user %" PRIu64 " asked for %" PRIu32 ", accepted %" PRIu64,
+             o->asked.user_id, o->asked.quantity, o->accepted_ms);
+    buffer_format(&tx->items, "%sINSERT INTO stock_movements (product_id, kind, units, stock_after, order_identifier,"
+                  " reason) SELECT %" PRIu64 ", 'failure', 0, %" PRId64 ", '%.36s', '%s' FROM DUAL WHERE NOT EXISTS"
+                  " (SELECT 1 FROM stock_movements WHERE product_id = %" PRIu64 " AND order_identifier = '%.36s'"
+                  " AND reason = '%s')", tx->items.len > 0 ? ";" : "", o->asked.product_id,
+                  tx->after[o->product].stock, o->identifier, reason, o->asked.product_id, o->identifier, reason);
+}
+
+
+static void
+add_conflicts(struct order_tx *tx, const struct range *r)
+{
+    for (size_t i = 0; i < r->n; i++) {
+        if (r->orders[i].verdict == VERDICT_CONFLICT) {
+            add_conflict(tx, &r->orders[i]);
+        }
+    }
+}
+
+
 static enum db_result
 insert_rows(struct order_tx *tx, const struct range *r)
 {
@@ -180,11 +210,12 @@ insert_rows(struct order_tx *tx, const struct range *r)
         }
     }
 
-    if (rows == 0) {
-        return DB_OK;
-    }
-
+    add_conflicts(tx, r);
     tx->rows_inserted = rows;
+
+    if (rows == 0) {
+        return tx->items.len > 0 ? EFFECT("order.insert", db_run(tx->db, &tx->items)) : DB_OK;
+    }
 
     if (tx->items.len > 0) {
         buffer_text(&tx->sql, ";");
@@ -220,6 +251,22 @@ take_stock(struct order_tx *tx, size_t products)
 }
 
 
+static void
+report_conflicts(const struct range *r)
+{
+    for (size_t i = 0; i < r->n; i++) {
+        const struct order *o = &r->orders[i];
+
+        if (o->verdict == VERDICT_CONFLICT) {
+            log_error("event=idempotency_conflict order=%.36s product=%" PRIu64 " quantity=%" PRIu32 " user=%" PRIu64
+                      " stands=%s product_that_stands=%" PRIu64 " quantity_that_stands=%" PRIu32 " user_that_stands=%"
+                      PRIu64, o->identifier, o->asked.product_id, o->asked.quantity, o->asked.user_id, o->status,
+                      o->standing.product_id, o->standing.quantity, o->standing.user_id);
+        }
+    }
+}
+
+
 /* One attempt at one transaction. What it decided counts only when it returns DB_OK. */
 static enum db_result
 attempt(struct order_tx *tx, const struct range *r)
@@ -246,6 +293,7 @@ attempt(struct order_tx *tx, const struct range *r)
     }
 
     memcpy(r->batch->products, tx->after, products * sizeof(struct product_row));
+    report_conflicts(r);
     return DB_OK;
 }
 

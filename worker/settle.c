@@ -33,12 +33,14 @@ add_keys(struct redis_args *args, const struct batch *b)
 }
 
 
-/* The verdict as the gate's record says it. */
+/* The verdict as the gate's record says it: an identifier has one, whatever else was asked for under it. */
 static void
 add_record(struct redis_args *args, const struct order *o)
 {
     char record[CHECKOUT_RECORD_MAX];
-    size_t len = checkout_record_write(record, o->status, o->reason, &o->asked, o->accepted_ms);
+    int conflict = o->verdict == VERDICT_CONFLICT;
+    size_t len = checkout_record_write(record, o->status, o->reason, conflict ? &o->standing : &o->asked,
+                                       conflict ? o->standing_ms : o->accepted_ms);
 
     args_add(args, o->identifier, CHECKOUT_IDENTIFIER_LEN);
     args_add(args, record, len);

@@ -92,6 +92,8 @@ verdict_name(const struct order *o)
         return "repeated";
     case VERDICT_DEAD:
         return "dead_letter";
+    case VERDICT_CONFLICT:
+        return "idempotency_conflict";
     default:
         return o->reason;
     }

@@ -229,10 +229,14 @@ START_TEST(test_W22_other_content_is_a_conflict)
     decide(o, leaders, stored, 3, &p);
 
     ck_assert_int_eq(o[0].verdict, VERDICT_CONFLICT);
-    ck_assert_str_eq(o[0].status, "failed");
-    ck_assert_str_eq(o[0].reason, "idempotency_conflict");
+    ck_assert_str_eq(o[0].status, "pending_payment");
+    ck_assert_uint_eq(o[0].standing.user_id, o[0].asked.user_id + 1);
+    ck_assert_int_eq(order_gives_back(&o[0]), 1);
     ck_assert_int_eq(o[1].verdict, VERDICT_SOLD);
     ck_assert_int_eq(o[2].verdict, VERDICT_CONFLICT);
+    ck_assert_str_eq(o[2].status, "pending_payment");
+    ck_assert_uint_eq(o[2].standing.quantity, o[1].asked.quantity);
+    ck_assert_uint_eq(o[2].standing_ms, o[1].accepted_ms);
     ck_assert_int_eq(order_gives_back(&o[2]), 1);
     ck_assert_int_eq(p.stock, 8);
 }
