@@ -139,7 +139,6 @@ add_group(struct ctl *ctl, cJSON *o)
 
         if (name != NULL && strcmp(name->str, CONSUMER_GROUP) == 0) {
             add_number(o, "entries_read_not_settled", groups->element[i], "pending");
-            add_number(o, "entries_not_read", groups->element[i], "lag");
         }
     }
 
