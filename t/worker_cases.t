@@ -355,12 +355,14 @@ subtest 'W21: a consumer is deleted with its pending entries; an id is handed ou
     $redis->xgroup('CREATE', $queue, 'checkout-worker', 0, 'MKSTREAM');
     $redis->xadd($queue, $entry, nonce => 'another', product => 1, units => 1, count => 1, day => WorkerTest::today(),
         orders => "$new queued - 1 1 5 1763000000000");
-    $redis->xreadgroup('GROUP', 'checkout-worker', 'zombie-1', 'STREAMS', $queue, '>');
+    $redis->hset('workers', 'reader-1', 2 * 1000 * time);
+    $redis->xreadgroup('GROUP', 'checkout-worker', 'reader-1', 'STREAMS', $queue, '>');
     $locker->rollback;
     $test->wait_until(sub { $test->row($old) eq 'pending_payment' });
     sleep 0.1;
     is($redis->xlen($queue), 1, 'settling the old job does not touch the new one');
     $test->end_worker($zombie);
+    $redis->hdel('workers', 'reader-1');
     $test->worker(name => 'other');
     settled_right('the new one is worked on');
     is($test->row($new), 'pending_payment', 'and is an order');
