@@ -199,7 +199,7 @@ subtest 'a signal in the first milliseconds ends it in order' => sub {
     for my $ms (0 .. 4) {
         my $pid = $test->worker;
         # Before main() nobody can hold a signal back. It is held back from here on, long before the threads are there.
-        $test->wait_until(sub { holds_signals_back($pid) });
+        $test->wait_until(sub { holds_signals_back($pid) }, 0.5);    # seen too late, it waits for them already
         sleep $ms / 1000;
         is($test->end_worker($pid), 0, "$ms ms later");
     }
