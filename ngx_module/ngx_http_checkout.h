@@ -31,6 +31,7 @@
 #include "checkout_scripts.h"
 #include "lane.h"
 #include "order.h"
+#include "reader.h"
 #include "verdict.h"
 
 

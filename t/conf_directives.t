@@ -27,7 +27,36 @@ is check(location(join "\n", 'checkout_redis unix:/nowhere.sock database=3;', 'c
     'checkout_connect_timeout 1s;', 'checkout_send_timeout 1s;', 'checkout_read_timeout 1s;',
     'checkout_max_quantity 10;', 'checkout_queue_limit 10;', 'checkout_place_order;')), undef, 'every directive';
 
+is check("checkout_zone z:64k;\n" . location(join "\n", 'checkout_redis 127.0.0.1:1;', 'checkout_user $arg_u;',
+    'checkout_sold_out_cache off;', 'checkout_place_order;')), undef, 'a zone, a user';
+is check("checkout_zone z:1m;\n" . location('checkout_metrics;')), undef, 'metrics need no Redis';
+is check("checkout_user \$arg_u;\n" . location('checkout_redis 127.0.0.1:1; checkout_user off; checkout_stock 1;')), undef, 'off';
+
+sub file { my ($name, $text) = @_; open my $f, '>', "$dir/$name" or die $!; print $f $text; close $f; return $name }
+file('password', "pw\n");
+is check(location('checkout_redis 127.0.0.1:1 user=u password_file=password; checkout_stock 1;')), undef, 'a relative password file';
+is check(location('checkout_redis 127.0.0.1:1; checkout_redis_ssl on; checkout_redis_ssl_name a.b; checkout_stock 1;')), undef, 'TLS';
+
 for my $case (
+    [ 'checkout_redis 127.0.0.1:1 password_file=nowhere;', 'nowhere" failed (2: No such file or directory)', 'no password file' ],
+    [ "checkout_redis 127.0.0.1:1 password_file=@{[ file('empty', '') ]};", 'empty" is empty', 'an empty password file' ],
+    [ "checkout_redis 127.0.0.1:1 password_file=@{[ file('blank', qq(\nx)) ]};", 'blank" is empty', 'an empty first line' ],
+    [ "checkout_redis 127.0.0.1:1 password_file=@{[ file('long', 'x' x 1025) ]};", 'more than 1024 bytes', 'a long password' ],
+    [ 'checkout_redis 127.0.0.1:1 password_file=.;',      'cannot be read',                'a folder for a password' ],
+    [ 'checkout_redis 127.0.0.1:1 password_file=;',       'invalid parameter "password_file="', 'a password file without a name' ],
+    [ 'checkout_redis 127.0.0.1:1 user=u;',               '"user=u" without "password_file"', 'a user without a password' ],
+    [ 'checkout_redis 127.0.0.1:1 user=;',                'invalid parameter "user="',     'a user without a name' ],
+    [ 'checkout_zone z;',                                 'is no name and size of a zone', 'a zone without a size' ],
+    [ 'checkout_zone :1m;',                               'is no name and size of a zone', 'a zone without a name' ],
+    [ 'checkout_zone z:8k;',                              'invalid size of a zone in "z:8k", the least is 64k', 'a small zone' ],
+    [ 'checkout_zone z:big;',                             'invalid size',                  'a zone of no size' ],
+    [ "checkout_zone z:1m;\ncheckout_zone y:1m;",         'is duplicate',                  'two zones' ],
+    [ 'server { checkout_zone z:1m; }',                   'is not allowed here',           'a zone in a server' ],
+    [ 'checkout_sold_out_cache 0;',                       'must be "off" or a time of 1ms to 60s', 'a mark of no time' ],
+    [ 'checkout_sold_out_cache 2m;',                      'must be "off" or',              'a mark of long' ],
+    [ 'checkout_sold_out_cache on;',                      'must be "off" or',              'a mark without a time' ],
+    [ "checkout_user a;\ncheckout_user b;",               'is duplicate',                  'two users' ],
+    [ 'checkout_redis_ssl maybe;',                        'it must be "on" or "off"',      'TLS perhaps' ],
     [ 'checkout_redis 127.0.0.1:99999;',                  'invalid port in "checkout_redis 127.0.0.1:99999"', 'a wrong port' ],
     [ 'checkout_redis 127.0.0.1:6379/1;',                 'invalid host',                  'an address with a path' ],
     [ 'checkout_redis unix:;',                            'no path in the unix domain socket', 'a socket without a path' ],
@@ -55,6 +84,10 @@ for my $case (
 
 for my $case (
     [ 'checkout_place_order;',                        '"checkout_place_order" without "checkout_redis" in', 'a handler without Redis' ],
+    [ 'checkout_metrics;',                            '"checkout_metrics" without "checkout_zone" in',      'metrics without a zone' ],
+    [ 'checkout_redis 127.0.0.1:1; checkout_redis_ssl on; checkout_stock 1;', 'an address needs "checkout_redis_ssl_name"', 'TLS to an address' ],
+    [ 'checkout_redis 127.0.0.1:1; checkout_redis_ssl on; checkout_redis_ssl_verify off; checkout_redis_ssl_certificate c; checkout_stock 1;',
+      'without "checkout_redis_ssl_certificate_key"', 'a certificate without its key' ],
     [ 'checkout_stock $arg_id;',                      '"checkout_stock" without "checkout_redis" in',       'a read without Redis' ],
     [ "checkout_health;\ncheckout_health;",           'is duplicate',                                       'a handler twice' ],
     [ "checkout_health;\ncheckout_place_order;",      '"checkout_place_order" stands in one location with "checkout_health"', 'two handlers' ],

@@ -21,7 +21,7 @@ END
 sub body { return encode_json({ product_id => 17, quantity => 1, user_id => 1 + int rand 1000 }) }
 
 # Orders, each on a connection of its own: nginx closes idle connections when it reloads, and a client that has just
-# sent on one cannot tell whether it was heard. Reads follow each other on kept connections meanwhile.
+# sent on one cannot tell whether it was heard.
 sub load {
     my ($nginx, $count, $before_each) = @_;
     return HttpBurst::burst(port => $nginx->port, connections => 16, timeout => 120, before_each => $before_each,

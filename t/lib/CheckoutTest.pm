@@ -114,6 +114,7 @@ sub configure {
     print $file <<"END";
 load_module $CheckoutTest::module;
 $user
+env LD_PRELOAD; env ASAN_OPTIONS;   # for an upgrade of one with sanitizers
 worker_processes $workers;
 pid nginx.pid;
 error_log error.log info;
