@@ -9,6 +9,7 @@
 #include "stats.h"
 
 #define BLOCK_MS    500     /* longest wait for a new entry; bounds the time that a stop takes */
+#define FIRST_GUESS 64      /* orders in one entry, before any was seen */
 #define TAKE_OVER_MS 1000   /* time between two looks for what dead consumers left */
 #define OWN_AGAIN_MS 5000   /* time between two looks for own entries that nobody settled */
 
@@ -75,11 +76,20 @@ take_reply(struct consumer *c, redisReply *reply, struct stream_entries entries)
 }
 
 
+/* About as many entries as one batch needs, by what the last ones held: this bounds what one reply can take of memory. */
+static uint64_t
+entries_wanted(const struct consumer *c)
+{
+    double wanted = c->config->worker.batch_orders / c->orders_per_entry;
+
+    return wanted < 1 ? 1 : (uint64_t) wanted;
+}
+
+
 static enum consumer_state
 beat(struct consumer *c)
 {
-    redisReply *reply = stream_beat(&c->redis, c->name, c->config->worker.dead_after,
-                                    c->config->worker.batch_orders);
+    redisReply *reply = stream_beat(&c->redis, c->name, c->config->worker.dead_after, entries_wanted(c));
 
     if (reply == NULL) {
         return redis_failed(c);
@@ -105,16 +115,6 @@ on_join(struct consumer *c)
 {
     start_with_own(c);
     return beat(c);
-}
-
-
-/* About as many entries as one batch needs, by what the last read held. */
-static uint64_t
-entries_wanted(const struct consumer *c)
-{
-    double wanted = c->config->worker.batch_orders / c->orders_per_entry;
-
-    return wanted < 1 ? 1 : (uint64_t) wanted;
 }
 
 
@@ -209,6 +209,16 @@ put_aside(struct consumer *c, const redisReply *entry, const char *why)
 }
 
 
+/* Larger entries count at once, smaller ones little by little. */
+static void
+note_entry_size(struct consumer *c)
+{
+    double size = (double) c->batch.order_count / (double) c->batch.entry_count;
+
+    c->orders_per_entry = size > c->orders_per_entry / 2 ? size : c->orders_per_entry / 2;
+}
+
+
 static enum consumer_state
 on_fill(struct consumer *c)
 {
@@ -234,7 +244,7 @@ on_fill(struct consumer *c)
     }
 
     batch_complete(&c->batch);
-    c->orders_per_entry = (double) c->batch.order_count / (double) c->batch.entry_count;
+    note_entry_size(c);
     return CONSUMER_COMMIT;
 }
 
@@ -246,7 +256,7 @@ on_fill(struct consumer *c)
 static enum consumer_state
 widen(struct consumer *c)
 {
-    redisReply *reply = stream_read_new(&c->redis, c->name, entries_wanted(c), 1);
+    redisReply *reply = stream_read_new(&c->redis, c->name, entries_wanted(c), BLOCK_MS);
 
     if (reply == NULL) {
         return redis_failed(c);
@@ -334,7 +344,7 @@ consumer_start(struct consumer *c, const struct config *config, unsigned number)
         .redis.config = config,
         .db.config = config,
         .state = CONSUMER_JOIN,
-        .orders_per_entry = 1,
+        .orders_per_entry = FIRST_GUESS,
     };
     c->tx.db = &c->db;
     snprintf(c->name, sizeof(c->name), "%s-%u", config->worker.name, number);

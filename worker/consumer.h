@@ -64,7 +64,7 @@ struct consumer {
     uint64_t own_looked_ms;             /* when own entries were last read from the start */
     uint64_t last_beat_ms;
     int paused;                         /* by checkoutctl, as the last beat said */
-    double orders_per_entry;            /* of the last read, to ask for about one batch */
+    double orders_per_entry;            /* as the last ones had, to ask for about one batch */
 };
 
 /* number: from 1, makes the name unique in the process. Returns 0, or an error number. */

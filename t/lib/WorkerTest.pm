@@ -245,7 +245,8 @@ sub violations {
             if $stock + ($live{$id} // 0) != $self->{supplied}{$id} || $stock < 0;
         my $gate = $self->stock_at_gate($id) // 'none';
         push @wrong, "law 5: product $id: MySQL $stock, Redis $gate" if $gate ne $stock;
-        push @wrong, "product $id: in flight " . $self->in_flight($id) if $self->in_flight($id) ne 0;
+        my $in_flight = $self->in_flight($id) // 'unknown';
+        push @wrong, "product $id: in flight $in_flight" if $in_flight ne 0;
         push @wrong, $self->wrong_buyers($id) if $limit;
     }
     my $queued = $redis->hget('gate', 'queued') // 0;
