@@ -1,0 +1,93 @@
+# TLS to MySQL: [mysql] ssl, ssl_ca, ssl_verify, ssl_cert, ssl_key; on a server of its own.
+use strict;
+use warnings;
+use File::Temp;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use CheckoutRedis ();
+use CheckoutStack;
+use POSIX ();
+use Test::More;
+
+my $build = $ENV{CHECKOUT_BUILD} // "$FindBin::Bin/../build";
+my $server_program = $ENV{MYSQLD} // 'mariadbd';
+plan skip_all => 'only for MariaDB' if qx($server_program --version 2>&1) !~ /MariaDB/;
+
+my $dir = File::Temp->newdir;
+my $port = CheckoutRedis::free_port();
+my $user = getpwuid $>;
+my $server;
+my $owner = $$;
+
+sub run_quietly { my (@words) = @_; system("@words > $dir/out 2>&1") == 0 or die "@words: " . qx(cat $dir/out) }
+
+# An authority, and certificates of it for the server and for a client; a second authority that nobody knows.
+sub make_certificates {
+    for my $authority ('ca', 'other') {
+        run_quietly("openssl req -x509 -newkey rsa:2048 -nodes -days 2 -keyout $dir/$authority.key -out $dir/$authority.pem -subj /CN=$authority");
+    }
+    for my $name ('server', 'client') {
+        open my $out, '>', "$dir/$name.ext" or die $!;
+        print {$out} "subjectAltName=IP:127.0.0.1,DNS:localhost\n";
+        close $out;
+        run_quietly("openssl req -newkey rsa:2048 -nodes -keyout $dir/$name.key -out $dir/$name.csr -subj /CN=$name");
+        run_quietly("openssl x509 -req -in $dir/$name.csr -CA $dir/ca.pem -CAkey $dir/ca.key -CAcreateserial -days 2 -extfile $dir/$name.ext -out $dir/$name.pem");
+    }
+}
+
+sub start_server {
+    run_quietly("mariadb-install-db --no-defaults --datadir=$dir/data --auth-root-authentication-method=socket --auth-root-socket-user=$user --skip-test-db --skip-name-resolve");
+    $server = fork // die;
+    if ($server == 0) {
+        open STDERR, '>', "$dir/server.log";
+        { exec $server_program, '--no-defaults', "--datadir=$dir/data", "--socket=$dir/s", "--port=$port", '--bind-address=127.0.0.1,127.0.0.2', '--skip-name-resolve',
+            "--user=$user", "--ssl-ca=$dir/ca.pem", "--ssl-cert=$dir/server.pem", "--ssl-key=$dir/server.key", '--innodb-buffer-pool-size=16M' };
+        POSIX::_exit(127);
+    }
+    CheckoutStack::wait_until(sub { system("mariadb --no-defaults -S $dir/s -e 'SELECT 1' > /dev/null 2>&1") == 0 }) or die qx(cat $dir/server.log);
+    open my $in, '|-', "mariadb --no-defaults -S $dir/s" or die $!;
+    print {$in} "CREATE DATABASE checkout; CREATE USER tls\@127.0.0.1 REQUIRE SSL; GRANT ALL ON checkout.* TO tls\@127.0.0.1;
+        CREATE USER plain\@127.0.0.1; GRANT ALL ON checkout.* TO plain\@127.0.0.1;
+        CREATE USER known\@127.0.0.1 REQUIRE X509; GRANT ALL ON checkout.* TO known\@127.0.0.1;";
+    close $in or die 'accounts';
+}
+
+END {
+    if ($server && $owner == $$) {
+        local $?;
+        kill 'KILL', $server;
+        waitpid $server, 0;
+    }
+}
+
+# Exit code of a command that connects, and what it said.
+sub connects {
+    my ($user, %options) = @_;
+    local %ENV = (%ENV, CHECKOUT_MYSQL_HOST => '127.0.0.1', CHECKOUT_MYSQL_PORT => $port, CHECKOUT_MYSQL_USER => $user,
+        map { ("CHECKOUT_MYSQL_\U$_" => $options{$_}) } keys %options);
+    my $said = qx($build/checkoutctl migrate 2>&1);
+    return ($? >> 8, $said);
+}
+
+sub connects_ok { my ($name, @how) = @_; my ($code, $said) = connects(@how); is($code, 0, $name) or diag($said) }
+
+sub is_refused {
+    my ($name, $why, @how) = @_;
+    my ($code, $said) = connects(@how);
+    isnt($code, 0, $name);
+    like($said, $why, "$name: and says why");
+}
+
+make_certificates();
+start_server();
+
+connects_ok('plain, without TLS', 'plain');
+connects_ok('authority given: encrypted and checked', 'tls', ssl_ca => "$dir/ca.pem");
+is_refused('signed by somebody else', qr/SSL|TLS|certificate/i, 'tls', ssl_ca => "$dir/other.pem");
+connects_ok('ssl without a check', 'tls', ssl => 'yes', ssl_verify => 'no');
+is_refused('no authority, but a check', qr/SSL|TLS|certificate/i, 'tls', ssl => 'yes');
+is_refused('the account wants a certificate, and none is given', qr/denied/, 'known', ssl_ca => "$dir/ca.pem");
+connects_ok('a certificate of the client', 'known', ssl_ca => "$dir/ca.pem", ssl_cert => "$dir/client.pem", ssl_key => "$dir/client.key");
+is_refused('another name than the certificate has', qr/SSL|TLS|certificate|validation/i, 'tls', ssl_ca => "$dir/ca.pem", host => '127.0.0.2');
+connects_ok('which ssl_verify = no lets pass', 'tls', ssl_ca => "$dir/ca.pem", host => '127.0.0.2', ssl_verify => 'no');
+done_testing;
