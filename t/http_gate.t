@@ -1,5 +1,6 @@
 # The gate under load and trouble: orders that arrive together, clients that leave, a Redis that is slow,
-# silent, gone or wrong. A real Redis where it does what is wanted, a scripted one where it does not.
+# silent, gone or wrong. A real Redis where it does what is wanted, a scripted one where it does not. There is no MySQL
+# here (G9): the gate needs none.
 use strict;
 use warnings;
 use FindBin;
@@ -121,7 +122,7 @@ subtest 'the connection is cut while it is idle, and while nobody looks' => sub 
     is CheckoutTest::stock(17), 95;
 };
 
-subtest 'Redis restarts with its data' => sub {
+subtest 'G8 Redis restarts with its data' => sub {
     my $other = CheckoutRedis->start(appendonly => 'yes', appendfsync => 'always');
     $other->load(17, stock => 100);
     my $edge = CheckoutTest::Nginx->start(place_location($other->port));
@@ -145,6 +146,8 @@ subtest 'G4 Redis is away: the request\'s own clock' => sub {
     my $took = time - $start;
     is codes(@answers), '503 503';
     like $answers[0]{headers}, qr/^Retry-After: 1\r?$/m;
+    my $keyed = $edge->place(body(1), 'Idempotency-Key: away');
+    is decode_json($keyed->{body})->{code}, 'unavailable', 'a keyed order that was not sent is not unknown';
     cmp_ok $took, '>', 0.75, 'not before';
     cmp_ok $took, '<', 1.5,  'and in time';
     $start = time;
@@ -210,6 +213,39 @@ subtest 'G5 the reply is lost: sent again, deducted once' => sub {
     }
 };
 
+subtest 'G4 Redis hears nothing, then everything late' => sub {
+    CheckoutTest::fresh(17, stock => 3);
+    my $fake = CheckoutTest::FakeRedis->start(sub {
+        my ($socket, $serial) = @_;
+        return sleep 2 if $serial == 0;
+        while (my @words = CheckoutTest::FakeRedis::read_command($socket)) { print $socket pass_on(@words) }
+    });
+    my $edge = CheckoutTest::Nginx->start(place_location($fake->port, 'checkout_timeout 3s; checkout_read_timeout 300ms;'));
+    is codes($edge->place_together(body(1), body(1))), '202 202', 'sent again on another connection';
+    is CheckoutTest::stock(17), 1, 'deducted once';
+    $edge->stop;
+    $fake->stop;
+};
+
+subtest 'G5 a slow Redis: its late reply is not waited for, and the order is asked for again' => sub {
+    CheckoutTest::fresh(17, stock => 3);
+    my $fake = CheckoutTest::FakeRedis->start(sub {
+        my ($socket, $serial) = @_;
+        while (my @words = CheckoutTest::FakeRedis::read_command($socket)) {
+            my $reply = pass_on(@words);
+            sleep 2 if $serial == 0 && $reply !~ /NOSCRIPT/;
+            print $socket $reply;
+        }
+    });
+    my $edge = CheckoutTest::Nginx->start(place_location($fake->port, 'checkout_timeout 3s; checkout_read_timeout 600ms;'));
+    my $answer = $edge->place(body(1), 'Idempotency-Key: slow');
+    is $answer->{status}, 202;
+    is CheckoutTest::stock(17), 2, 'deducted once';
+    is CheckoutTest::queued(), 1;
+    $edge->stop;
+    $fake->stop;
+};
+
 subtest 'a reply byte by byte, and one of a megabyte' => sub {
     CheckoutTest::fresh(17, stock => 3);
     my $fake = CheckoutTest::FakeRedis->start(sub {
@@ -240,7 +276,7 @@ subtest 'G20 error replies, garbage, and replies of another shape' => sub {
         '+OK' => 500, ':1' => 500, '$-1' => 500, '*0' => 500, '*-1' => 500, "*2\r\n:1\r\n:2" => 500, "*2\r\n:1\r\n*1\r\n:1" => 500,
         "*2\r\n:1\r\n*2\r\n:1\r\n:1" => 500, "*2\r\n:1\r\n*2\r\n:1\r\n\$7\r\nnothing" => 500,
         "*2\r\n:1\r\n*3\r\n:1\r\n+queued\r\n+queued" => 500, 'GARBAGE' => 500, "*2\r\n:1\r\n*2\r\n:1\r\n\$12\r\nknown rubbish" => 500,
-        "*2\r\n:1\r\n*2\r\n:-1\r\n\$10\r\nrebuilding" => 503,
+        "*2\r\n:1\r\n*2\r\n:-1\r\n\$10\r\nrebuilding" => 503, '*1000000000' => 500, "*2\r\n:1\r\n*2\r\n:1\r\n\$7\r\nqueuedX" => 500,
     );
     for my $reply (sort keys %expect) {
         my $fake = CheckoutTest::FakeRedis->start(sub {
