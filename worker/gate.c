@@ -26,6 +26,25 @@ copy_state(char out[8], const redisReply *state)
 }
 
 
+/* A field of the register, at least `least`; `missing` where it is not there. */
+static int64_t
+read_field(struct gate_product *p, const redisReply *field, int64_t least, int64_t missing)
+{
+    if (field->type == REDIS_REPLY_STRING && field->len == 0) {
+        return missing;
+    }
+
+    int64_t value = reply_number(field, GATE_MISSING);
+
+    if (value < least || value > GATE_NUMBER_MOST) {
+        p->damaged = 1;
+        return least;
+    }
+
+    return value;
+}
+
+
 static int
 read_product(struct gate_product *p, const redisReply *reply)
 {
@@ -34,19 +53,20 @@ read_product(struct gate_product *p, const redisReply *reply)
     }
 
     p->stock = reply_number(reply->element[0], GATE_MISSING);
-    p->version = reply_number(reply->element[1], -1);
-    p->register_stock = reply_number(reply->element[2], GATE_MISSING);
-    p->in_flight = reply_number(reply->element[3], 0);
+    p->damaged = 0;
+    p->version = read_field(p, reply->element[1], -1, -1);
+    p->register_stock = read_field(p, reply->element[2], 0, GATE_MISSING);
+    p->in_flight = read_field(p, reply->element[3], 0, 0);
     p->in_flight_sum = reply_number(reply->element[4], -1);
 
     if (p->in_flight_sum < 0) {
         p->in_flight_sum = GATE_MISSING;
     }
 
-    p->terms.opens_at = (uint64_t) reply_number(reply->element[5], 0);
-    p->terms.closes_at = (uint64_t) reply_number(reply->element[6], 0);
-    p->terms.per_user_limit = (uint64_t) reply_number(reply->element[7], 0);
-    p->terms.max_quantity = (uint64_t) reply_number(reply->element[8], 0);
+    p->terms.opens_at = (uint64_t) read_field(p, reply->element[5], 0, 0);
+    p->terms.closes_at = (uint64_t) read_field(p, reply->element[6], 0, 0);
+    p->terms.per_user_limit = (uint64_t) read_field(p, reply->element[7], 0, 0);
+    p->terms.max_quantity = (uint64_t) read_field(p, reply->element[8], 0, 0);
     copy_state(p->terms.state, reply->element[9]);
     return 0;
 }

@@ -7,17 +7,19 @@
 #include "product_row.h"
 #include "redis_conn.h"
 
-#define GATE_MISSING INT64_MIN   /* a number that is not there, or is none */
+#define GATE_MISSING     INT64_MIN          /* a number that is not there */
+#define GATE_NUMBER_MOST 999999999999999   /* 15 digits: what Lua counts exactly, and the scripts take (register.lua) */
 
 /* A product as Redis holds it. */
 struct gate_product {
     uint64_t id;
-    int64_t stock;               /* the stock key */
+    int64_t stock;               /* the stock key; GATE_MISSING also where it is no number */
     int64_t version;
     int64_t register_stock;      /* GATE_MISSING: the product is not loaded */
     int64_t in_flight;
     int64_t in_flight_sum;       /* over queue and dead letters; GATE_MISSING: not summed */
     struct terms terms;
+    int damaged;                 /* a field of the register is no number; it then reads as 0, the version as -1 */
 };
 
 struct gate_counts {

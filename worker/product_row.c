@@ -7,11 +7,14 @@
 #include "failpoint.h"
 
 
-/* The session's zone is UTC, and TIMESTAMPDIFF knows no end of time in 2038 as UNIX_TIMESTAMP does. */
+/*
+ * The session's zone is UTC, and TIMESTAMPDIFF knows no end of time in 2038 as UNIX_TIMESTAMP does. 0 means "no such
+ * term", so a sale that closed in 1970 or before closed in its first millisecond.
+ */
 static const char select_head[] =
     "SELECT id, stock, version, price, state,"
-    " COALESCE(TIMESTAMPDIFF(MICROSECOND, '1970-01-01', opens_at) DIV 1000, 0),"
-    " COALESCE(TIMESTAMPDIFF(MICROSECOND, '1970-01-01', closes_at) DIV 1000, 0),"
+    " COALESCE(GREATEST(TIMESTAMPDIFF(MICROSECOND, '1970-01-01', opens_at) DIV 1000, 0), 0),"
+    " IF(closes_at IS NULL, 0, COALESCE(GREATEST(TIMESTAMPDIFF(MICROSECOND, '1970-01-01', closes_at) DIV 1000, 1), 1)),"
     " COALESCE(per_user_limit, 0), COALESCE(max_quantity, 0)"
     " FROM products FORCE INDEX (PRIMARY) WHERE id IN (";
 

@@ -108,6 +108,10 @@ product_time_to_sql(char out[32], const char *text)
 
     seconds -= (time_t) minutes * 60;
 
+    if (seconds < 0) {
+        return -1;
+    }
+
     size_t len = gmtime_r(&seconds, &tm) != NULL ? strftime(out, 32, "'%Y-%m-%d %H:%M:%S", &tm) : 0;
 
     snprintf(out + len, 32 - len, ".%03d'", ms);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "failpoint.h"
 #include "gate.h"
 #include "keys.h"
 #include "rebuild.h"
@@ -37,7 +38,7 @@ push_all(struct redis_conn *conn, const struct product_row *rows, size_t n)
         gate_push_words(&args, &rows[i]);
     }
 
-    redisReply *reply = redis_script(conn, &checkout_script_push, &args);
+    redisReply *reply = EFFECT("rebuild.push", redis_script(conn, &checkout_script_push, &args));
 
     args_free(&args);
     return reply;
@@ -52,7 +53,7 @@ forget_register(struct redis_conn *conn, uint64_t product)
     args_text(&args, "DEL");
     key_register(&args, product);
 
-    redisReply *reply = redis_call(conn, &args, 0);
+    redisReply *reply = EFFECT("rebuild.forget_register", redis_call(conn, &args, 0));
 
     args_free(&args);
 
@@ -140,7 +141,8 @@ rebuild_group(struct rebuild *r, struct product_row *rows, size_t n)
             continue;
         }
 
-        enum sync_result synced = sync_product(r->db, r->redis, rows[i].id, GATE_NEWER_ONLY, NULL, NULL, &rows[i]);
+        enum sync_result synced = EFFECT("rebuild.raise", sync_product(r->db, r->redis, rows[i].id, GATE_NEWER_ONLY,
+                                                                      NULL, NULL, &rows[i]));
 
         if (synced == SYNC_DB_FAILED) {
             return REBUILD_DB_FAILED;
@@ -163,7 +165,7 @@ read_ids(struct rebuild *r, struct product_row **rows, size_t *count)
 
     buffer_text(&sql, "SELECT id FROM products ORDER BY id");
 
-    enum db_result outcome = db_rows(r->db, &sql, &result);
+    enum db_result outcome = EFFECT("rebuild.read_products", db_rows(r->db, &sql, &result));
 
     buffer_free(&sql);
 
@@ -225,8 +227,11 @@ look_at_the_rest(struct rebuild *r, const struct product_row *rows, size_t count
         r->products++;
         r->closed++;
 
-        if (!r->dry_run && sync_close_gone(r->redis, &gate) == -1) {
-            return REBUILD_REDIS_FAILED;
+        enum sync_result closed = r->dry_run ? SYNC_RIGHT
+                                  : EFFECT("rebuild.close_gone", sync_close_gone(r->db, r->redis, ids[i]));
+
+        if (closed != SYNC_PUSHED && closed != SYNC_RIGHT) {
+            return closed == SYNC_DB_FAILED ? REBUILD_DB_FAILED : REBUILD_REDIS_FAILED;
         }
     }
 

@@ -12,7 +12,9 @@
 #include "sync.h"
 
 #define SUM_MOST_ENTRIES 2000   /* longer queues are not summed: that would hold up Redis every second */
-#define IDLE_FACTOR      20     /* a look that takes 1 s is followed by 20 s of rest */
+#define IDLE_FACTOR      20     /* a look that keeps Redis busy for 0.1 s is followed by 2 s of rest */
+#define REST_MOST_MS     5000   /* but never by more than that (or the interval, where it is longer) */
+#define FAILED_SHOWN     5      /* lines at one tick; all are counted */
 
 
 static const char *const action_names[] = {
@@ -34,7 +36,7 @@ reconcile_judge(const struct gate_product *gate, const struct product_row *row)
         return row->found && gate->stock != GATE_MISSING ? RECONCILE_LOAD : RECONCILE_NOTHING;
     }
 
-    if (!row->found && (strcmp(gate->terms.state, "closed") != 0 || gate->register_stock != 0)) {
+    if (!row->found && (strcmp(gate->terms.state, "closed") != 0 || gate->register_stock != 0 || gate->damaged)) {
         return RECONCILE_CLOSE;
     }
 
@@ -97,7 +99,7 @@ sync_locked(struct reconciler *r, uint64_t id, unsigned options)
 {
     struct product_row row;
     int64_t booked = 0;
-    sync_under_lock under_lock = options == GATE_NEWER_ONLY ? book_edit : NULL;
+    sync_under_lock under_lock = options & GATE_CREATE ? NULL : book_edit;
     enum sync_result result = sync_product(&r->db, &r->redis, id, options, under_lock, &booked, &row);
 
     if (booked != 0 && result != SYNC_DB_FAILED && result != SYNC_REDIS_FAILED) {
@@ -107,13 +109,6 @@ sync_locked(struct reconciler *r, uint64_t id, unsigned options)
 
     switch (result) {
     case SYNC_DB_FAILED:
-        if (!db_is_environmental(r->db.code)) {
-            /* It is this product's, and the others must not wait for it. */
-            log_error("event=product_broken product=%" PRIu64 " code=%u error=\"%s\"", id, r->db.code, r->db.error);
-            return 0;
-        }
-
-        return -1;
     case SYNC_REDIS_FAILED:
     case SYNC_NOT_PUSHED:
         return -1;
@@ -123,6 +118,30 @@ sync_locked(struct reconciler *r, uint64_t id, unsigned options)
     default:
         return 0;
     }
+}
+
+
+/* Raises the version over Redis's, unless that was done at the last ticks already and did not help. */
+static int
+raise(struct reconciler *r, const struct gate_product *gate)
+{
+    int result = sync_locked(r, gate->id, gate->damaged ? GATE_RECOUNT : GATE_NEWER_ONLY);
+
+    if (result == 0 && restless_note(&r->restless, gate->id, r->ticks, clock_ms())) {
+        log_error("event=product_restless product=%" PRIu64 " raised=%d leave_ms=%d why=\"MySQL and the gate contradict"
+                  " each other again after each repair\"", gate->id, RESTLESS_TICKS, RESTLESS_LEAVE_MS);
+    }
+
+    return result;
+}
+
+
+static int
+close_gone(struct reconciler *r, uint64_t id)
+{
+    enum sync_result result = sync_close_gone(&r->db, &r->redis, id);
+
+    return result == SYNC_PUSHED || result == SYNC_RIGHT ? 0 : -1;
 }
 
 
@@ -137,7 +156,9 @@ static int
 act(struct reconciler *r, enum reconcile_action action, const struct gate_product *gate,
     const struct product_row *row)
 {
-    if (action == RECONCILE_NOTHING) {
+    if (action == RECONCILE_NOTHING
+        || (action == RECONCILE_RAISE && restless_is_left(&r->restless, gate->id, clock_ms())))
+    {
         return 0;
     }
 
@@ -160,12 +181,37 @@ act(struct reconciler *r, enum reconcile_action action, const struct gate_produc
     case RECONCILE_SET_STOCK:
         return gate_push(&r->redis, row, GATE_STOCK_ONLY) != GATE_PUSH_FAILED ? 0 : -1;
     case RECONCILE_CLOSE:
-        return sync_close_gone(&r->redis, gate);
+        return close_gone(r, gate->id);
     case RECONCILE_LOAD:
         return sync_locked(r, gate->id, GATE_CREATE);
     default:
-        return sync_locked(r, gate->id, GATE_NEWER_ONLY);
+        return raise(r, gate);
     }
+}
+
+
+/* One product could not be put right. Returns 0 when the others can, -1 when a connection is lost. */
+static int
+go_on_without(struct reconciler *r, uint64_t id)
+{
+    if (r->failed++ < FAILED_SHOWN) {
+        log_warn("event=product_not_reconciled product=%" PRIu64 " mysql=\"%s\" redis=\"%s\"", id, r->db.error,
+                 r->redis.error);
+    }
+
+    return r->redis.context != NULL && db_open(&r->db) == DB_OK ? 0 : -1;
+}
+
+
+/* The look at the gate, with the time that it takes Redis. */
+static int
+inspect(struct reconciler *r, struct gate_product *gate, size_t n)
+{
+    uint64_t begun = clock_us();
+    int result = gate_inspect(&r->redis, gate, n, SUM_MOST_ENTRIES, &r->counts);
+
+    r->redis_us += clock_us() - begun;
+    return result;
 }
 
 
@@ -181,17 +227,19 @@ compare(struct reconciler *r, const uint64_t *ids, size_t n)
         rows[i] = (struct product_row) { .id = ids[i] };
     }
 
-    if (gate_inspect(&r->redis, gate, n, SUM_MOST_ENTRIES, &r->counts) == -1
+    if (inspect(r, gate, n) == -1
         || db_open(&r->db) != DB_OK
         || product_rows_read(&r->db, rows, n, ROW_NO_LOCK) != DB_OK)
     {
         return -1;
     }
 
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n && !stop_requested(); i++) {
         r->loaded += gate[i].register_stock != GATE_MISSING;
 
-        if (act(r, reconcile_judge(&gate[i], &rows[i]), &gate[i], &rows[i]) == -1) {
+        if (act(r, reconcile_judge(&gate[i], &rows[i]), &gate[i], &rows[i]) == -1
+            && go_on_without(r, gate[i].id) == -1)
+        {
             return -1;
         }
     }
@@ -209,8 +257,11 @@ correct_counts(struct reconciler *r)
 
     r->wrong_count_before = wrong ? r->loaded : -1;
 
+    uint64_t begun = clock_us();
     int corrected = gate_correct_counts(&r->redis, r->counts.products, sure ? r->loaded : r->counts.products,
                                         SUM_MOST_ENTRIES);
+
+    r->redis_us += clock_us() - begun;
 
     if (corrected > 0) {
         log_warn("event=gate_counts_corrected products=%" PRId64 " loaded=%" PRId64 " queued=%" PRId64,
@@ -230,8 +281,15 @@ tick(struct reconciler *r)
     r->suspects = before;
     buffer_clear(&r->suspects);
     r->loaded = 0;
+    r->failed = r->redis_us = 0;
+    r->ticks++;
 
-    if (scan_products(&r->redis, &r->ids, &r->id_count, &r->id_capacity) == -1) {
+    uint64_t begun = clock_us();
+    int scanned = scan_products(&r->redis, &r->ids, &r->id_count, &r->id_capacity);
+
+    r->redis_us += clock_us() - begun;
+
+    if (scanned == -1) {
         return -1;
     }
 
@@ -243,7 +301,23 @@ tick(struct reconciler *r)
         }
     }
 
+    if (r->failed > 0) {
+        log_warn("event=products_not_reconciled products=%" PRIu64, r->failed);
+    }
+
     return r->id_count > 0 && !stop_requested() ? correct_counts(r) : 0;
+}
+
+
+/* Redis is one thread for all: what is looked at often must be looked at quickly. Waits for MySQL cost it nothing. */
+static unsigned
+rest_ms(const struct reconciler *r)
+{
+    uint64_t rest = r->redis_us / 1000 * IDLE_FACTOR;
+    unsigned interval = r->config->worker.reconcile_interval;
+
+    rest = rest < REST_MOST_MS ? rest : REST_MOST_MS;
+    return rest > interval ? (unsigned) rest : interval;
 }
 
 
@@ -254,8 +328,6 @@ run(void *data)
     unsigned wait = 0;
 
     while (!stop_wait(wait)) {
-        uint64_t started = clock_ms();
-
         r->db.error[0] = r->redis.error[0] = '\0';
 
         if (tick(r) == -1) {
@@ -264,11 +336,8 @@ run(void *data)
             continue;
         }
 
-        uint64_t rest = (clock_ms() - started) * IDLE_FACTOR;
-        unsigned interval = r->config->worker.reconcile_interval;
-
         backoff_reset(&r->backoff);
-        wait = rest < interval ? interval : rest > 3600000 ? 3600000 : (unsigned) rest;
+        wait = rest_ms(r);
     }
 
     db_close(&r->db);

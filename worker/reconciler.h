@@ -5,6 +5,8 @@
  *
  * Redis is always read before MySQL: a register's version comes from a committed row, so a row read later
  * is never older than it, unless MySQL lost commits.
+ *
+ * What fails for one product keeps no other waiting: a tick ends early only when a connection is lost.
  */
 #ifndef CHECKOUT_RECONCILER_H
 #define CHECKOUT_RECONCILER_H
@@ -14,12 +16,13 @@
 #include "db.h"
 #include "gate.h"
 #include "redis_conn.h"
+#include "restless.h"
 #include "stop.h"
 
 enum reconcile_action {
     RECONCILE_NOTHING,
     RECONCILE_PUSH,         /* MySQL is newer */
-    RECONCILE_RAISE,        /* the register contradicts MySQL: lock, raise the version, push */
+    RECONCILE_RAISE,        /* the register contradicts MySQL, or is damaged: lock, raise the version, push */
     RECONCILE_SET_STOCK,    /* the stock key does not follow from the register */
     RECONCILE_LOAD,         /* the register is gone, the stock key is left: load, counting what is in flight */
     RECONCILE_CLOSE,        /* MySQL has no such product (any more) */
@@ -41,6 +44,10 @@ struct reconciler {
     struct buffer suspects;            /* ids (8 bytes each) whose in_flight was wrong at this tick */
     struct buffer suspects_before;     /* and at the tick before */
     struct gate_counts counts;         /* of the last look */
+    struct restless restless;          /* products whose version had to be raised at tick after tick */
+    uint64_t ticks;
+    uint64_t failed;                   /* products that could not be put right at this tick */
+    uint64_t redis_us;                 /* time that this tick kept Redis busy with scans and sums */
     int64_t loaded;                    /* registers seen at this tick */
     int64_t wrong_count_before;        /* what `loaded` was when the count of products was wrong; -1: it was right */
 };

@@ -3,7 +3,8 @@
  *
  * A register that is newer than MySQL, or of the same version with other content, means that MySQL lost or
  * changed something (failover, restore, an edit by hand). Then MySQL's version is raised over Redis's before
- * it is pushed, so that a register's version always comes from a committed row.
+ * it is pushed, so that a register's version always comes from a committed row. The same heals a register whose
+ * fields are no numbers.
  */
 #ifndef CHECKOUT_SYNC_H
 #define CHECKOUT_SYNC_H
@@ -35,7 +36,10 @@ enum sync_result sync_product(struct db *db, struct redis_conn *conn, uint64_t i
 /* Does the register contradict the row, so that only a raised version can be pushed? Pure. */
 int sync_must_raise(const struct gate_product *gate, const struct product_row *row);
 
-/* For a product that is gone from MySQL: closed at the gate, nothing to sell. 0, or -1 with conn->error. */
-int sync_close_gone(struct redis_conn *conn, const struct gate_product *gate);
+/*
+ * For a product that seems to be gone from MySQL: looks again under its lock; if it is, it is closed at the gate, with
+ * nothing to sell. SYNC_PUSHED closed, SYNC_RIGHT it is there (or never was at the gate), or a failure.
+ */
+enum sync_result sync_close_gone(struct db *db, struct redis_conn *conn, uint64_t id);
 
 #endif

@@ -1,6 +1,11 @@
 -- The versioned register, shared by settle and push (pasted in where `--#include` stands).
 -- register.stock and register.version are what MySQL said last; in_flight is what Redis alone knows.
 
+-- A whole number; nil for what is none (Lua itself would take "nan" and "1e300" too), or is too long to be exact.
+local function whole(text)
+    return text and #text <= 15 and string.find(text, '^-?%d+$') and tonumber(text) or nil
+end
+
 -- Takes `released` units out of flight, applies what MySQL says if it is newer, and sets the stock from
 -- the register. Does nothing for a product that has no register, or one that is no hash: a broken product
 -- must not keep the others of the same call from their due. A register whose stock is no number takes the
@@ -8,8 +13,8 @@
 local function push(stock_key, register, released, version, stock, opens_at, closes_at, limit, max_quantity, state)
     local now = redis.pcall('HMGET', register, 'version', 'in_flight', 'stock')
     if now.err or not now[3] then return false end
-    local in_flight = math.max(0, (tonumber(now[2]) or 0) - released)
-    local units, held = tonumber(now[3]), tonumber(now[1]) or -1
+    local in_flight = math.max(0, (whole(now[2]) or 0) - released)
+    local units, held = whole(now[3]), whole(now[1]) or -1
     local newer = version ~= '-' and (tonumber(version) > held or not units and tonumber(version) == held)
     if newer then
         redis.call('HSET', register, 'version', version, 'stock', stock, 'opens_at', opens_at,

@@ -6,6 +6,7 @@
 #include "db.h"
 #include "product_words.h"
 #include "reconciler.h"
+#include "restless.h"
 #include "scan.h"
 #include "sql_split.h"
 #include "stop.h"
@@ -94,6 +95,50 @@ START_TEST(test_reconciler_terms)
 END_TEST
 
 
+/* A register that holds no number where one belongs contradicts MySQL whatever the rest says. */
+START_TEST(test_reconciler_damage)
+{
+    struct gate_product g = { .stock = 5, .version = 2, .register_stock = 5, .damaged = 1, .terms.state = "open" };
+    struct product_row row = { .found = 1, .stock = 5, .version = 2, .terms.state = "open" };
+
+    ck_assert_int_eq(reconcile_judge(&g, &row), RECONCILE_RAISE);
+    row.version = 3;
+    ck_assert_int_eq(reconcile_judge(&g, &row), RECONCILE_RAISE);
+    row.found = 0;
+    g.register_stock = g.stock = 0;
+    strcpy(g.terms.state, "closed");
+    ck_assert_int_eq(reconcile_judge(&g, &row), RECONCILE_CLOSE);
+}
+END_TEST
+
+
+START_TEST(test_restless)
+{
+    struct restless r = { 0 };
+
+    ck_assert_int_eq(restless_note(&r, 17, 1, 1000), 0);
+    ck_assert_int_eq(restless_note(&r, 17, 2, 2000), 0);
+    ck_assert_int_eq(restless_note(&r, 17, 4, 4000), 0);     /* tick 3 was quiet */
+    ck_assert_int_eq(restless_note(&r, 17, 5, 5000), 0);
+    ck_assert_int_eq(restless_is_left(&r, 17, 5000), 0);
+    ck_assert_int_eq(restless_note(&r, 17, 6, 6000), 1);
+    ck_assert_int_eq(restless_is_left(&r, 17, 6000), 1);
+    ck_assert_int_eq(restless_is_left(&r, 18, 6000), 0);
+    ck_assert_int_eq(restless_is_left(&r, 17, 6000 + RESTLESS_LEAVE_MS), 0);
+    ck_assert_int_eq(restless_note(&r, 17, 70, 70000), 0);
+
+    /* More of them than there is room for: the oldest is forgotten, the others are not. */
+    for (uint64_t id = 100; id < 100 + RESTLESS_MOST; id++) {
+        ck_assert_int_eq(restless_note(&r, id, 71, 71000), 0);
+    }
+
+    ck_assert_int_eq(restless_note(&r, 17, 72, 72000), 0);
+    ck_assert_int_eq(restless_note(&r, 120, 72, 72000), 0);
+    ck_assert_int_eq(restless_note(&r, 120, 73, 73000), 1);
+}
+END_TEST
+
+
 START_TEST(test_sql_is_divided)
 {
     const char *at = " -- a; comment\n# another;\nCREATE TABLE t (c CHAR(1) DEFAULT ';' COMMENT 'it''s; \\'x');;\n"
@@ -127,10 +172,12 @@ START_TEST(test_times)
         { "2026-11-21T00:30:00+08:00", "'2026-11-20 16:30:00.000'" },
         { "2039-12-31T23:59:59.9999-01:00", "'2040-01-01 00:59:59.999'" },
         { "2024-02-29T00:00Z", "'2024-02-29 00:00:00.000'" },
+        { "1970-01-01T08:00+08:00", "'1970-01-01 00:00:00.000'" },
     };
     static const char *const no_times[] = {
         "", "2026-11-21", "2026-11-21T12:00", "2026-02-29T00:00Z", "2026-13-01T00:00Z", "2026-11-21T24:00Z",
         "2026-11-21T12:60Z", "2026-11-21T12:00:00.Z", "2026-11-21T12:00Zx", "2026-11-21T12:00+8:00", "0000-01-01T00:00Z",
+        "1970-01-01T07:59+08:00",
     };
     char sql[32];
 
@@ -226,6 +273,8 @@ main(void)
     tcase_add_test(tcase, test_W6_W20_unknown_means_environmental);
     tcase_add_loop_test(tcase, test_reconciler, 0, sizeof cases / sizeof *cases);
     tcase_add_test(tcase, test_reconciler_terms);
+    tcase_add_test(tcase, test_reconciler_damage);
+    tcase_add_test(tcase, test_restless);
     tcase_add_test(tcase, test_sql_is_divided);
     tcase_add_test(tcase, test_times);
     tcase_add_test(tcase, test_product_words);
