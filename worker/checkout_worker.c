@@ -26,6 +26,7 @@
 #include "stop.h"
 
 #define EXIT_USAGE 2
+#define LEAVE_MS   2000   /* least time to tell Redis that the consumers left */
 
 struct daemon {
     struct config config;
@@ -110,8 +111,8 @@ block_signals(sigset_t *set)
 }
 
 
-/* Returns 0, or -1 when the system refuses a thread. */
-static int
+/* Ends the process when the system refuses a thread: as after kill -9, others take over what was read already. */
+static void
 start(struct daemon *d)
 {
     unsigned threads = d->config.worker.threads;
@@ -138,13 +139,12 @@ start(struct daemon *d)
 
     if (error != 0) {
         log_error("event=start_failed error=\"%s\"", strerror(error));
-        return -1;
+        _exit(EXIT_FAILURE);
     }
 
     log_info("event=started name=%s pid=%ld threads=%u redis=\"%s\" database=%u", d->config.worker.name,
              (long) getpid(), threads, d->config.redis.address, (unsigned) d->config.redis.database);
     notify("READY=1");
-    return 0;
 }
 
 
@@ -224,7 +224,7 @@ wait_for_stop(struct daemon *d, const sigset_t *set)
 
 
 static int
-all_ended(const struct daemon *d)
+consumers_ended(const struct daemon *d)
 {
     for (unsigned i = 0; i < d->started; i++) {
         if (!atomic_load(&d->consumers[i].ended)) {
@@ -236,14 +236,20 @@ all_ended(const struct daemon *d)
 }
 
 
-/* Returns when all consumers have ended. At the deadline, or at a second signal, it ends the process. */
-static void
-drain(struct daemon *d, const sigset_t *set)
+static int
+others_ended(const struct daemon *d)
 {
-    uint64_t deadline = clock_ms() + d->config.worker.drain_deadline;
+    return atomic_load(&d->reconciler.ended) && atomic_load(&d->monitor.ended) && atomic_load(&d->heart.ended);
+}
+
+
+/* Returns 1 once `ended` says so, 0 at the deadline. A second signal ends the process. */
+static int
+wait_until(const struct daemon *d, const sigset_t *set, uint64_t deadline, int (*ended)(const struct daemon *d))
+{
     const struct timespec moment = { .tv_nsec = 20000000 };
 
-    while (!all_ended(d)) {
+    while (!ended(d)) {
         int number = sigtimedwait(set, NULL, &moment);
 
         if (number == SIGTERM || number == SIGINT) {
@@ -252,11 +258,29 @@ drain(struct daemon *d, const sigset_t *set)
         }
 
         if (clock_ms() >= deadline) {
-            /* What is in hand goes to others at once; this process must not work on it any longer. */
-            log_warn("event=stopped_at_once why=\"drain_deadline\"");
-            heart_stop(&d->heart);
-            _exit(EXIT_FAILURE);
+            return 0;
         }
+    }
+
+    return 1;
+}
+
+
+/* Returns when all threads have ended. At the deadline, or at a second signal, it ends the process. */
+static void
+drain(struct daemon *d, const sigset_t *set)
+{
+    uint64_t deadline = clock_ms() + d->config.worker.drain_deadline;
+    int in_time = wait_until(d, set, deadline, consumers_ended);
+
+    /* What was not settled goes to others at once, also past the deadline. */
+    heart_stop(&d->heart);
+
+    uint64_t least = clock_ms() + LEAVE_MS;
+
+    if (!wait_until(d, set, in_time && deadline > least ? deadline : least, others_ended) || !in_time) {
+        log_warn("event=stopped_at_once why=\"drain_deadline\"");
+        _exit(EXIT_FAILURE);
     }
 }
 
@@ -271,7 +295,7 @@ end(struct daemon *d)
     http_close(&d->http);
     monitor_join(&d->monitor);
     reconciler_join(&d->reconciler);
-    heart_stop(&d->heart);
+    heart_join(&d->heart);
 
     for (unsigned i = 0; i < d->started; i++) {
         consumer_free(&d->consumers[i]);
@@ -288,10 +312,7 @@ run(struct daemon *d, const sigset_t *set)
     notify_prepare();
     mysql_library_init(0, NULL, NULL);
 
-    if (start(d) == -1) {
-        return EXIT_FAILURE;
-    }
-
+    start(d);
     wait_for_stop(d, set);
     stop_request();
 

@@ -1,9 +1,9 @@
 #include "heart.h"
 
 #include <errno.h>
-#include <time.h>
 
 #include "log.h"
+#include "stop.h"
 #include "stream.h"
 
 
@@ -19,17 +19,7 @@ interval_ms(const struct heart *h)
 static int
 rest(struct heart *h)
 {
-    struct timespec until;
-    unsigned ms = interval_ms(h);
-
-    (void) clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += ms / 1000;
-    until.tv_nsec += (long) (ms % 1000) * 1000000;
-
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000;
-    }
+    struct timespec until = clock_after(interval_ms(h));
 
     pthread_mutex_lock(&h->lock);
 
@@ -83,6 +73,7 @@ run(void *data)
     } while (!rest(h));
 
     leave_all(h);
+    atomic_store(&h->ended, 1);
     return NULL;
 }
 
@@ -92,7 +83,7 @@ heart_start(struct heart *h, const struct config *config, const struct consumer 
 {
     *h = (struct heart) { .config = config, .consumers = consumers, .count = count, .redis.config = config };
     pthread_mutex_init(&h->lock, NULL);
-    pthread_cond_init(&h->woken, NULL);
+    clock_cond_init(&h->woken);
     return pthread_create(&h->thread, NULL, run, h);
 }
 
@@ -104,8 +95,13 @@ heart_stop(struct heart *h)
     h->stopping = 1;
     pthread_cond_signal(&h->woken);
     pthread_mutex_unlock(&h->lock);
-    pthread_join(h->thread, NULL);
+}
 
+
+void
+heart_join(struct heart *h)
+{
+    pthread_join(h->thread, NULL);
     redis_close(&h->redis);
     pthread_cond_destroy(&h->woken);
     pthread_mutex_destroy(&h->lock);

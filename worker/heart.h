@@ -7,6 +7,7 @@
 #define CHECKOUT_HEART_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "consumer.h"
 
@@ -15,6 +16,7 @@ struct heart {
     const struct consumer *consumers;  /* not owned */
     unsigned count;
     pthread_t thread;
+    atomic_int ended;
     pthread_mutex_t lock;
     pthread_cond_t woken;
     int stopping;                      /* under lock */
@@ -23,7 +25,10 @@ struct heart {
 
 int heart_start(struct heart *h, const struct config *config, const struct consumer *consumers, unsigned count);
 
-/* Says that all consumers left, and joins the thread. To be called when they have ended, or will not end. */
+/* It says that all consumers left, and ends. To be called when they have ended, or will not end. */
 void heart_stop(struct heart *h);
+
+/* After heart_stop(): joins the thread and frees what it owned. */
+void heart_join(struct heart *h);
 
 #endif

@@ -201,6 +201,7 @@ run(void *data)
 
     db_close(&m->db);
     db_thread_end();
+    atomic_store(&m->ended, 1);
     return NULL;
 }
 

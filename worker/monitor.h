@@ -8,6 +8,7 @@
 #define CHECKOUT_MONITOR_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "alloc.h"
 #include "consumer.h"
@@ -30,6 +31,7 @@ struct monitor {
     const struct consumer *consumers;  /* not owned */
     unsigned count;
     pthread_t thread;
+    atomic_int ended;
     struct redis_conn redis;
     struct db db;
     uint64_t next_laws_ms;

@@ -342,6 +342,7 @@ run(void *data)
 
     db_close(&r->db);
     db_thread_end();
+    atomic_store(&r->ended, 1);
     return NULL;
 }
 

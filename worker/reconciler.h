@@ -12,6 +12,7 @@
 #define CHECKOUT_RECONCILER_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "db.h"
 #include "gate.h"
@@ -35,6 +36,7 @@ enum reconcile_action reconcile_judge(const struct gate_product *gate, const str
 struct reconciler {
     const struct config *config;       /* not owned */
     pthread_t thread;
+    atomic_int ended;
     struct redis_conn redis;
     struct db db;
     struct backoff backoff;

@@ -9,16 +9,32 @@
 
 static atomic_int wanted, paused;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t woken = PTHREAD_COND_INITIALIZER;
+static pthread_cond_t woken;
+static pthread_once_t woken_once = PTHREAD_ONCE_INIT;
+
+
+static void
+make_woken(void)
+{
+    clock_cond_init(&woken);
+}
+
+
+static void
+set_flag(atomic_int *flag, int value)
+{
+    (void) pthread_once(&woken_once, make_woken);
+    pthread_mutex_lock(&lock);
+    atomic_store(flag, value);
+    pthread_cond_broadcast(&woken);
+    pthread_mutex_unlock(&lock);
+}
 
 
 void
 stop_request(void)
 {
-    pthread_mutex_lock(&lock);
-    atomic_store(&wanted, 1);
-    pthread_cond_broadcast(&woken);
-    pthread_mutex_unlock(&lock);
+    set_flag(&wanted, 1);
 }
 
 
@@ -32,10 +48,7 @@ stop_requested(void)
 void
 pause_set(int on)
 {
-    pthread_mutex_lock(&lock);
-    atomic_store(&paused, on);
-    pthread_cond_broadcast(&woken);
-    pthread_mutex_unlock(&lock);
+    set_flag(&paused, on);
 }
 
 
@@ -57,17 +70,9 @@ over(int pause)
 static int
 wait_for(unsigned ms, int pause)
 {
-    struct timespec until;
+    struct timespec until = clock_after(ms);
 
-    (void) clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += ms / 1000;
-    until.tv_nsec += (long) (ms % 1000) * 1000000;
-
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000;
-    }
-
+    (void) pthread_once(&woken_once, make_woken);
     pthread_mutex_lock(&lock);
 
     while (!over(pause) && pthread_cond_timedwait(&woken, &lock, &until) != ETIMEDOUT) {
@@ -90,6 +95,36 @@ int
 pause_wait(unsigned ms)
 {
     return wait_for(ms, 1);
+}
+
+
+void
+clock_cond_init(pthread_cond_t *cond)
+{
+    pthread_condattr_t attributes;
+
+    pthread_condattr_init(&attributes);
+    (void) pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(cond, &attributes);
+    pthread_condattr_destroy(&attributes);
+}
+
+
+struct timespec
+clock_after(unsigned ms)
+{
+    struct timespec until;
+
+    (void) clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += ms / 1000;
+    until.tv_nsec += (long) (ms % 1000) * 1000000;
+
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000000000;
+    }
+
+    return until;
 }
 
 

@@ -4,7 +4,9 @@
 #ifndef CHECKOUT_STOP_H
 #define CHECKOUT_STOP_H
 
+#include <pthread.h>
 #include <stdint.h>
+#include <time.h>
 
 void stop_request(void);
 int stop_requested(void);
@@ -22,6 +24,10 @@ int stop_wait(unsigned ms);
 /* A clock that never runs backwards, in milliseconds, and in microseconds. */
 uint64_t clock_ms(void);
 uint64_t clock_us(void);
+
+/* A condition whose timed waits go by that clock, and the moment in so many milliseconds for such a wait. */
+void clock_cond_init(pthread_cond_t *cond);
+struct timespec clock_after(unsigned ms);
 
 /*
  * Back-off with jitter ("Exponential Backoff And Jitter", AWS Architecture Blog): each wait lies between
