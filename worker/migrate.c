@@ -8,6 +8,7 @@
 #include "sql_split.h"
 
 #define LOCK_WAIT_SECONDS 60
+#define STATEMENT_MOST_MS 86400000   /* a day: a statement may rebuild a large table */
 
 struct applied {
     int known;            /* it was begun before */
@@ -48,13 +49,14 @@ ask(struct db *db, const char *text, MYSQL_ROW *row)
 }
 
 
+/* Returns 1 taken, 0 somebody else has it, -1 an error. */
 static int
-take_lock(struct db *db)
+try_lock(struct db *db, unsigned seconds)
 {
     char sql[128];
     MYSQL_ROW row;
 
-    snprintf(sql, sizeof(sql), "SELECT GET_LOCK(CONCAT(DATABASE(), '.migrate'), %d)", LOCK_WAIT_SECONDS);
+    snprintf(sql, sizeof(sql), "SELECT GET_LOCK(CONCAT(DATABASE(), '.migrate'), %u)", seconds);
 
     MYSQL_RES *rows = ask(db, sql, &row);
 
@@ -65,13 +67,26 @@ take_lock(struct db *db)
     int taken = row != NULL && row[0] != NULL && strcmp(row[0], "1") == 0;
 
     mysql_free_result(rows);
+    return taken;
+}
 
-    if (!taken) {
-        fprintf(stderr, "migrate: another migration of this database is running\n");
-        return -1;
+
+static int
+take_lock(struct db *db)
+{
+    int taken = try_lock(db, 0);
+
+    if (taken == 0) {
+        fprintf(stderr, "migrate: another migration of this database is running; waiting for it, %d s at most\n",
+                LOCK_WAIT_SECONDS);
+        taken = try_lock(db, LOCK_WAIT_SECONDS);
     }
 
-    return 0;
+    if (taken == 0) {
+        fprintf(stderr, "migrate: another migration of this database is still running; nothing was done\n");
+    }
+
+    return taken == 1 ? 0 : -1;
 }
 
 
@@ -175,8 +190,9 @@ apply_if_new(struct db *db, const struct checkout_migration *m)
 }
 
 
-int
-migrate(struct db *db)
+/* Over a connection that waits long enough. */
+static int
+migrate_patiently(struct db *db)
 {
     int result = 0;
 
@@ -203,6 +219,24 @@ migrate(struct db *db)
         result = apply_if_new(db, &checkout_migrations[i]);
     }
 
+    return result;
+}
+
+
+int
+migrate(struct db *db)
+{
+    const struct config *usual = db->config;
+    struct config patient = *usual;
+
+    /* A read that ends before the lock is had, or before a long statement is done, would look like a lost connection. */
+    patient.mysql.timeout = STATEMENT_MOST_MS;
+    db_close(db);
+    db->config = &patient;
+
+    int result = migrate_patiently(db);
+
     db_close(db);   /* gives the lock back */
+    db->config = usual;
     return result;
 }
