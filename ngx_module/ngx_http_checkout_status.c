@@ -236,7 +236,7 @@ ngx_http_checkout_status_method(ngx_http_request_t *r)
 }
 
 
-/* NGX_DECLINED, the user who asks, and the value of the directive's argument; else the answer is given. */
+/* NGX_DECLINED, and the value of the directive's argument; else the answer is given. */
 static ngx_int_t
 ngx_http_checkout_status_begin(ngx_http_request_t *r, ngx_str_t *value)
 {
@@ -258,15 +258,9 @@ ngx_http_checkout_status_begin(ngx_http_request_t *r, ngx_str_t *value)
         return rc;
     }
 
-    rc = ngx_http_checkout_user(r, &ctx->user_id);
-
-    if (rc == NGX_DECLINED) {
-        return ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_UNAUTHORIZED, NULL, 0);
-    }
-
     clcf = ngx_http_get_module_loc_conf(r, ngx_http_checkout_module);
 
-    if (rc != NGX_OK || ngx_http_complex_value(r, clcf->value, value) != NGX_OK) {
+    if (ngx_http_complex_value(r, clcf->value, value) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
@@ -362,6 +356,7 @@ ngx_http_checkout_status_answer(ngx_http_checkout_lookup_t *lookup, ngx_http_req
 ngx_int_t
 ngx_http_checkout_status_handler(ngx_http_request_t *r)
 {
+    uint64_t                     user_id;
     ngx_int_t                    rc;
     ngx_str_t                    value;
     ngx_http_checkout_lookup_t  *lookup;
@@ -370,6 +365,13 @@ ngx_http_checkout_status_handler(ngx_http_request_t *r)
 
     if (rc != NGX_DECLINED) {
         return rc;
+    }
+
+    rc = ngx_http_checkout_user(r, &user_id);
+
+    if (rc != NGX_OK) {
+        return rc == NGX_DECLINED ? ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_UNAUTHORIZED, NULL, 0)
+                                  : NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
     if (checkout_identifier_check((char *) value.data, value.len) != 0) {
@@ -381,6 +383,7 @@ ngx_http_checkout_status_handler(ngx_http_request_t *r)
     if (lookup != NULL) {
         lookup->write = ngx_http_checkout_status_write;
         lookup->answer = ngx_http_checkout_status_answer;
+        lookup->ctx->user_id = user_id;
         ngx_memcpy(lookup->identifier, value.data, CHECKOUT_IDENTIFIER_LEN);
     }
 

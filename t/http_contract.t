@@ -23,6 +23,7 @@ my $config = "checkout_redis 127.0.0.1:@{[ $redis->port ]};" . <<'END';
         location = /shop/place-order { checkout_place_order; }
         location = /shop/open { checkout_user off; checkout_place_order; }
         location ~ ^/shop/orders/(?<order>.+)$ { checkout_order_status $order; }
+        location = /shop/stock { checkout_stock 17; }
     }
 END
 
@@ -133,6 +134,7 @@ subtest 'G12 who buys' => sub {
     is code($nginx->get("/shop/orders/@{[ id($first) ]}")), 'unauthorized', 'a reader without a name';
     my $mine = $nginx->get("/shop/orders/@{[ id($first) ]}", 'X-User: 7');
     is decode_json($mine->{body})->{data}{user_id}, 7, 'one\'s own';
+    is $nginx->get('/shop/stock')->{status}, 200, 'stock is for everyone';
     is place_at('/shop/open', body(user_id => 99))->{status}, 202, 'off in an inner location';
     isnt id(place_at('/shop/place-order', body(), 'X-User: 5', 'Idempotency-Key: k')),
         id(place_at('/shop/place-order', body(), 'X-User: 6', 'Idempotency-Key: k')), 'keys of two users';
