@@ -86,6 +86,23 @@ subtest 'W3: two workers with two threads each' => sub {
     is($test->value('SELECT stock FROM products WHERE id = 1'), 10, 'ten of twenty are left');
 };
 
+subtest 'W4: another worker takes over within 5 s of a crash, with the default settings' => sub {
+    fresh();
+    my %defaults = (env => { CHECKOUT_WORKER_DEAD_AFTER => '3s', CHECKOUT_WORKER_RECONCILE_INTERVAL => '1s' });
+    my $locker = lock_product(1);
+    $test->place_new(1, 4);
+    my $victim = $test->worker(name => 'victim', %defaults);
+    $test->wait_until(sub { pending() == 1 });
+    $test->worker(name => 'other', %defaults);
+    sleep 0.2;
+    $test->end_worker($victim, 'KILL');
+    $locker->rollback;
+    my $begin = time;
+    settled_right('W4');
+    cmp_ok(time - $begin, '<', 5.5, 'in time');
+    ok($test->log_holds(qr/event=taken_over/), 'and says so');
+};
+
 subtest 'W6: deadlock and lock wait time-out' => sub {
     for my $number (1213, 1205) {
         fresh();
@@ -230,6 +247,22 @@ subtest 'W11: an entry is deleted by hand before it was settled' => sub {
     ok($test->wait_until(sub { $test->log_holds(qr/event=entry_lost/) }), 'reported');
     settled_right('W11');
     is($test->stock_at_gate(1), 20, 'what nobody will buy can be sold again');
+};
+
+subtest 'W12: Redis lost its last second' => sub {
+    fresh();
+    my @keys = ('product:1:register', 'product:1:stock', 'gate');
+    my %before = map { $_ => $redis->dump($_) } @keys;
+    $test->place_new(1, 6);
+    my $pid = $test->worker;
+    settled_right('before');
+    $test->end_worker($pid);
+    $redis->del($redis->keys('*'));
+    $redis->restore($_, 0, $before{$_}) for @keys;
+    is($test->stock_at_gate(1), 20, 'the gate would sell what is sold');
+    $test->worker;
+    settled_right('W12');
+    is($test->stock_at_gate(1), 14, 'it knows again');
 };
 
 subtest 'W13: a paused zombie wakes after its jobs were taken over' => sub {

@@ -432,6 +432,27 @@ config_load(struct config *config, const char *path, char *error, size_t size)
 }
 
 
+static void
+print_range(const struct option *o, FILE *out)
+{
+    const char *when = o->reloads ? "; SIGHUP takes it over" : "";
+
+    switch (o->type) {
+    case OPTION_TEXT:
+        fprintf(out, "%u to %u characters%s\n", o->min, o->max, when);
+        break;
+    case OPTION_LEVEL:
+        fprintf(out, "debug to error%s\n", when);
+        break;
+    case OPTION_SWITCH:
+        fprintf(out, "yes or no%s\n", when);
+        break;
+    default:
+        fprintf(out, o->type == OPTION_DURATION ? "%ums to %ums%s\n" : "%u to %u%s\n", o->min, o->max, when);
+    }
+}
+
+
 /* Takes one option over, or says that it waits for a restart. */
 static void
 reload_option(struct config *config, const struct option *o, const struct config *fresh,
@@ -491,7 +512,8 @@ config_print(const struct config *config, FILE *out)
             section = o->section;
         }
 
-        fprintf(out, "; %s (default: %s)\n", o->meaning, o->standard[0] != '\0' ? o->standard : "empty");
+        fprintf(out, "; %s\n; default: %s, ", o->meaning, o->standard[0] != '\0' ? o->standard : "empty");
+        print_range(o, out);
 
         if (o->type == OPTION_TEXT) {
             fprintf(out, "%s = %s\n", o->name, *(char *const *) place);
