@@ -145,7 +145,7 @@ $(BUILD)/t/fuzz/%: t/fuzz/%.c $(COMMON_C) $(wildcard common/*.h) $(GENERATED)
 .PHONY: failpoints
 failpoints:
 	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/failpoints CPPFLAGS='$(CPPFLAGS) -DCHECKOUT_FAILPOINTS' \
-	    $(BUILD)/failpoints/checkout-worker
+	    $(BUILD)/failpoints/checkout-worker $(BUILD)/failpoints/checkoutctl
 
 .SECONDARY: $(call object,$(UNIT_C) $(wildcard bench/*.c))
 -include $(patsubst %.o,%.d,$(call object,$(COMMON_C) $(WORKER_C) $(MAINS) $(UNIT_C)))

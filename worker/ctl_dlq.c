@@ -321,6 +321,13 @@ write_tombstone(struct db *db, const struct order *o)
 }
 
 
+static uint64_t
+to_number(const char *text)
+{
+    return text != NULL ? strtoull(text, NULL, 10) : 0;
+}
+
+
 /* What the row says now: ours, or the verdict that was there. */
 static enum db_result
 read_verdict(struct db *db, struct order *o)
@@ -328,8 +335,8 @@ read_verdict(struct db *db, struct order *o)
     struct buffer sql = { 0 };
     MYSQL_RES *rows;
 
-    buffer_format(&sql, "SELECT status, COALESCE(failure_code, '') FROM orders WHERE order_identifier = '%.36s'",
-                  o->identifier);
+    buffer_format(&sql, "SELECT status, COALESCE(failure_code, ''), user_id, product_id, quantity FROM orders"
+                  " WHERE order_identifier = '%.36s'", o->identifier);
 
     enum db_result result = db_rows(db, &sql, &rows);
 
@@ -342,7 +349,11 @@ read_verdict(struct db *db, struct order *o)
     MYSQL_ROW row = mysql_fetch_row(rows);
 
     if (row != NULL) {
-        o->verdict = VERDICT_STANDS;
+        int same = to_number(row[2]) == o->asked.user_id && to_number(row[3]) == o->asked.product_id
+                   && to_number(row[4]) == o->asked.quantity;
+
+        /* Another order under the same identifier: that one stands, and its record is its own. */
+        o->verdict = same ? VERDICT_STANDS : VERDICT_CONFLICT;
         snprintf(o->status, sizeof(o->status), "%s", row[0]);
         snprintf(o->reason, sizeof(o->reason), "%s", row[1]);
     }
@@ -376,16 +387,45 @@ bury_in_mysql(struct db *db, struct batch *b, struct product_row *row)
 }
 
 
+/* Where another order stands under the identifier, the record is that one's. */
+static int
+has_record(const struct order *o)
+{
+    return o->verdict != VERDICT_CONFLICT;
+}
+
+
 static void
 add_records(struct redis_args *args, const struct batch *b)
 {
     char record[CHECKOUT_RECORD_MAX];
+    size_t records = 0;
+
+    for (size_t i = 0; i < b->order_count; i++) {
+        records += (size_t) has_record(&b->orders[i]);
+    }
+
+    args_number(args, records);
 
     for (size_t i = 0; i < b->order_count; i++) {
         const struct order *o = &b->orders[i];
 
-        args_add(args, o->identifier, CHECKOUT_IDENTIFIER_LEN);
-        args_add(args, record, checkout_record_write(record, o->status, o->reason, &o->asked, o->accepted_ms));
+        if (has_record(o)) {
+            args_add(args, o->identifier, CHECKOUT_IDENTIFIER_LEN);
+            args_add(args, record, checkout_record_write(record, o->status, o->reason, &o->asked, o->accepted_ms));
+        }
+    }
+}
+
+
+static void
+add_buyers(struct redis_args *args, const struct batch *b)
+{
+    for (size_t i = 0; i < b->order_count; i++) {
+        if (order_gives_back(&b->orders[i])) {
+            args_number(args, b->orders[i].asked.user_id);
+            args_number(args, b->orders[i].asked.quantity);
+        }
     }
 }
 
@@ -396,14 +436,9 @@ release(struct ctl *ctl, const char *id, const redisReply *letter, const struct 
     struct redis_args args = { 0 };
     const char *units = entry_field(letter, "units"), *day = entry_field(letter, "day");
     uint64_t released = 0;
-    size_t back = 0;
 
     if (units != NULL) {
         (void) checkout_uint_parse(&released, units, strlen(units), INT64_MAX);
-    }
-
-    for (size_t i = 0; i < b->order_count; i++) {
-        back += (size_t) order_gives_back(&b->orders[i]);
     }
 
     args_script(&args, &checkout_script_dead_drop, 5);
@@ -415,16 +450,8 @@ release(struct ctl *ctl, const char *id, const redisReply *letter, const struct 
     args_text(&args, id);
     args_number(&args, released);
     gate_push_words(&args, row);
-    args_number(&args, b->order_count);
-    args_number(&args, back);
     add_records(&args, b);
-
-    for (size_t i = 0; i < b->order_count; i++) {
-        if (order_gives_back(&b->orders[i])) {
-            args_number(&args, b->orders[i].asked.user_id);
-            args_number(&args, b->orders[i].asked.quantity);
-        }
-    }
+    add_buyers(&args, b);
 
     redisReply *reply = redis_script(&ctl->redis, &checkout_script_dead_drop, &args);
 

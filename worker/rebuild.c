@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "failpoint.h"
 #include "gate.h"
 #include "keys.h"
 #include "random_hex.h"
@@ -41,7 +42,7 @@ begin(struct rebuild *r)
     key_gate(&args);
     args_text(&args, r->token);
 
-    redisReply *reply = redis_script(r->redis, &checkout_script_rebuild_begin, &args);
+    redisReply *reply = EFFECT("rebuild.begin", redis_script(r->redis, &checkout_script_rebuild_begin, &args));
 
     args_free(&args);
 
@@ -64,7 +65,7 @@ end(struct rebuild *r)
     args_text(&args, r->token);
     args_number(&args, r->products);
 
-    redisReply *reply = redis_script(r->redis, &checkout_script_rebuild_end, &args);
+    redisReply *reply = EFFECT("rebuild.end", redis_script(r->redis, &checkout_script_rebuild_end, &args));
 
     args_free(&args);
     return rebuild_answer(r, reply, &queued);
@@ -85,7 +86,7 @@ rebuild_run(struct rebuild *r)
         return result;
     }
 
-    if (queue_view_read(r->redis, &r->waiting) == -1) {
+    if (EFFECT("rebuild.read_queue", queue_view_read(r->redis, &r->waiting)) == -1) {
         return REBUILD_REDIS_FAILED;
     }
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "failpoint.h"
 #include "gate.h"
 #include "keys.h"
 #include "rebuild.h"
@@ -79,7 +80,7 @@ read_live(struct rebuild *r, uint64_t product, struct holdings *h)
                   " JOIN orders o ON o.order_identifier = i.order_identifier WHERE i.product_id = %" PRIu64
                   " AND o.status IN ('pending_payment', 'paid', 'completed') GROUP BY o.user_id", product);
 
-    enum db_result result = db_rows(r->db, &sql, &rows);
+    enum db_result result = EFFECT("rebuild.read_live", db_rows(r->db, &sql, &rows));
 
     buffer_free(&sql);
 
@@ -196,7 +197,7 @@ write_buyers(struct rebuild *r, uint64_t product, const struct holdings *h, int6
         }
     }
 
-    redisReply *reply = redis_script(r->redis, &checkout_script_set_buyers, &args);
+    redisReply *reply = EFFECT("rebuild.set_buyers", redis_script(r->redis, &checkout_script_set_buyers, &args));
 
     args_free(&args);
 
@@ -266,7 +267,7 @@ forget_buyers(struct rebuild *r, uint64_t product)
     args_text(&args, "DEL");
     key_buyers(&args, product);
 
-    redisReply *reply = redis_call(r->redis, &args, 0);
+    redisReply *reply = EFFECT("rebuild.forget_buyers", redis_call(r->redis, &args, 0));
 
     args_free(&args);
 

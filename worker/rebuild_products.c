@@ -112,12 +112,28 @@ differs(const struct rebuild *r, const struct gate_product *gate, const struct p
 }
 
 
+/*
+ * A register that was missing was created from a row that was read without its lock: a worker may have committed and
+ * settled in between, and found no register to push to. What is committed from now on finds one.
+ */
+static enum rebuild_result
+push_again(struct rebuild *r, struct product_row *rows, size_t n)
+{
+    if (EFFECT("rebuild.read_again", product_rows_read(r->db, rows, n, ROW_NO_LOCK)) != DB_OK) {
+        return REBUILD_DB_FAILED;
+    }
+
+    return push_group(r, rows, n);
+}
+
+
 /* rows: ids ascending, n <= GATE_INSPECT_MOST. Redis is read first, so a register is never ahead for a good reason. */
 static enum rebuild_result
 rebuild_group(struct rebuild *r, struct product_row *rows, size_t n)
 {
     struct gate_product gate[GATE_INSPECT_MOST];
     struct gate_counts counts;
+    int created = 0;
 
     for (size_t i = 0; i < n; i++) {
         gate[i] = (struct gate_product) { .id = rows[i].id };
@@ -134,7 +150,8 @@ rebuild_group(struct rebuild *r, struct product_row *rows, size_t n)
     for (size_t i = 0; i < n; i++) {
         int missing = gate[i].register_stock == GATE_MISSING;
 
-        r->loaded += missing;
+        created |= missing;
+        r->loaded += (uint64_t) missing;
         r->corrected += !missing && differs(r, &gate[i], &rows[i]);
 
         if (r->dry_run || missing || !rows[i].found || !sync_must_raise(&gate[i], &rows[i])) {
@@ -153,7 +170,13 @@ rebuild_group(struct rebuild *r, struct product_row *rows, size_t n)
         }
     }
 
-    return r->dry_run ? REBUILD_DONE : push_group(r, rows, n);
+    if (r->dry_run) {
+        return REBUILD_DONE;
+    }
+
+    enum rebuild_result result = push_group(r, rows, n);
+
+    return result == REBUILD_DONE && created ? push_again(r, rows, n) : result;
 }
 
 

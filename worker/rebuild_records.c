@@ -14,6 +14,7 @@
 
 #include "batch.h"
 #include "ctl_days.h"
+#include "failpoint.h"
 #include "keys.h"
 #include "random_hex.h"
 #include "rebuild.h"
@@ -118,7 +119,7 @@ find_rows(struct rebuild *r, struct page *p)
 
     buffer_text(&sql, ")");
 
-    enum db_result result = db_rows(r->db, &sql, &rows);
+    enum db_result result = EFFECT("rebuild.find_rows", db_rows(r->db, &sql, &rows));
 
     buffer_free(&sql);
 
@@ -162,7 +163,7 @@ write_tombstone(struct rebuild *r, const struct lost *l)
                   " ON DUPLICATE KEY UPDATE order_identifier = orders.order_identifier",
                   l->order.product_id, l->order.quantity);
 
-    enum db_result result = db_run(r->db, &sql);
+    enum db_result result = EFFECT("rebuild.tombstone", db_run(r->db, &sql));
 
     buffer_free(&sql);
 
@@ -284,7 +285,7 @@ requeue(struct rebuild *r, const char *day, const struct lost *orders, size_t n)
     args_text(&args, day);
     add_groups(&args, orders, n);
 
-    redisReply *reply = redis_script(r->redis, &checkout_script_requeue, &args);
+    redisReply *reply = EFFECT("rebuild.requeue", redis_script(r->redis, &checkout_script_requeue, &args));
 
     args_free(&args);
 
@@ -353,7 +354,7 @@ read_bucket(struct rebuild *r, struct page *p)
         args_text(&args, "COUNT");
         args_number(&args, PAGE);
 
-        redisReply *reply = redis_call(r->redis, &args, 0);
+        redisReply *reply = EFFECT("rebuild.read_records", redis_call(r->redis, &args, 0));
         enum rebuild_result result = REBUILD_DONE;
 
         args_free(&args);

@@ -5,14 +5,14 @@
 --         5 product:<id>:buyers
 -- ARGV    1 id of the dead letter   2 units released
 --         3 version ("-": nothing to push), stock, opens_at, closes_at, per_user_limit, max_quantity, state
---         10 records r, buyers b, then r times: identifier, record · b times: user, units to give back
+--         10 records r, then r times: identifier, record · then for each buyer: user, units to give back
 -- returns 1 dropped by this call, 0 no such letter
 -- law     The row that says why is committed before. Units come back once: only by the call that deletes the
 --         letter. The stock is set from the register; nothing is created.
 --#include register.lua
 
 local dead, bucket, stock, register, buyers = unpack(KEYS)
-local first_record, records = 12, tonumber(ARGV[10])
+local first_record, records = 11, tonumber(ARGV[10])
 local first_buyer = first_record + 2 * records
 
 if redis.call('XDEL', dead, ARGV[1]) ~= 1 then return 0 end
