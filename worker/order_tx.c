@@ -364,6 +364,18 @@ note(struct order_list *list, struct order *o)
 }
 
 
+/* Not even its failure can be written down: the settle moves it to the dead letters, and a person has to look. */
+static enum db_result
+call_dead(const struct order_tx *tx, struct order *o)
+{
+    log_error("event=dead_letter order=%.36s product=%" PRIu64 " code=%u error=\"%s\"",
+              o->identifier, o->asked.product_id, tx->db->code, tx->db->error);
+    o->verdict = VERDICT_DEAD;
+    strcpy(o->reason, "rejected");
+    return DB_OK;
+}
+
+
 static enum db_result
 run_alone(struct order_tx *tx, const struct range *r)
 {
@@ -383,13 +395,7 @@ run_alone(struct order_tx *tx, const struct range *r)
 
     result = write_tombstone(tx, o);
 
-    if (result == DB_POISON) {
-        o->verdict = VERDICT_DEAD;
-        strcpy(o->reason, "rejected");
-        return DB_OK;
-    }
-
-    return result;
+    return result == DB_POISON ? call_dead(tx, o) : result;
 }
 
 
@@ -488,12 +494,7 @@ give_up(struct order_tx *tx, struct batch *batch, struct order *o)
 
     result = write_tombstone(tx, o);
 
-    if (result == DB_POISON || is_unknown(tx, result)) {
-        o->verdict = VERDICT_DEAD;
-        return DB_OK;
-    }
-
-    return result;
+    return result == DB_POISON || is_unknown(tx, result) ? call_dead(tx, o) : result;
 }
 
 
