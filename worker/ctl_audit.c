@@ -1,6 +1,7 @@
 /*
  * checkoutctl audit: checks the laws on a live system.
  *
+ * What the gate counts of the queue is compared with the queue in one step.
  * Redis is read first, each group of products in one step, then MySQL in one snapshot; so a register may be
  * behind MySQL (its push is on the way), but it can never be ahead, and equal versions must hold equal stock.
  */
@@ -21,6 +22,8 @@
 
 #define SUM_ANY_QUEUE   1000000000   /* the audit sums however long the queue is */
 #define VIOLATIONS_SHOWN 20          /* per law; all are counted */
+#define OVERDUE_MS       60000       /* a batch takes milliseconds, and a dead consumer's is taken over within seconds */
+#define OVERDUE_MOST     1000        /* more are not counted */
 
 enum law {
     LAW_MYSQL_NOT_NEGATIVE,
@@ -29,6 +32,10 @@ enum law {
     LAW_STOCK_FOLLOWS,
     LAW_IN_FLIGHT,
     LAW_VERSIONS,
+    LAW_REGISTERS,
+    LAW_KNOWN,
+    LAW_COUNTS,
+    LAW_SETTLED,
     LAWS
 };
 
@@ -39,6 +46,10 @@ static const char *const law_names[LAWS] = {
     [LAW_STOCK_FOLLOWS] = "gate stock = max(0, register stock - in flight)",
     [LAW_IN_FLIGHT] = "in flight = units in queue and dead letters",
     [LAW_VERSIONS] = "equal versions hold equal stock, the gate is never ahead",
+    [LAW_REGISTERS] = "registers are hashes that hold numbers",
+    [LAW_KNOWN] = "what the gate sells is in MySQL",
+    [LAW_COUNTS] = "the gate's counts are those of queue and registers",
+    [LAW_SETTLED] = "what was read from the queue is settled within 60 s",
 };
 
 struct audit {
@@ -47,6 +58,10 @@ struct audit {
     struct supply *supplies;
     size_t supply_count;
     int64_t queue_entries, dead_letters;
+    int64_t queue_orders, queued;        /* what the queue holds, and what the gate counts; -1: no number */
+    int64_t products, products_after;    /* by the gate's count, before and after the registers were read */
+    int64_t overdue;
+    int rebuilding;
     uint64_t checked[LAWS], violated[LAWS];
     struct buffer violations[LAWS];      /* lines */
     uint64_t behind;                     /* registers whose push is still to come */
@@ -63,10 +78,15 @@ judge(struct audit *a, enum law law, int holds, uint64_t product, const char *le
         return;
     }
 
-    if (a->violated[law]++ < VIOLATIONS_SHOWN) {
-        buffer_format(&a->violations[law], "product %" PRIu64 ": %s %" PRId64 ", %s %" PRId64 "\n",
-                      product, left, l, right, r);
+    if (a->violated[law]++ >= VIOLATIONS_SHOWN) {
+        return;
     }
+
+    if (product != 0) {
+        buffer_format(&a->violations[law], "product %" PRIu64 ": ", product);
+    }
+
+    buffer_format(&a->violations[law], "%s %" PRId64 ", %s %" PRId64 "\n", left, l, right, r);
 }
 
 
@@ -96,6 +116,8 @@ read_gate(struct ctl *ctl, struct audit *a)
         if (gate_inspect(&ctl->redis, a->gate + i, n, SUM_ANY_QUEUE, &counts) == -1) {
             return -1;
         }
+
+        a->products_after = counts.products;
     }
 
     return 0;
@@ -103,14 +125,19 @@ read_gate(struct ctl *ctl, struct audit *a)
 
 
 static int
-stream_length(struct ctl *ctl, void (*key)(struct redis_args *args), int64_t *length)
+read_queue(struct ctl *ctl, struct audit *a)
 {
     struct redis_args args = { 0 };
 
-    args_text(&args, "XLEN");
-    key(&args);
+    args_script(&args, &checkout_script_audit_queue, 3);
+    key_queue(&args);
+    key_dead_letters(&args);
+    key_gate(&args);
+    args_text(&args, CONSUMER_GROUP);
+    args_number(&args, OVERDUE_MS);
+    args_number(&args, OVERDUE_MOST);
 
-    redisReply *reply = redis_call(&ctl->redis, &args, 0);
+    redisReply *reply = redis_script(&ctl->redis, &checkout_script_audit_queue, &args);
 
     args_free(&args);
 
@@ -118,9 +145,41 @@ stream_length(struct ctl *ctl, void (*key)(struct redis_args *args), int64_t *le
         return -1;
     }
 
-    *length = reply_number(reply, 0);
+    if (reply->type == REDIS_REPLY_ARRAY && reply->elements == 7) {
+        a->queue_entries = reply_number(reply->element[0], 0);
+        a->dead_letters = reply_number(reply->element[1], 0);
+        a->queue_orders = reply_number(reply->element[2], 0);
+        a->queued = reply_number(reply->element[3], -1);
+        a->products = a->products_after = reply_number(reply->element[4], -1);
+        a->rebuilding = reply_number(reply->element[5], 0) == 1;
+        a->overdue = reply_number(reply->element[6], 0);
+    }
+
     freeReplyObject(reply);
     return 0;
+}
+
+
+/* Has the product a register of another type? Its fields cannot be read then, as if there was none. */
+static int
+register_is_foreign(struct ctl *ctl, uint64_t product)
+{
+    struct redis_args args = { 0 };
+
+    args_text(&args, "TYPE");
+    key_register(&args, product);
+
+    redisReply *reply = redis_call(&ctl->redis, &args, 0);
+
+    args_free(&args);
+
+    int foreign = reply != NULL && strcmp(reply->str, "hash") != 0 && strcmp(reply->str, "none") != 0;
+
+    if (reply != NULL) {
+        freeReplyObject(reply);
+    }
+
+    return foreign;
 }
 
 
@@ -177,8 +236,29 @@ judge_version(struct audit *a, const struct gate_product *g, const struct supply
 }
 
 
+/* A product that came or went while the registers were read changes the count: then nothing is said of it. */
 static void
-judge_gate(struct audit *a)
+judge_counts(struct audit *a)
+{
+    int64_t registers = 0;
+
+    for (size_t i = 0; i < a->gate_count; i++) {
+        registers += a->gate[i].register_stock != GATE_MISSING;
+    }
+
+    judge(a, LAW_SETTLED, a->overdue == 0, 0, "entries read and not settled for 60 s", a->overdue, "right", 0);
+
+    if (!a->rebuilding) {
+        judge(a, LAW_COUNTS, a->queued == a->queue_orders, 0, "orders queued by the gate's count", a->queued,
+              "in the queue", a->queue_orders);
+        judge(a, LAW_COUNTS, a->products != a->products_after || a->products == registers, 0,
+              "products loaded by the gate's count", a->products, "registers", registers);
+    }
+}
+
+
+static void
+judge_gate(struct ctl *ctl, struct audit *a)
 {
     for (size_t i = 0; i < a->gate_count; i++) {
         const struct gate_product *g = &a->gate[i];
@@ -187,10 +267,17 @@ judge_gate(struct audit *a)
         judge(a, LAW_GATE_NOT_NEGATIVE, g->stock >= 0 || g->stock == GATE_MISSING, g->id, "stock", g->stock,
               "least", 0);
 
-        if (g->register_stock == GATE_MISSING) {
+        int loaded = g->register_stock != GATE_MISSING;
+
+        judge(a, LAW_REGISTERS, loaded ? !g->damaged : !register_is_foreign(ctl, g->id), g->id,
+              loaded ? "fields that are no numbers" : "register of another type", 1, "right", 0);
+
+        if (!loaded) {
             continue;
         }
 
+        judge(a, LAW_KNOWN, s != NULL || strcmp(g->terms.state, "closed") == 0, g->id, "units to sell", g->stock,
+              "rows in MySQL", 0);
         judge(a, LAW_STOCK_FOLLOWS, g->stock == gate_expected_stock(g), g->id, "gate stock", g->stock,
               "by the register", gate_expected_stock(g));
         judge(a, LAW_IN_FLIGHT, g->in_flight == g->in_flight_sum, g->id, "in flight", g->in_flight,
@@ -221,11 +308,11 @@ print_text(const struct audit *a)
 {
     for (int law = 0; law < LAWS; law++) {
         if (a->violated[law] == 0) {
-            printf("ok        %s (%" PRIu64 " products)\n", law_names[law], a->checked[law]);
+            printf("ok        %s (%" PRIu64 " checked)\n", law_names[law], a->checked[law]);
             continue;
         }
 
-        printf("VIOLATED  %s (%" PRIu64 " of %" PRIu64 " products)\n%s", law_names[law], a->violated[law],
+        printf("VIOLATED  %s (%" PRIu64 " of %" PRIu64 ")\n%s", law_names[law], a->violated[law],
                a->checked[law], a->violations[law].data);
     }
 
@@ -282,9 +369,7 @@ print_json(struct audit *a)
 static int
 read_all(struct ctl *ctl, struct audit *a)
 {
-    if (read_gate(ctl, a) == -1 || stream_length(ctl, key_queue, &a->queue_entries) == -1
-        || stream_length(ctl, key_dead_letters, &a->dead_letters) == -1)
-    {
+    if (read_queue(ctl, a) == -1 || read_gate(ctl, a) == -1) {
         return ctl_redis_failed(ctl);
     }
 
@@ -293,7 +378,8 @@ read_all(struct ctl *ctl, struct audit *a)
     }
 
     judge_mysql(a);
-    judge_gate(a);
+    judge_gate(ctl, a);
+    judge_counts(a);
     return is_violated(a) ? CTL_VIOLATED : CTL_OK;
 }
 
@@ -334,7 +420,7 @@ repair(struct ctl *ctl, const struct audit *a)
         struct product_row row;
 
         if (g->register_stock == GATE_MISSING || s == NULL
-            || (g->stock == gate_expected_stock(g) && g->in_flight == g->in_flight_sum
+            || (!g->damaged && g->stock == gate_expected_stock(g) && g->in_flight == g->in_flight_sum
                 && g->version <= (int64_t) s->version
                 && (g->version < (int64_t) s->version || g->register_stock == s->stock)))
         {
