@@ -90,12 +90,13 @@ sub start {
     $self->configure($config, %options);
     $self->{pid} = fork // die "fork: $!";
     if ($self->{pid} == 0) {
-        { exec $CheckoutTest::binary, '-p', "$self->{dir}", '-c', 'nginx.conf', $options{daemon} ? () : ('-g', 'daemon off;') };
+        { exec $CheckoutTest::binary, '-p', "$self->{dir}", '-e', 'error.log', '-c', 'nginx.conf', $options{daemon} ? () : ('-g', 'daemon off;') };
         POSIX::_exit(127);
     }
     if ($options{daemon}) {
         waitpid $self->{pid}, 0;
-        $self->{pid} = $self->pid_file;
+        for (1 .. 100) { last if $self->{pid} = $self->pid_file; sleep 0.05 }
+        die 'nginx did not start: ' . $self->log if !$self->{pid};
     }
     for (1 .. 100) {
         return $self if eval { $self->connect };
@@ -136,7 +137,8 @@ END
 sub pid_file {
     my ($self) = @_;
     open my $file, '<', "$self->{dir}/nginx.pid" or return 0;
-    return <$file> + 0;
+    my $pid = <$file> // return 0;    # not written yet
+    return $pid + 0;
 }
 
 sub pid    { $_[0]{pid} }
