@@ -12,6 +12,34 @@ use Test::More;
 my $stack = CheckoutStack->start;
 my $root  = "$FindBin::Bin/..";
 my $points = $ENV{POINTS} // '.';
+my $worker;
+$stack->end_workers;
+
+# A child of this process, so that its end is seen at once.
+sub start_worker {
+    $worker = fork // die "fork: $!";
+    return if $worker;
+    open STDOUT, '>', '/dev/null';
+    open STDERR, '>>', "$stack->{dir}/log/worker-rebuild.log";
+    { exec "$stack->{build}/checkout-worker", '-c', $stack->{env}{WORKER_CONF} }
+    POSIX::_exit(127);
+}
+
+sub end_worker {
+    return if !$worker;
+    kill 'KILL', $worker;
+    waitpid $worker, 0;
+    undef $worker;
+}
+END { local $?; end_worker() }
+
+sub empty {
+    end_worker();
+    $stack->do("DELETE FROM $_") for qw(order_items orders stock_movements products);
+    $stack->redis->flushdb;
+    $stack->{$_} = $_ eq 'accepted' ? [] : {} for qw(accepted supplied);
+    start_worker();
+}
 
 sub effects {
     my %seen;
@@ -24,16 +52,13 @@ sub column { return @{ $stack->primary->selectcol_arrayref(@_) } }
 # Orders that were accepted and whose jobs or rows are gone, a product that is gone, a row that was set back, a register
 # of another type; and one that simply waits. Product 1 has a limit.
 sub lose_data {
-    $stack->kill_workers;    # quicker than to let them end
-    $stack->empty;
-    $stack->redis->flushdb;
-    $stack->redis->hdel('gate', 'state');
+    empty();
     $stack->add_product(1, 50, '--per-user-limit', 9);
     $stack->add_product($_, 50) for 2 .. 5;
     $stack->place(1, 2, 7);
     $stack->place(3, 1, 8);
     CheckoutStack::wait_until(sub { $stack->is_drained });
-    $stack->kill_workers;
+    end_worker();
     my ($committed) = column('SELECT order_identifier FROM orders WHERE product_id = 1');
     $stack->place(1, 3, 7);
     my $lost = $stack->place(2, 4, 9);
@@ -75,7 +100,7 @@ sub faults {
     my @faults;
     my ($code, $text) = $stack->checkoutctl('rebuild');
     push @faults, "rebuild: $text" if $code;
-    $stack->start_server('worker') if !@{ $stack->{workers} };
+    start_worker() if !$worker;
     CheckoutStack::wait_until(sub { $stack->is_drained }) or push @faults, 'not drained';
     my %want = (1 => 3, 2 => 1, 3 => 0);
     $stack->live_orders($_) == $want{$_} or push @faults, "product $_: " . $stack->live_orders($_) . ' orders' for sort keys %want;
@@ -102,12 +127,14 @@ my $cell = 0;
 for my $point (grep { /$points/ } map { ("$_.before", "$_.after") } @effects) {
     lose_data();
     my $signal = rebuild_until($point);
-    my $worker = ++$cell % 2 ? 'a worker started before the next' : 'no worker';
-    $stack->start_server('worker') if $cell % 2;
+    my $company = ++$cell % 2 ? 'a worker started before the next' : 'no worker';
+    start_worker() if $cell % 2;
     my @faults = faults();
     unshift @faults, "the point was not reached (signal $signal)" if $signal != 9;
-    is(join("\n", @faults), '', "killed at $point, $worker");
+    is(join("\n", @faults), '', "killed at $point, $company");
 }
 
+end_worker();
+$stack->start_server('worker');
 $stack->laws_hold;
 done_testing;
