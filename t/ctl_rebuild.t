@@ -6,6 +6,7 @@ use lib "$FindBin::Bin/lib";
 use CheckoutStack;
 use File::Path qw(remove_tree);
 use JSON::PP;
+use POSIX ();
 use Test::More;
 use Time::HiRes qw(sleep);
 
@@ -188,6 +189,11 @@ subtest 'the fence' => sub {
     is($stack->place(9, 1)->{status}, 503, 'closed');
     ok(json(0, 'rebuild')->{earlier_rebuild_had_not_ended}, 'the next one takes over');
     is($stack->place(9, 1)->{status}, 202, 'and opens it');
+    my @pids = map { my $pid = fork // die; if (!$pid) { POSIX::_exit(($stack->checkoutctl('rebuild'))[0]) } $pid } 1 .. 4;
+    my @codes = map { waitpid $_, 0; $? >> 8 } @pids;
+    ok((grep { $_ == 0 } @codes), "four at once (exit codes @codes): one ends it");
+    is($stack->redis->hget('gate', 'state'), undef, 'the gate is open');
+    is($stack->redis->hget('gate', 'products'), $stack->value('SELECT COUNT(*) FROM products'), 'and counts right');
     $stack->wait_drained;
 };
 
