@@ -310,6 +310,7 @@ ngx_http_checkout_status_write(ngx_http_checkout_lookup_t *lookup)
 static ngx_int_t
 ngx_http_checkout_status_answer(ngx_http_checkout_lookup_t *lookup, ngx_http_request_t *r, redisReply *reply)
 {
+    u_char                  *status;
     ngx_buf_t               *b;
     const char              *quote;
     struct checkout_record   record;
@@ -349,7 +350,9 @@ ngx_http_checkout_status_answer(ngx_http_checkout_lookup_t *lookup, ngx_http_req
                            quote, record.reason_len ? record.reason_len : 4,
                            record.reason_len ? record.reason : "null", quote);
 
-    return ngx_http_checkout_status_found(r, b, b->pos + sizeof("{\"data\":{\"order_identifier\":\"\",\"status\":\"") - 1 + CHECKOUT_IDENTIFIER_LEN, record.status_len);
+    status = b->pos + sizeof("{\"data\":{\"order_identifier\":\"\",\"status\":\"") - 1 + CHECKOUT_IDENTIFIER_LEN;
+
+    return ngx_http_checkout_status_found(r, b, status, record.status_len);
 }
 
 
