@@ -2,6 +2,7 @@
 
 #ifdef CHECKOUT_FAILPOINTS
 
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -11,7 +12,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define KILL "kill"
+#define KILL     "kill"
+#define CARRY_MS 10000   /* no test waits longer for an answer */
 
 static _Thread_local int redis_fd = -1, mysql_fd = -1;
 
@@ -44,10 +46,69 @@ read_environment(void)
 
 
 static void
-cut(int fd, int how)
+cut(int fd)
 {
     if (fd >= 0) {
-        (void) shutdown(fd, how);
+        (void) shutdown(fd, SHUT_RDWR);
+    }
+}
+
+
+/* Between the client and its server: what goes out is carried on, and the first word of an answer ends it. */
+struct carrier {
+    int client, server;
+};
+
+
+static void *
+carry(void *data)
+{
+    struct carrier c = *(struct carrier *) data;
+    struct pollfd ends[2] = { { .fd = c.client, .events = POLLIN }, { .fd = c.server, .events = POLLIN } };
+    char bytes[4096];
+
+    free(data);
+
+    while (poll(ends, 2, CARRY_MS) > 0 && ends[1].revents == 0) {
+        ssize_t n = read(c.client, bytes, sizeof(bytes));
+
+        for (ssize_t done = 0; done < n; ) {
+            ssize_t written = send(c.server, bytes + done, (size_t) (n - done), MSG_NOSIGNAL);
+
+            n = written > 0 ? n : -1;
+            done += written;
+        }
+
+        if (n <= 0) {
+            break;
+        }
+    }
+
+    (void) close(c.client);
+    (void) close(c.server);
+    return NULL;
+}
+
+
+/* The call that follows reaches the server and is carried out there, and its answer is lost for certain. */
+static void
+lose(int fd)
+{
+    int pair[2];
+    pthread_t thread;
+    struct carrier *c = malloc(sizeof(*c));
+
+    if (fd < 0 || c == NULL || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == -1) {
+        free(c);
+        return;
+    }
+
+    *c = (struct carrier) { .client = pair[1], .server = dup(fd) };
+    (void) dup2(pair[0], fd);
+    (void) close(pair[0]);
+
+    if (pthread_create(&thread, NULL, carry, c) == 0) {
+        (void) pthread_detach(thread);
     }
 }
 
@@ -60,13 +121,13 @@ act(const char *name)
     if (strcmp(action, KILL) == 0) {
         (void) kill(getpid(), SIGKILL);
     } else if (strcmp(action, "cut_redis") == 0) {
-        cut(redis_fd, SHUT_RDWR);
+        cut(redis_fd);
     } else if (strcmp(action, "cut_mysql") == 0) {
-        cut(mysql_fd, SHUT_RDWR);
+        cut(mysql_fd);
     } else if (strcmp(action, "lose_redis") == 0) {
-        cut(redis_fd, SHUT_RD);
+        lose(redis_fd);
     } else if (strcmp(action, "lose_mysql") == 0) {
-        cut(mysql_fd, SHUT_RD);
+        lose(mysql_fd);
     } else {
         dprintf(STDERR_FILENO, "failpoint: no such action: %s\n", action);
         abort();

@@ -11,7 +11,7 @@
  *   kill         SIGKILL to the own process (the default)
  *   cut_redis    this thread's connection to Redis is shut down
  *   cut_mysql    this thread's connection to MySQL is shut down
- *   lose_redis   the same for what comes in: the next call runs, and its answer is lost
+ *   lose_redis   the next call on it reaches the server, and its answer is lost; then the connection is closed
  *   lose_mysql
  *
  * A point that acts says so first, with one line "failpoint <name> <action>" on standard error.
