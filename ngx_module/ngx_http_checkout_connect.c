@@ -15,7 +15,8 @@ static void ngx_http_checkout_connect_resolved(ngx_resolver_ctx_t *ctx);
 static void ngx_http_checkout_connect_peer(ngx_http_checkout_redis_t *redis);
 static void ngx_http_checkout_connect_done(ngx_event_t *ev);
 static void ngx_http_checkout_connect_established(ngx_http_checkout_redis_t *redis);
-static void ngx_http_checkout_connect_start(ngx_http_checkout_redis_t *redis);
+static void ngx_http_checkout_connect_begin(ngx_http_checkout_redis_t *redis);
+static ngx_int_t ngx_http_checkout_connect_start(ngx_http_checkout_redis_t *redis);
 static void ngx_http_checkout_connect_started(ngx_http_checkout_call_t *call, redisReply *reply);
 #if (NGX_HTTP_SSL)
 static void ngx_http_checkout_connect_handshake(ngx_http_checkout_redis_t *redis);
@@ -250,7 +251,7 @@ ngx_http_checkout_connect_established(ngx_http_checkout_redis_t *redis)
     }
 #endif
 
-    ngx_http_checkout_connect_start(redis);
+    ngx_http_checkout_connect_begin(redis);
 }
 
 
@@ -342,7 +343,7 @@ ngx_http_checkout_connect_secured(ngx_connection_t *c)
         }
     }
 
-    ngx_http_checkout_connect_start(redis);
+    ngx_http_checkout_connect_begin(redis);
 }
 
 #endif
@@ -386,6 +387,16 @@ ngx_http_checkout_connect_command(ngx_http_checkout_redis_t *redis, char **comma
 
 
 static void
+ngx_http_checkout_connect_begin(ngx_http_checkout_redis_t *redis)
+{
+    if (ngx_http_checkout_connect_start(redis) != NGX_OK) {
+        ngx_http_checkout_redis_lost(redis, "no memory");
+    }
+}
+
+
+/* Called by the reply to AUTH too, so it leaves the connection open when it fails. */
+static ngx_int_t
 ngx_http_checkout_connect_start(ngx_http_checkout_redis_t *redis)
 {
     int                        len;
@@ -403,8 +414,7 @@ ngx_http_checkout_connect_start(ngx_http_checkout_redis_t *redis)
 
     if (len < 0) {
         call->command = NULL;
-        ngx_http_checkout_redis_lost(redis, "no memory");
-        return;
+        return NGX_ERROR;
     }
 
     ngx_http_checkout_call_prepare(call, len);
@@ -416,12 +426,15 @@ ngx_http_checkout_connect_start(ngx_http_checkout_redis_t *redis)
     redis->state = NGX_HTTP_CHECKOUT_REDIS_STARTING;
     ngx_queue_insert_head(&redis->unsent, &call->queue);
     ngx_post_event(c->write, &ngx_posted_events);
+
+    return NGX_OK;
 }
 
 
 static void
 ngx_http_checkout_connect_started(ngx_http_checkout_call_t *call, redisReply *reply)
 {
+    ngx_str_t                   word;
     ngx_http_checkout_redis_t  *redis;
 
     redis = (ngx_http_checkout_redis_t *) ((u_char *) call - offsetof(ngx_http_checkout_redis_t, start));
@@ -431,13 +444,17 @@ ngx_http_checkout_connect_started(ngx_http_checkout_call_t *call, redisReply *re
     }
 
     if (reply->type == REDIS_REPLY_ERROR) {
+        /* Only the first word: Redis repeats the arguments of a command that it does not know. */
+        word.data = (u_char *) reply->str;
+        word.len = strcspn(reply->str, " ");
+
         if (redis->server->password.len && !redis->authenticated) {
-            ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0, "checkout: Redis %V refused the password: %s",
-                          &redis->server->name, reply->str);
+            ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0, "checkout: Redis %V refused the password: %V",
+                          &redis->server->name, &word);
 
         } else {
-            ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0, "checkout: Redis %V refused database %ui: %s",
-                          &redis->server->name, redis->server->database, reply->str);
+            ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0, "checkout: Redis %V refused database %ui: %V",
+                          &redis->server->name, redis->server->database, &word);
         }
 
         ngx_http_checkout_redis_drop(redis);
@@ -446,7 +463,11 @@ ngx_http_checkout_connect_started(ngx_http_checkout_call_t *call, redisReply *re
 
     if (redis->server->password.len && !redis->authenticated) {
         redis->authenticated = 1;
-        ngx_http_checkout_connect_start(redis);
+
+        if (ngx_http_checkout_connect_start(redis) != NGX_OK) {
+            ngx_http_checkout_redis_drop(redis);
+        }
+
         return;
     }
 

@@ -50,6 +50,7 @@ struct ngx_http_checkout_batch_s {
     ngx_uint_t                   ngroups;
     ngx_msec_t                   sent;
     uint64_t                     sent_us;
+    unsigned                     source:1;   /* the call carries the script itself */
     ngx_http_checkout_group_t    groups[NGX_HTTP_CHECKOUT_BATCH_GROUPS];
     ngx_http_checkout_order_t   *orders[NGX_HTTP_CHECKOUT_BATCH_ORDERS];   /* group by group */
 };
@@ -544,6 +545,7 @@ ngx_http_checkout_gate_send(ngx_http_checkout_gate_t *gate)
         batch->sent_us = ngx_http_checkout_now_us();
     }
 
+    batch->source = gate->source;
     gate->source = 0;
     gate->redis->batches++;
     ngx_http_checkout_redis_call(gate->redis, &batch->call);
@@ -730,7 +732,7 @@ ngx_http_checkout_gate_refused(ngx_http_checkout_batch_t *batch, redisReply *rep
 
     gate = batch->gate;
 
-    if (ngx_http_checkout_redis_error_is(reply, "NOSCRIPT")) {
+    if (ngx_http_checkout_redis_error_is(reply, "NOSCRIPT") && !batch->source) {
         gate->source = 1;
         ngx_http_checkout_batch_put_back(batch, 0);
         return;
@@ -744,7 +746,7 @@ ngx_http_checkout_gate_refused(ngx_http_checkout_batch_t *batch, redisReply *rep
         ngx_http_checkout_redis_drop(gate->redis);
     }
 
-    if (ngx_http_checkout_redis_error_is(reply, "ERR") && ngx_strstr(reply->str, "user_script") != NULL) {
+    if (ngx_strstr(reply->str, "user_script") != NULL) {
         ngx_http_checkout_batch_fail(batch, &ngx_http_checkout_unknown);
         return;
     }

@@ -612,6 +612,8 @@ ngx_http_checkout_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_http_checkout_loc_conf_t  *prev = parent;
     ngx_http_checkout_loc_conf_t  *conf = child;
 
+    ngx_http_core_loc_conf_t  *clcf;
+
     ngx_conf_merge_ptr_value(conf->server, prev->server, NULL);
     ngx_conf_merge_uint_value(conf->max_quantity, prev->max_quantity, 1000);
     ngx_conf_merge_uint_value(conf->queue_limit, prev->queue_limit, 1000000);
@@ -627,6 +629,16 @@ ngx_http_checkout_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_str_value(conf->ssl_certificate, prev->ssl_certificate, "");
     ngx_conf_merge_str_value(conf->ssl_certificate_key, prev->ssl_certificate_key, "");
     ngx_conf_merge_str_value(conf->ssl_trusted_certificate, prev->ssl_trusted_certificate, "");
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    /* Inside "if" and "limit_except" nginx keeps the handler of the location but uses this configuration. */
+    if (clcf->noname && conf->handler.len == 0) {
+        conf->handler = prev->handler;
+        conf->file = prev->file;
+        conf->line = prev->line;
+        conf->value = prev->value;
+    }
 
     if (conf->handler.len == 0) {
         return NGX_CONF_OK;
@@ -644,6 +656,14 @@ ngx_http_checkout_main_conf(ngx_cycle_t *cycle)
 }
 
 
+/* nginx's cache manager and loader begin as workers do, but serve nobody. */
+static ngx_uint_t
+ngx_http_checkout_serves(void)
+{
+    return ngx_process == NGX_PROCESS_WORKER || ngx_process == NGX_PROCESS_SINGLE;
+}
+
+
 static ngx_int_t
 ngx_http_checkout_init_process(ngx_cycle_t *cycle)
 {
@@ -653,7 +673,7 @@ ngx_http_checkout_init_process(ngx_cycle_t *cycle)
 
     cmcf = ngx_http_checkout_main_conf(cycle);
 
-    if (cmcf == NULL) {
+    if (cmcf == NULL || !ngx_http_checkout_serves()) {
         return NGX_OK;
     }
 
@@ -684,7 +704,7 @@ ngx_http_checkout_exit_process(ngx_cycle_t *cycle)
 
     cmcf = ngx_http_checkout_main_conf(cycle);
 
-    if (cmcf == NULL) {
+    if (cmcf == NULL || !ngx_http_checkout_serves()) {
         return;
     }
 

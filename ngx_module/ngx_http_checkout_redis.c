@@ -63,7 +63,7 @@ ngx_http_checkout_redis_ready(ngx_http_checkout_redis_t *redis)
 {
     ngx_connection_t  *c;
 
-    if (redis->state != NGX_HTTP_CHECKOUT_REDIS_READY) {
+    if (redis->state != NGX_HTTP_CHECKOUT_REDIS_READY || redis->drop) {
         return NGX_AGAIN;
     }
 
@@ -172,7 +172,10 @@ ngx_http_checkout_redis_withdraw(ngx_http_checkout_call_t *call)
 }
 
 
-/* Closes the connection once the reply in hand is dealt with. For the handlers of replies. */
+/*
+ * Closes the connection once the replies that are on their way have come, or have not come in time; nothing
+ * more is written. For the handlers of replies.
+ */
 void
 ngx_http_checkout_redis_drop(ngx_http_checkout_redis_t *redis)
 {
@@ -228,6 +231,10 @@ ngx_http_checkout_redis_chain(ngx_http_checkout_redis_t *redis)
         call = ngx_queue_data(q, ngx_http_checkout_call_t, queue);
 
         if (redis->state != NGX_HTTP_CHECKOUT_REDIS_READY && call != &redis->start) {
+            break;
+        }
+
+        if (redis->drop && !ngx_http_checkout_call_begun(call)) {
             break;
         }
 
@@ -342,13 +349,14 @@ ngx_http_checkout_redis_answer(ngx_http_checkout_redis_t *redis, redisReply *rep
     ngx_queue_remove(q);
     call = ngx_queue_data(q, ngx_http_checkout_call_t, queue);
 
-    if (call != &redis->start) {
+    /* A server that refuses everything is no better than one that is away: the backoff goes on. */
+    if (call != &redis->start && reply->type != REDIS_REPLY_ERROR) {
         redis->failures = 0;
     }
 
     call->handler(call, reply);
 
-    return redis->drop ? NGX_ERROR : NGX_OK;
+    return redis->drop && ngx_queue_empty(&redis->sent) ? NGX_ERROR : NGX_OK;
 }
 
 
@@ -460,6 +468,24 @@ ngx_http_checkout_redis_read(ngx_event_t *rev)
 }
 
 
+/*
+ * Calls without a reply are sent again on the next connection, to be told what became of them. What the kernel
+ * still holds of the first attempt must not reach Redis after the second: it is thrown away.
+ */
+static void
+ngx_http_checkout_redis_reset(ngx_connection_t *c)
+{
+    struct linger  linger;
+
+    linger.l_onoff = 1;
+    linger.l_linger = 0;
+
+    if (setsockopt(c->fd, SOL_SOCKET, SO_LINGER, (const void *) &linger, sizeof(struct linger)) == -1) {
+        ngx_log_error(NGX_LOG_ALERT, c->log, ngx_socket_errno, "checkout: setsockopt(SO_LINGER) failed");
+    }
+}
+
+
 static void
 ngx_http_checkout_redis_close(ngx_http_checkout_redis_t *redis)
 {
@@ -473,6 +499,10 @@ ngx_http_checkout_redis_close(ngx_http_checkout_redis_t *redis)
     }
 
     if (c != NULL) {
+        if (ngx_http_checkout_redis_busy(redis)) {
+            ngx_http_checkout_redis_reset(c);
+        }
+
 #if (NGX_HTTP_SSL)
         if (c->ssl) {
             c->ssl->no_wait_shutdown = 1;
@@ -553,7 +583,9 @@ ngx_http_checkout_redis_lost(ngx_http_checkout_redis_t *redis, const char *reaso
     ngx_queue_t               *q, begun;
     ngx_http_checkout_call_t  *call;
 
-    if (reason != NULL && (redis->failures > 0 || ngx_http_checkout_redis_busy(redis))) {
+    if (reason != NULL
+        && (redis->failures > 0 || ngx_http_checkout_redis_busy(redis) || !ngx_queue_empty(&redis->waiters)))
+    {
         ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0, "checkout: connection to Redis %V lost: %s",
                       &redis->server->name, reason);
     }
@@ -566,8 +598,9 @@ ngx_http_checkout_redis_lost(ngx_http_checkout_redis_t *redis, const char *reaso
     ngx_http_checkout_redis_take_begun(redis, &begun);
     ngx_http_checkout_redis_back_off(redis);
 
+    /* Each goes to the head of its gate's line, so the newest is the first. */
     while (!ngx_queue_empty(&begun)) {
-        q = ngx_queue_head(&begun);
+        q = ngx_queue_last(&begun);
         ngx_queue_remove(q);
 
         call = ngx_queue_data(q, ngx_http_checkout_call_t, queue);

@@ -205,7 +205,7 @@ ngx_http_checkout_set_redis(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 static ngx_uint_t
 ngx_http_checkout_same_text(ngx_str_t *a, ngx_str_t *b)
 {
-    return a->len == b->len && (a->len == 0 || ngx_strncmp(a->data, b->data, a->len) == 0);
+    return a->len == b->len && (a->len == 0 || ngx_memcmp(a->data, b->data, a->len) == 0);
 }
 
 

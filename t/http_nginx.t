@@ -56,6 +56,19 @@ my $config = "checkout_redis 127.0.0.1:@{[ $redis->port ]};" . <<'END';
     location = /mirrored { mirror /copy; checkout_place_order; }
     location = /copy { internal; checkout_stock 17; }
     location = /healthz { checkout_health; }
+    location = /if {
+        checkout_place_order;
+        if ($http_x_debug) { add_header X-Debug $http_x_debug always; }
+    }
+    location ~ ^/if/(?<which>.+)$ {
+        checkout_order_status $which;
+        if ($http_x_debug) { add_header X-Debug $http_x_debug always; }
+    }
+    location = /if-stock {
+        checkout_stock 17;
+        limit_except GET { deny all; }
+        if ($http_x_debug) { add_header X-Debug $http_x_debug always; }
+    }
 END
 
 my $nginx = CheckoutTest::Nginx->start($config, http => $http, listen => 'http2');
@@ -107,6 +120,23 @@ subtest 'error_page, which may speak of the refusal' => sub {
     is "$answer->{status} $answer->{body}", '499 a page for out_of_stock';
     like logged('/api/paged'), qr/\[out_of_stock\] \[out_of_stock\] .* 499$/, 'in the log too';
     is place_at('/api/paged', '[]')->{body}, 'a page for invalid_request';
+};
+
+subtest 'handlers go on inside if and limit_except' => sub {
+    fresh(17, stock => 3);
+    my @debug = ('X-Debug: yes');
+    my $answer = place_at('/if', body(), @debug);
+    is $answer->{status}, 202;
+    like $answer->{headers}, qr/^X-Debug: yes/m, 'it is the block that answers';
+    my $id = decode_json($answer->{body})->{order_identifier};
+    for my $path ("/if/$id", '/if-stock') {
+        my $socket = $plain->connect;
+        print $socket "GET $path HTTP/1.1\r\nHost: test\r\nX-Debug: yes\r\nConnection: close\r\n\r\n";
+        my $got = CheckoutTest::Nginx::answer($socket);
+        is $got->{status}, 200, $path;
+        like $got->{headers}, qr/^X-Debug: yes/m;
+    }
+    is place_at('/if-stock', body())->{status}, 403;
 };
 
 subtest 'limit_req, access, realip' => sub {

@@ -232,6 +232,22 @@ subtest 'G20: broken shared keys refuse the call whole' => sub {
     }
 };
 
+subtest 'G20: a user who may not run one of the writing commands' => sub {
+    my @all = ('on', '>secret', '~*', '&*', '+@all');
+    for my $command (qw(xadd hset set expire)) {
+        fresh([1, stock => 5]);
+        $r->acl('SETUSER', 'gate', 'reset', @all, "-$command");
+        $r->auth('gate', 'secret');
+        my @verdicts = eval { place({}, order(1, 1)) };
+        my $error = $@;
+        $r->auth('default', '');
+        is_deeply \@verdicts, $command eq 'expire' ? [] : ['broken'], "without $command";
+        like $error, qr/NOPERM|can't run/ if !@verdicts;
+        unlike $error, qr/user_script/, 'an answer, not an accident';
+        is_deeply state_of(1), { stock => 5, in_flight => 0, units => 0, orders => 0, queued => 0 };
+    }
+};
+
 subtest 'G7: a full Redis refuses the order whole' => sub {
     fresh([1, stock => 5]);
     $r->config_set('maxmemory', '1');

@@ -17,7 +17,7 @@
 --           queue_full · out_of_stock · broken
 -- law     Everything of a group is written or nothing is. All types are checked before the first
 --         write, the entry is added before anything is counted, and counts are set, not incremented:
---         what follows the entry cannot fail. A broken product answers
+--         what follows the entry can fail only for want of a right, and is then taken back. A broken product answers
 --         `broken` and harms no other product. The script runs without allow-oom, so a full
 --         Redis refuses it whole.
 
@@ -37,7 +37,9 @@ local function is_error(reply)
     return type(reply) == 'table' and reply.err ~= nil
 end
 
-local state = redis.call('HMGET', gate, 'state', 'products', 'queued')
+-- An error that the script returns says that nothing was written; one that it raises leaves that open.
+local state = redis.pcall('HMGET', gate, 'state', 'products', 'queued')
+if is_error(state) then return redis.error_reply(state.err) end
 local rebuilding, products, queued = state[1] == 'rebuilding', count(state[2]), count(state[3])
 local kind = redis.call('TYPE', today).ok
 if kind ~= 'hash' and kind ~= 'none' then
@@ -46,6 +48,10 @@ end
 if not products or not queued then
     return redis.error_reply('ERR ' .. gate .. ' holds a count that is not a number')
 end
+
+-- Here, before the first write, so that a user who may not do it is refused whole.
+local expires = redis.pcall('EXPIRE', today, BUCKET_SECONDS, 'NX')
+if is_error(expires) then return redis.error_reply(expires.err) end
 
 local now
 local function now_ms()
@@ -75,10 +81,17 @@ local function read_product(k)
         return nil, 'broken'
     end
     if reg[7] == 'closed' then return nil, 'unknown_product' end
-    if opens > 0 and now_ms() < opens then return nil, 'sale_not_started ' .. (opens - now_ms()) end
+    if opens > 0 and now_ms() < opens then return nil, 'sale_not_started ' .. string.format('%.0f', opens - now_ms()) end
     if closes > 0 and now_ms() >= closes then return nil, 'sale_ended' end
     p.left = math.max(0, math.min(p.stock, p.register - p.in_flight))
     return p
+end
+
+-- A command was refused after all, by an ACL: takes back those before it.
+local function undo(p, added)
+    redis.pcall('XDEL', stream, added)
+    redis.pcall('HSET', KEYS[p.key + 1], 'in_flight', p.in_flight)
+    redis.pcall('SET', KEYS[p.key], p.stock)
 end
 
 -- Enqueues ARGV[first..last] (identifier, record, identifier, record …). False if nothing was written.
@@ -87,10 +100,13 @@ local function accept(p, g, orders, units, argv, first, last)
                               'units', units, 'count', orders, 'day', ARGV[2],
                               'orders', table.concat(argv, ' ', first, last))
     if is_error(added) then return false end
-    redis.call('HSET', KEYS[p.key + 1], 'in_flight', p.in_flight + units)
+    if is_error(redis.pcall('HSET', KEYS[p.key + 1], 'in_flight', p.in_flight + units))
+       or is_error(redis.pcall('SET', KEYS[p.key], p.left - units))
+       or is_error(redis.pcall('HSET', today, unpack(argv, first, last))) then
+        undo(p, added)
+        return false
+    end
     p.left = p.left - units
-    redis.call('SET', KEYS[p.key], p.left)
-    redis.call('HSET', today, unpack(argv, first, last))
     queued = queued + orders
     return true
 end
@@ -148,9 +164,9 @@ local function decide_each(p, refusal, g, first, n, check)
             local quantity, user = string.match(record, '^%S+ %S+ %S+ (%S+) (%S+)')
             quantity = tonumber(quantity)
             if p.max_quantity > 0 and quantity > p.max_quantity then
-                verdict = 'over_quantity ' .. p.max_quantity
+                verdict = 'over_quantity ' .. string.format('%.0f', p.max_quantity)
             elseif bought and bought[user] + quantity > p.limit then
-                verdict = 'purchase_limit ' .. p.limit
+                verdict = 'purchase_limit ' .. string.format('%.0f', p.limit)
             elseif queue_left < 1 then
                 verdict = 'queue_full'
             elseif quantity > left then
@@ -209,7 +225,7 @@ while k <= #KEYS do
 end
 if queued > before then
     redis.call('HSET', gate, 'queued', queued)
-    redis.call('EXPIRE', today, BUCKET_SECONDS, 'NX')
+    if kind == 'none' then redis.call('EXPIRE', today, BUCKET_SECONDS, 'NX') end
 end
 reply[1] = queued
 return reply
