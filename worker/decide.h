@@ -18,7 +18,8 @@ struct stored_verdict {
 /*
  * The gate knows an order for a day at least. One that comes so long after the verdict was not known there any more: its
  * units were counted for the buyer a second time. One that comes sooner is the same job once more, or was lost
- * with the buyer's count by Redis. Half a day leaves room for both.
+ * with the buyer's count by Redis. Half a day leaves room for both. What this cannot tell, and how wrong a buyer's count
+ * may then be, is in docs/operations.md ("The life of a batch").
  */
 #define FORGOTTEN_AFTER_MS (12 * 3600 * 1000)
 
