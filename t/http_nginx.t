@@ -81,13 +81,18 @@ sub place_at {
     return CheckoutTest::Nginx::answer($socket);
 }
 
-# The last line of the access log, once it is about this path.
+# The newest line of the access log, once there are more lines than last time and it is about this path.
+my $lines_seen = 0;
+
 sub logged {
     my ($path) = @_;
-    for (1 .. 50) {
+    for (1 .. 100) {
         open my $file, '<', "$plain->{dir}/checkout.log" or die $!;
         my @lines = <$file>;
-        return $lines[-1] =~ s/\n//r if @lines && $lines[-1] =~ /^\Q$path\E /;
+        if (@lines > $lines_seen && $lines[-1] =~ /^\Q$path\E .*\n/) {
+            $lines_seen = @lines;
+            return $lines[-1] =~ s/\n//r;
+        }
         sleep 0.02;
     }
     return 'nothing';
