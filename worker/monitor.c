@@ -12,6 +12,7 @@
 
 #define LOOK_MS     1000
 #define IDLE_FACTOR 20      /* a check of the laws that takes 1 s is followed by 20 s of rest */
+#define REST_MOST_MS 300000
 
 
 int64_t
@@ -151,9 +152,11 @@ check_laws(struct monitor *m, const struct monitor_queue *q)
     laws.seen = q->seen && read_both(m, &laws) == 0;
     laws.unsettled = q->queued + q->dead_letters;
 
-    uint64_t took = clock_ms() - laws.checked_ms, interval = m->config->worker.laws_interval;
+    uint64_t rest = (clock_ms() - laws.checked_ms) * IDLE_FACTOR, interval = m->config->worker.laws_interval;
 
-    m->next_laws_ms = clock_ms() + (took * IDLE_FACTOR > interval ? took * IDLE_FACTOR : interval);
+    /* A check that failed waited for a server that is away: that is no reason to rest for long. */
+    rest = laws.seen ? (rest < REST_MOST_MS ? rest : REST_MOST_MS) : 0;
+    m->next_laws_ms = clock_ms() + (rest > interval ? rest : interval);
 
     if (laws.seen && laws.oversold > 0) {
         log_error("event=law_violated law=oversell units=%" PRId64, laws.oversold);
