@@ -251,7 +251,7 @@ subtest 'W11: an entry is deleted by hand before it was settled' => sub {
 
 subtest 'W12: Redis lost its last second' => sub {
     fresh();
-    my @keys = ('product:1:register', 'product:1:stock', 'gate');
+    my @keys = ('gate', map { ("product:$_:register", "product:$_:stock") } 1, 2);
     my %before = map { $_ => $redis->dump($_) } @keys;
     $test->place_new(1, 6);
     my $pid = $test->worker;
