@@ -39,7 +39,7 @@
 #define NGX_HTTP_CHECKOUT_BATCH_ORDERS   256      /* orders in one script call */
 #define NGX_HTTP_CHECKOUT_BATCH_GROUPS   64       /* products in one script call */
 #define NGX_HTTP_CHECKOUT_ORDERS_MAX     65536    /* orders that one worker process holds */
-#define NGX_HTTP_CHECKOUT_CALLS_MAX      64       /* batches on their way at once */
+#define NGX_HTTP_CHECKOUT_CALLS_MAX      2        /* batches on their way at once: orders gather meanwhile, and a call costs more than an order */
 #define NGX_HTTP_CHECKOUT_LOOKUPS_MAX    16384    /* reads on their way at once */
 #define NGX_HTTP_CHECKOUT_REPLY_MAX      (16 * 1024 * 1024)   /* bytes of one reply */
 #define NGX_HTTP_CHECKOUT_KEY_MAX        255      /* bytes of an Idempotency-Key */
