@@ -160,6 +160,17 @@ json_text(cJSON *object, const char *name, const char *text)
 
 
 void
+json_gate(cJSON *object, const struct gate_product *gate)
+{
+    json_int(object, "stock", gate->stock == GATE_MISSING ? -1 : gate->stock);
+    json_int(object, "in_flight", gate->in_flight);
+    json_int(object, "register_stock", gate->register_stock);
+    json_int(object, "version", gate->version);
+    json_text(object, "state", gate->terms.state);
+}
+
+
+void
 json_digits(cJSON *object, const char *name, const char *text)
 {
     size_t len = text != NULL ? strspn(text + (text[0] == '-'), "0123456789") + (text[0] == '-') : 0;

@@ -84,6 +84,9 @@ void json_uint(cJSON *object, const char *name, uint64_t value);
 
 /* NULL becomes null; a text in MySQL's or Redis's reply that reads as a whole number can be given as one. */
 void json_text(cJSON *object, const char *name, const char *text);
+
+/* What the gate holds of a product that is loaded; a stock key that is missing is -1. */
+void json_gate(cJSON *object, const struct gate_product *gate);
 void json_digits(cJSON *object, const char *name, const char *text);
 
 #endif

@@ -222,11 +222,7 @@ gate_as_json(const struct gate_product *g)
     cJSON_AddBoolToObject(o, "loaded", g->register_stock != GATE_MISSING);
 
     if (g->register_stock != GATE_MISSING) {
-        json_int(o, "stock", g->stock == GATE_MISSING ? -1 : g->stock);
-        json_int(o, "in_flight", g->in_flight);
-        json_int(o, "register_stock", g->register_stock);
-        json_int(o, "version", g->version);
-        json_text(o, "state", g->terms.state);
+        json_gate(o, g);
     }
 
     return o;

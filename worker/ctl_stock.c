@@ -160,11 +160,7 @@ both_as_json(const struct product_row *row, const struct gate_product *gate)
     }
 
     if (gate->register_stock != GATE_MISSING && (redis = cJSON_AddObjectToObject(o, "gate")) != NULL) {
-        json_int(redis, "stock", gate->stock == GATE_MISSING ? -1 : gate->stock);
-        json_int(redis, "in_flight", gate->in_flight);
-        json_int(redis, "register_stock", gate->register_stock);
-        json_int(redis, "version", gate->version);
-        json_text(redis, "state", gate->terms.state);
+        json_gate(redis, gate);
     }
 
     return o;
