@@ -9,20 +9,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "json_fields.h"
+
 struct checkout_order {
     uint64_t product_id;   /* 1 .. 2^63 - 1 */
     uint64_t user_id;      /* 1 .. 2^64 - 1 */
     uint32_t quantity;     /* 1 .. max_quantity of the call */
-};
-
-/* What is wrong with a request; CHECKOUT_FIELD_OK where nothing is. */
-enum checkout_field_error {
-    CHECKOUT_FIELD_OK,
-    CHECKOUT_FIELD_MISSING,
-    CHECKOUT_FIELD_NOT_INTEGER,   /* another JSON type, a fraction or an exponent */
-    CHECKOUT_FIELD_TOO_SMALL,     /* zero or negative */
-    CHECKOUT_FIELD_TOO_LARGE,
-    CHECKOUT_FIELD_DUPLICATE
 };
 
 struct checkout_order_errors {
@@ -32,8 +24,6 @@ struct checkout_order_errors {
     enum checkout_field_error quantity;
     enum checkout_field_error user_id;
 };
-
-#define CHECKOUT_JSON_DEPTH_MAX 16
 
 /*
  * Reads {"product_id", "quantity", "user_id"} from a JSON text (RFC 8259, UTF-8); other members are

@@ -8,22 +8,11 @@
 #define CHECKOUT_ALLOC_H
 
 #include <stddef.h>
-#include <stdint.h>
 
 void *memory_resize(void *old, size_t count, size_t size);   /* free() it */
 char *memory_copy(const char *text);                         /* free() it */
 
-/* A text that grows. Zero-initialised is empty; data is always closed by a NUL once something was added. */
-struct buffer {
-    char *data;
-    size_t len, capacity;
-};
-
-void buffer_add(struct buffer *b, const void *data, size_t len);
-void buffer_text(struct buffer *b, const char *text);
-void buffer_number(struct buffer *b, uint64_t value);
-void buffer_format(struct buffer *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
-void buffer_clear(struct buffer *b);
-void buffer_free(struct buffer *b);
+/* From here on a buffer (buffer.h) that cannot grow ends the program too. For main(), before there are threads. */
+void memory_ends_with_buffers(void);
 
 #endif

@@ -5,6 +5,7 @@
 
 #include "alloc.h"
 #include "identifiers.h"
+#include "life_rules.h"
 
 
 #define ORDER_WORDS 7   /* an identifier and the six words of its record */
@@ -265,12 +266,18 @@ batch_complete(struct batch *b)
 }
 
 
-int
+enum gives_back
 order_gives_back(const struct order *o)
 {
-    /* An order repeated in the queue was counted twice at the gate, and only one of them stands. */
-    return o->verdict == VERDICT_CONFLICT || strcmp(o->status, "failed") == 0
-           || (o->repeated && o->verdict == VERDICT_STANDS);
+    enum life_status status = life_status_read(o->status, strlen(o->status));
+
+    /* One repeated in the queue was counted twice at the gate, and only one of them stands. */
+    if (o->verdict == VERDICT_CONFLICT || (o->repeated && o->verdict == VERDICT_STANDS)) {
+        return GIVES_BACK;
+    }
+
+    /* One that was cancelled in the queue, or sold and not paid, gave its units back then, if the gate was told. */
+    return status != LIFE_UNKNOWN && !life_is_live(status) ? GIVES_BACK_BY_RECORD : GIVES_NOTHING_BACK;
 }
 
 

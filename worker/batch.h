@@ -73,7 +73,13 @@ int batch_add(struct batch *batch, const redisReply *entry, const char **why);
 void batch_complete(struct batch *batch);
 
 /* Does the order's verdict give its buyer the units back? */
-int order_gives_back(const struct order *order);
+enum gives_back {
+    GIVES_NOTHING_BACK,
+    GIVES_BACK,
+    GIVES_BACK_BY_RECORD     /* unless the gate's record says already that the order ended */
+};
+
+enum gives_back order_gives_back(const struct order *order);
 
 void batch_clear(struct batch *batch);
 void batch_free(struct batch *batch);

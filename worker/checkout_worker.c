@@ -15,13 +15,18 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "alloc.h"
 #include "config.h"
 #include "consumer.h"
+#include "expiry.h"
+#include "gateway.h"
 #include "heart.h"
 #include "http.h"
 #include "log.h"
 #include "monitor.h"
 #include "notify.h"
+#include "outbox.h"
+#include "payment.h"
 #include "reconciler.h"
 #include "stop.h"
 
@@ -35,6 +40,8 @@ struct daemon {
     unsigned started;
     struct heart heart;
     struct reconciler reconciler;
+    struct life_thread payments, expiry;
+    struct sender gateway, outbox;
     struct monitor monitor;
     struct http http;
 };
@@ -131,6 +138,22 @@ start(struct daemon *d)
 
     if (error == 0) {
         error = reconciler_start(&d->reconciler, &d->config);
+    }
+
+    if (error == 0) {
+        error = life_thread_start(&d->payments, &payment_kind, &d->config);
+    }
+
+    if (error == 0) {
+        error = life_thread_start(&d->expiry, &expiry_kind, &d->config);
+    }
+
+    if (error == 0) {
+        error = gateway_start(&d->gateway, &d->config);
+    }
+
+    if (error == 0) {
+        error = outbox_start(&d->outbox, &d->config);
     }
 
     if (error == 0) {
@@ -239,7 +262,9 @@ consumers_ended(const struct daemon *d)
 static int
 others_ended(const struct daemon *d)
 {
-    return atomic_load(&d->reconciler.ended) && atomic_load(&d->monitor.ended) && atomic_load(&d->heart.ended);
+    return atomic_load(&d->reconciler.ended) && atomic_load(&d->monitor.ended) && atomic_load(&d->heart.ended)
+           && atomic_load(&d->payments.ended) && atomic_load(&d->expiry.ended)
+           && sender_ended(&d->gateway) && sender_ended(&d->outbox);
 }
 
 
@@ -294,6 +319,10 @@ end(struct daemon *d)
 
     http_close(&d->http);
     monitor_join(&d->monitor);
+    sender_join(&d->outbox);
+    sender_join(&d->gateway);
+    life_thread_join(&d->expiry);
+    life_thread_join(&d->payments);
     reconciler_join(&d->reconciler);
     heart_join(&d->heart);
 
@@ -311,6 +340,7 @@ run(struct daemon *d, const sigset_t *set)
 {
     notify_prepare();
     mysql_library_init(0, NULL, NULL);
+    (void) curl_global_init(CURL_GLOBAL_DEFAULT);
 
     start(d);
     wait_for_stop(d, set);
@@ -318,6 +348,7 @@ run(struct daemon *d, const sigset_t *set)
 
     drain(d, set);
     end(d);
+    curl_global_cleanup();
     mysql_library_end();
     config_free(&d->config);
     return EXIT_SUCCESS;
@@ -336,6 +367,8 @@ main(int argc, char **argv)
         fputs(help, task == TASK_HELP ? stdout : stderr);
         return task == TASK_HELP ? EXIT_SUCCESS : EXIT_USAGE;
     }
+
+    memory_ends_with_buffers();
 
     /* From here on a signal waits until somebody asks for it. */
     block_signals(&set);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "alloc.h"
 #include "ctl.h"
 #include "log.h"
 
@@ -19,7 +20,8 @@ struct command {
 };
 
 #define TERMS_HELP \
-    "Terms: --opens-at TIME, --closes-at TIME, --per-user-limit N, --max-quantity N.\n" \
+    "Terms: --opens-at TIME, --closes-at TIME, --per-user-limit N, --max-quantity N,\n" \
+    "--payment-timeout SECONDS (from the commit of an order; none: as the worker is configured).\n" \
     "TIME is 2026-11-21T12:00:00Z, or with +08:00. \"none\" takes a term away.\n"
 
 static const struct command commands[] = {
@@ -70,6 +72,24 @@ static const struct command commands[] = {
       "In the order in which it happened: the gate's record, queue entry and who holds it, dead letter, MySQL's row,\n"
       "items, stock movements, payment events. Exit code 3 when nobody knows it.\n" },
 
+    { "order", "cancel", ctl_order_cancel, "IDENTIFIER [--reason TEXT]", "ends an order that is not paid, also in the queue",
+      "Its units can be sold again at once; those of an order in the queue once a worker has come to it. Refused once the\n"
+      "order is paid.\n" },
+    { "order", "complete", ctl_order_complete, "IDENTIFIER [--reason TEXT]", "a paid order's goods are out", "" },
+    { "order", "refund", ctl_order_refund, "IDENTIFIER [--reason TEXT]", "the money of an order went back",
+      "Of a paid order the units can be sold again; those of a completed one are with the buyer and are booked as an\n"
+      "adjustment. It notes what was done at the provider, and asks no provider.\n" },
+
+    { "payments", NULL, ctl_payments, "[--waiting | --all] [--limit N]", "payment events that a person has to look at",
+      "Money that has to go back (refund_pending, paid_twice), wrong amounts and currencies, partial refunds, events of\n"
+      "unknown orders and events that cannot be read. --waiting: those that wait for their order.\n" },
+
+    { "events", "list", ctl_events_list, "[--all] [--limit N]", "what the shop was not told of yet",
+      "The dead ones first: those that it refused too often. --all: delivered ones too, the newest first.\n" },
+    { "events", "retry", ctl_events_retry, "EVENT | --all", "sends it to the shop again",
+      "Now, and with all its tries anew. --all: every dead one.\n" },
+    { "events", "drop", ctl_events_drop, "EVENT --yes", "gives it up for good", "The shop is never told of it.\n" },
+
     { "audit", NULL, ctl_audit, "[--repair] [--watch [--every SECONDS]]", "checks the laws, also during a sale",
       "No oversell in MySQL, the gate's stock follows from its register, equal versions hold equal stock, what is in\n"
       "flight is what the queue holds. Exit code 1: a law is violated.\n"
@@ -103,7 +123,7 @@ static const char help_tail[] =
     "  checkoutctl -c worker.conf stock load 17\n"
     "\n"
     "Exit codes: 0 done, in order · 1 a law is violated · 2 wrong use, or MySQL or Redis cannot be reached ·\n"
-    "3 no such product, order or dead letter.\n";
+    "3 no such product, order, event or dead letter.\n";
 
 
 static void
@@ -240,11 +260,14 @@ run(const struct command *command, struct ctl *ctl, const char *path, int argc, 
 {
     char error[512];
 
+    memory_ends_with_buffers();
+
     if (config_load(&ctl->config, path, error, sizeof(error)) == -1) {
         return ctl_fail("%s", error);
     }
 
-    ctl->db.config = ctl->redis.config = &ctl->config;
+    ctl->db.server = &ctl->config.db;
+    ctl->redis.config = &ctl->config;
     (void) log_open(NULL, LOG_LEVEL_ERROR);
     (void) signal(SIGPIPE, SIG_IGN);
     mysql_library_init(0, NULL, NULL);

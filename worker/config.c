@@ -17,7 +17,8 @@ enum option_type {
     OPTION_TEXT,
     OPTION_NUMBER,
     OPTION_DURATION,   /* "500ms", "30s", "5m", "2h"; without a unit: seconds */
-    OPTION_LEVEL,
+    OPTION_LEVEL,      /* these two: one of a list of words, choices_of() */
+    OPTION_MODE,
     OPTION_SWITCH      /* yes or no */
 };
 
@@ -94,15 +95,39 @@ static const struct option options[] = {
       "IPv4:port or [IPv6]:port of /healthz, /readyz and /metrics; empty: none", 0 },
     { "worker", "laws_interval", OPTION_DURATION, AT(worker.laws_interval), "15s", 100, 3600000,
       "time between two checks of the laws for /metrics", 1 },
+    { "payment", "mode", OPTION_MODE, AT(payment.mode), "webhook", 0, 0,
+      "who says that an order is paid: its provider by a webhook, or a gateway that is asked for each order", 0 },
+    { "payment", "currency", OPTION_TEXT, AT(payment.currency), "TWD", 3, 3,
+      "of all prices, in capital letters; a payment in another one does not count", 0 },
+    { "payment", "gateway_url", OPTION_TEXT, AT(payment.gateway_url), "", 0, 2048,
+      "where the gateway takes orders (POST); needed in its mode, also used for what is still open after that", 0 },
+    { "payment", "gateway_secret_file", OPTION_TEXT, AT(payment.gateway_secret_file), "", 0, 4095,
+      "file whose first line is the gateway's bearer token; empty: none is sent", 0 },
+    { "payment", "gateway_ca_file", OPTION_TEXT, AT(payment.gateway_ca_file), "", 0, 4095,
+      "file with the certificates of the authorities that may have signed the gateway's; empty: the system's", 0 },
+    { "payment", "gateway_timeout", OPTION_DURATION, AT(payment.gateway_timeout), "10s", 100, 120000,
+      "longest wait for the gateway's answer; after that it is asked again", 1 },
+    { "payment", "gateway_parallel", OPTION_NUMBER, AT(payment.gateway_parallel), "16", 1, 256,
+      "orders that this process asks the gateway for at once", 0 },
+    { "events", "url", OPTION_TEXT, AT(events.url), "", 0, 2048,
+      "where the shop is told of paid, failed and cancelled orders (POST); empty: nowhere", 0 },
+    { "events", "secret_file", OPTION_TEXT, AT(events.secret_file), "", 0, 4095,
+      "file with the secret that signs (whsec_...), one in each line: each signs; needed with url", 0 },
+    { "events", "ca_file", OPTION_TEXT, AT(events.ca_file), "", 0, 4095,
+      "file with the certificates of the authorities that may have signed the shop's; empty: the system's", 0 },
+    { "events", "timeout", OPTION_DURATION, AT(events.timeout), "10s", 100, 60000,
+      "longest wait for the shop's answer", 1 },
+    { "events", "tries", OPTION_NUMBER, AT(events.tries), "80", 1, 10000,
+      "attempts at an event, from 1s to 1h apart, before it is given up as dead", 1 },
+    { "events", "parallel", OPTION_NUMBER, AT(events.parallel), "16", 1, 256,
+      "events that this process sends at once", 0 },
     { "log", "file", OPTION_TEXT, AT(log.file), "", 0, 4095,
       "file of the log, opened again on SIGHUP; empty: standard error", 0 },
     { "log", "level", OPTION_LEVEL, AT(log.level), "info", 0, 0,
-      "debug, info, warn or error", 1 },
+      "the least important lines that are written", 1 },
 };
 
 #define OPTIONS (sizeof(options) / sizeof(options[0]))
-
-static const char *const levels[] = { "debug", "info", "warn", "error" };
 
 struct load {
     struct config *config;
@@ -184,17 +209,50 @@ set_text(const struct option *o, char **place, const char *value, char *why, siz
 }
 
 
-static int
-set_level(atomic_uint *place, const char *value, char *why, size_t size)
+/* NULL ends them; NULL itself for an option of another kind. */
+static const char *const *
+choices_of(const struct option *o)
 {
-    for (unsigned i = 0; i < sizeof(levels) / sizeof(levels[0]); i++) {
-        if (strcmp(value, levels[i]) == 0) {
+    static const char *const levels[] = { "debug", "info", "warn", "error", NULL };
+    static const char *const modes[] = { "webhook", "gateway", NULL };
+
+    return o->type == OPTION_LEVEL ? levels : o->type == OPTION_MODE ? modes : NULL;
+}
+
+
+/* "debug, info, warn or error" */
+static const char *
+list_choices(const struct option *o, char *out, size_t size)
+{
+    const char *const *choices = choices_of(o);
+    size_t len = 0;
+
+    out[0] = '\0';
+
+    for (unsigned i = 0; choices[i] != NULL && len < size; i++) {
+        const char *between = i == 0 ? "" : choices[i + 1] == NULL ? " or " : ", ";
+
+        len += (size_t) snprintf(out + len, size - len, "%s%s", between, choices[i]);
+    }
+
+    return out;
+}
+
+
+static int
+set_choice(const struct option *o, atomic_uint *place, const char *value, char *why, size_t size)
+{
+    const char *const *choices = choices_of(o);
+    char list[64];
+
+    for (unsigned i = 0; choices[i] != NULL; i++) {
+        if (strcmp(value, choices[i]) == 0) {
             *place = i;
             return 0;
         }
     }
 
-    snprintf(why, size, "must be debug, info, warn or error");
+    snprintf(why, size, "must be %s", list_choices(o, list, sizeof(list)));
     return -1;
 }
 
@@ -248,7 +306,8 @@ set_option(struct config *config, const struct option *o, const char *value, cha
     case OPTION_TEXT:
         return set_text(o, place, value, why, size);
     case OPTION_LEVEL:
-        return set_level(place, value, why, size);
+    case OPTION_MODE:
+        return set_choice(o, place, value, why, size);
     case OPTION_SWITCH:
         return set_switch(place, value, why, size);
     default:
@@ -391,19 +450,91 @@ load_password(char **password, const char *path, char *error, size_t size)
 }
 
 
+/* The name of a process that the configuration gives none. */
+static void
+process_name(char *name, size_t size)
+{
+    char host[65] = "";
+
+    (void) gethostname(host, sizeof(host) - 1);
+    snprintf(name, size, "%s-%ld", host, (long) getpid());
+}
+
+
 static void
 name_by_process(struct config *config)
 {
-    char host[65] = "", name[128];
+    char name[128];
 
-    if (config->worker.name[0] != '\0') {
-        return;
+    if (config->worker.name[0] == '\0') {
+        process_name(name, sizeof(name));
+        free(config->worker.name);
+        config->worker.name = memory_copy(name);
+    }
+}
+
+
+static int
+is_url(const char *text)
+{
+    const char *rest = strncmp(text, "https://", 8) == 0 ? text + 8 : strncmp(text, "http://", 7) == 0 ? text + 7 : "";
+
+    for (const char *p = text; *p != '\0'; p++) {
+        if (*p < 0x21 || *p > 0x7e) {
+            return 0;
+        }
     }
 
-    (void) gethostname(host, sizeof(host) - 1);
-    snprintf(name, sizeof(name), "%s-%ld", host, (long) getpid());
-    free(config->worker.name);
-    config->worker.name = memory_copy(name);
+    return rest[0] != '\0';
+}
+
+
+/* What one option alone does not show. Returns 0, or -1 with the reason in error. */
+static int
+check_together(const struct config *config, char *error, size_t size)
+{
+    const char *fault = NULL;
+
+    if (strspn(config->payment.currency, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != 3) {
+        fault = "[payment] currency: must be three capital letters";
+    } else if (config->payment.gateway_url[0] != '\0' && !is_url(config->payment.gateway_url)) {
+        fault = "[payment] gateway_url: must begin with http:// or https://";
+    } else if (config->payment.mode == PAYMENT_BY_GATEWAY && config->payment.gateway_url[0] == '\0') {
+        fault = "[payment] mode: gateway needs gateway_url";
+    } else if (config->events.url[0] != '\0' && !is_url(config->events.url)) {
+        fault = "[events] url: must begin with http:// or https://";
+    } else if (config->events.url[0] != '\0' && config->events.secrets.count == 0) {
+        fault = "[events] url: needs secret_file";
+    }
+
+    if (fault != NULL) {
+        snprintf(error, size, "%s", fault);
+    }
+
+    return fault == NULL ? 0 : -1;
+}
+
+
+/* None of these options reloads. */
+static void
+fill_in_server(struct config *config)
+{
+    config->db = (struct db_server) {
+        .host = config->mysql.host,
+        .port = config->mysql.port,
+        .socket = config->mysql.socket,
+        .database = config->mysql.database,
+        .user = config->mysql.user,
+        .password = config->mysql.password,
+        .connect_timeout = config->mysql.connect_timeout,
+        .timeout = config->mysql.timeout,
+        .ssl = config->mysql.ssl != 0,
+        .ssl_ca = config->mysql.ssl_ca,
+        .ssl_cert = config->mysql.ssl_cert,
+        .ssl_key = config->mysql.ssl_key,
+        .ssl_verify = config->mysql.ssl_verify != 0,
+        .server_public_key = config->mysql.server_public_key != 0,
+    };
 }
 
 
@@ -421,14 +552,34 @@ config_load(struct config *config, const char *path, char *error, size_t size)
     if ((path != NULL && load_file(config, path, error, size) == -1)
         || load_environment(config, error, size) == -1
         || load_password(&config->redis.password, config->redis.password_file, error, size) == -1
-        || load_password(&config->mysql.password, config->mysql.password_file, error, size) == -1)
+        || load_password(&config->mysql.password, config->mysql.password_file, error, size) == -1
+        || load_password(&config->payment.gateway_secret, config->payment.gateway_secret_file, error, size) == -1
+        || secrets_load(&config->events.secrets, config->events.secret_file, error, size) == -1
+        || check_together(config, error, size) == -1)
     {
         config_free(config);
         return -1;
     }
 
     name_by_process(config);
+    fill_in_server(config);
     return 0;
+}
+
+
+/* In the largest unit that says it exactly. */
+static void
+write_duration(char *text, size_t size, unsigned ms)
+{
+    if (ms == 0 || ms % 1000 != 0) {
+        snprintf(text, size, "%ums", ms);
+    } else if (ms % 60000 != 0) {
+        snprintf(text, size, "%us", ms / 1000);
+    } else if (ms % 3600000 != 0) {
+        snprintf(text, size, "%um", ms / 60000);
+    } else {
+        snprintf(text, size, "%uh", ms / 3600000);
+    }
 }
 
 
@@ -436,19 +587,63 @@ static void
 print_range(const struct option *o, FILE *out)
 {
     const char *when = o->reloads ? "; SIGHUP takes it over" : "";
+    char list[64], least[16], most[16];
 
     switch (o->type) {
     case OPTION_TEXT:
         fprintf(out, "%u to %u characters%s\n", o->min, o->max, when);
         break;
     case OPTION_LEVEL:
-        fprintf(out, "debug to error%s\n", when);
+    case OPTION_MODE:
+        fprintf(out, "one of %s%s\n", list_choices(o, list, sizeof(list)), when);
         break;
     case OPTION_SWITCH:
         fprintf(out, "yes or no%s\n", when);
         break;
+    case OPTION_DURATION:
+        write_duration(least, sizeof(least), o->min);
+        write_duration(most, sizeof(most), o->max);
+        fprintf(out, "%s to %s%s\n", least, most, when);
+        break;
     default:
-        fprintf(out, o->type == OPTION_DURATION ? "%ums to %ums%s\n" : "%u to %u%s\n", o->min, o->max, when);
+        fprintf(out, "%u to %u%s\n", o->min, o->max, when);
+    }
+}
+
+
+/* A name that was made for this process is none of the configuration's: another process wants another one. */
+static const char *
+configured_text(const struct config *config, char *const *place)
+{
+    char name[128];
+
+    process_name(name, sizeof(name));
+    return place == &config->worker.name && strcmp(*place, name) == 0 ? "" : *place;
+}
+
+
+static void
+print_value(const struct config *config, const struct option *o, FILE *out)
+{
+    const void *place = (const char *) config + o->offset;
+    char duration[16];
+
+    if (o->type == OPTION_TEXT) {
+        fprintf(out, "%s = %s\n", o->name, configured_text(config, place));
+        return;
+    }
+
+    unsigned value = *(const atomic_uint *) place;
+
+    if (choices_of(o) != NULL) {
+        fprintf(out, "%s = %s\n", o->name, choices_of(o)[value]);
+    } else if (o->type == OPTION_SWITCH) {
+        fprintf(out, "%s = %s\n", o->name, value ? "yes" : "no");
+    } else if (o->type == OPTION_DURATION) {
+        write_duration(duration, sizeof(duration), value);
+        fprintf(out, "%s = %s\n", o->name, duration);
+    } else {
+        fprintf(out, "%s = %u\n", o->name, value);
     }
 }
 
@@ -505,7 +700,6 @@ config_print(const struct config *config, FILE *out)
 
     for (size_t i = 0; i < OPTIONS; i++) {
         const struct option *o = &options[i];
-        const void *place = (const char *) config + o->offset;
 
         if (strcmp(section, o->section) != 0) {
             fprintf(out, "%s[%s]\n", i > 0 ? "\n" : "", o->section);
@@ -514,17 +708,7 @@ config_print(const struct config *config, FILE *out)
 
         fprintf(out, "; %s\n; default: %s, ", o->meaning, o->standard[0] != '\0' ? o->standard : "empty");
         print_range(o, out);
-
-        if (o->type == OPTION_TEXT) {
-            fprintf(out, "%s = %s\n", o->name, *(char *const *) place);
-        } else if (o->type == OPTION_LEVEL) {
-            fprintf(out, "%s = %s\n", o->name, levels[*(const atomic_uint *) place]);
-        } else if (o->type == OPTION_SWITCH) {
-            fprintf(out, "%s = %s\n", o->name, *(const atomic_uint *) place ? "yes" : "no");
-        } else {
-            fprintf(out, "%s = %u%s\n", o->name, *(const atomic_uint *) place,
-                    o->type == OPTION_DURATION ? "ms" : "");
-        }
+        print_value(config, o, out);
     }
 }
 
@@ -554,4 +738,14 @@ config_free(struct config *config)
 
     free_password(&config->redis.password);
     free_password(&config->mysql.password);
+    free_password(&config->payment.gateway_secret);
+    secrets_free(&config->events.secrets);
+    config->db = (struct db_server) { 0 };
+}
+
+
+int
+config_tells(const struct config *config)
+{
+    return config->events.url[0] != '\0';
 }

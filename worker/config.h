@@ -13,6 +13,14 @@
 #include <stddef.h>
 #include <stdio.h>
 
+#include "db.h"
+#include "secrets.h"
+
+enum payment_mode {
+    PAYMENT_BY_WEBHOOK,   /* providers tell, the edge keeps what they say */
+    PAYMENT_BY_GATEWAY    /* the worker asks a gateway for each order */
+};
+
 struct config {
     struct {
         char *address;            /* host:port, [v6]:port or unix:/path */
@@ -52,9 +60,32 @@ struct config {
     } worker;
 
     struct {
+        atomic_uint mode;         /* enum payment_mode */
+        char *currency;           /* three capital letters */
+        char *gateway_url;        /* empty: no gateway is asked */
+        char *gateway_secret_file;
+        char *gateway_secret;     /* what the file holds; NULL without a file */
+        char *gateway_ca_file;    /* empty: the system's authorities */
+        atomic_uint gateway_timeout;
+        atomic_uint gateway_parallel;
+    } payment;
+
+    struct {
+        char *url;                /* of the shop; empty: it is told nothing */
+        char *secret_file;
+        struct secrets secrets;   /* what the file holds; each signs */
+        char *ca_file;            /* empty: the system's authorities */
+        atomic_uint timeout;
+        atomic_uint tries;
+        atomic_uint parallel;
+    } events;
+
+    struct {
         char *file;
         atomic_uint level;           /* enum log_level */
     } log;
+
+    struct db_server db;             /* [mysql] as connections take it; its texts are those of `mysql` */
 };
 
 /* Reads the file (NULL: defaults and environment alone). Returns 0, or -1 with the reason in error. */
@@ -71,5 +102,8 @@ int config_reload(struct config *config, const char *path, void (*ignored)(const
 void config_print(const struct config *config, FILE *out);
 
 void config_free(struct config *config);
+
+/* Is the shop told of what becomes of its orders? */
+int config_tells(const struct config *config);
 
 #endif

@@ -342,11 +342,12 @@ consumer_start(struct consumer *c, const struct config *config, unsigned number)
     *c = (struct consumer) {
         .config = config,
         .redis.config = config,
-        .db.config = config,
+        .db.server = &config->db,
         .state = CONSUMER_JOIN,
         .orders_per_entry = FIRST_GUESS,
     };
     c->tx.db = &c->db;
+    c->tx.config = config;
     snprintf(c->name, sizeof(c->name), "%s-%u", config->worker.name, number);
     return pthread_create(&c->thread, NULL, run, c);
 }

@@ -21,6 +21,7 @@
 #include <stdatomic.h>
 
 #include "batch.h"
+#include "config.h"
 #include "order_tx.h"
 #include "redis_conn.h"
 #include "stop.h"

@@ -46,6 +46,13 @@ int ctl_dlq_show(struct ctl *ctl, int argc, char **argv);
 int ctl_dlq_retry(struct ctl *ctl, int argc, char **argv);
 int ctl_dlq_drop(struct ctl *ctl, int argc, char **argv);
 int ctl_order_show(struct ctl *ctl, int argc, char **argv);
+int ctl_order_cancel(struct ctl *ctl, int argc, char **argv);
+int ctl_order_complete(struct ctl *ctl, int argc, char **argv);
+int ctl_order_refund(struct ctl *ctl, int argc, char **argv);
+int ctl_payments(struct ctl *ctl, int argc, char **argv);
+int ctl_events_list(struct ctl *ctl, int argc, char **argv);
+int ctl_events_retry(struct ctl *ctl, int argc, char **argv);
+int ctl_events_drop(struct ctl *ctl, int argc, char **argv);
 int ctl_audit(struct ctl *ctl, int argc, char **argv);
 int ctl_rebuild(struct ctl *ctl, int argc, char **argv);
 

@@ -13,6 +13,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "alloc.h"
+#include "buffer.h"
 #include "ctl.h"
 #include "gate.h"
 #include "keys.h"

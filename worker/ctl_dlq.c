@@ -10,8 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "alloc.h"
 #include "batch.h"
+#include "buffer.h"
 #include "ctl.h"
+#include "failed_event.h"
 #include "gate.h"
 #include "keys.h"
 #include "ctl_queue_view.h"
@@ -303,9 +306,9 @@ ctl_dlq_retry(struct ctl *ctl, int argc, char **argv)
 
 /* --- drop ---------------------------------------------------------------------------------------------------- */
 
-/* One row, unless there is a verdict already. */
+/* One row, unless there is a verdict already; the shop is told of a row that is new. */
 static enum db_result
-write_tombstone(struct db *db, const struct order *o)
+write_tombstone(struct ctl *ctl, const struct order *o)
 {
     struct buffer sql = { 0 };
 
@@ -314,7 +317,13 @@ write_tombstone(struct db *db, const struct order *o)
                   " ON DUPLICATE KEY UPDATE order_identifier = orders.order_identifier",
                   o->identifier, o->asked.user_id, o->asked.product_id, o->asked.quantity);
 
-    enum db_result result = db_run(db, &sql);
+    if (config_tells(&ctl->config)) {
+        buffer_text(&sql, ";" FAILED_EVENT_INSERT "SELECT ");
+        failed_event_values(&sql, &ctl->config, o, "dropped");
+        buffer_text(&sql, " FROM DUAL WHERE ROW_COUNT() = 1");
+    }
+
+    enum db_result result = db_run(&ctl->db, &sql);
 
     buffer_free(&sql);
     return result;
@@ -335,8 +344,8 @@ read_verdict(struct db *db, struct order *o)
     struct buffer sql = { 0 };
     MYSQL_RES *rows;
 
-    buffer_format(&sql, "SELECT status, COALESCE(failure_code, ''), user_id, product_id, quantity FROM orders"
-                  " WHERE order_identifier = '%.36s'", o->identifier);
+    buffer_format(&sql, "SELECT status, COALESCE(failure_code, ''), user_id, product_id, quantity"
+                  " FROM orders WHERE order_identifier = '%.36s'", o->identifier);
 
     enum db_result result = db_rows(db, &sql, &rows);
 
@@ -365,8 +374,9 @@ read_verdict(struct db *db, struct order *o)
 
 /* The product's lock comes first, as in the worker. row->id 0: the letter names no product. */
 static enum db_result
-bury_in_mysql(struct db *db, struct batch *b, struct product_row *row)
+bury_in_mysql(struct ctl *ctl, struct batch *b, struct product_row *row)
 {
+    struct db *db = &ctl->db;
     enum db_result result = db_open(db);
 
     if (result != DB_OK || (result = db_text(db, "START TRANSACTION")) != DB_OK
@@ -376,7 +386,7 @@ bury_in_mysql(struct db *db, struct batch *b, struct product_row *row)
     }
 
     for (size_t i = 0; i < b->order_count; i++) {
-        if ((result = write_tombstone(db, &b->orders[i])) != DB_OK
+        if ((result = write_tombstone(ctl, &b->orders[i])) != DB_OK
             || (result = read_verdict(db, &b->orders[i])) != DB_OK)
         {
             return result;
@@ -422,9 +432,13 @@ static void
 add_buyers(struct redis_args *args, const struct batch *b)
 {
     for (size_t i = 0; i < b->order_count; i++) {
-        if (order_gives_back(&b->orders[i])) {
+        enum gives_back back = order_gives_back(&b->orders[i]);
+
+        if (back != GIVES_NOTHING_BACK) {
             args_number(args, b->orders[i].asked.user_id);
             args_number(args, b->orders[i].asked.quantity);
+            args_add(args, back == GIVES_BACK ? "-" : b->orders[i].identifier,
+                     back == GIVES_BACK ? 1 : CHECKOUT_IDENTIFIER_LEN);
         }
     }
 }
@@ -479,7 +493,7 @@ drop(struct ctl *ctl, const char *id, const redisReply *letter)
     }
 
     int readable = batch_add(&b, letter, &why) == 0;
-    enum db_result result = bury_in_mysql(&ctl->db, &b, &row);
+    enum db_result result = bury_in_mysql(ctl, &b, &row);
     int code;
 
     if (result != DB_OK) {

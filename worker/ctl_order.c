@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "buffer.h"
 #include "ctl.h"
 #include "ctl_days.h"
 #include "keys.h"
@@ -166,14 +167,15 @@ static int
 add_mysql(struct ctl *ctl, cJSON *o, const char *identifier)
 {
     if (db_open(&ctl->db) != DB_OK
-        || add_rows(ctl, o, "orders", "SELECT status, failure_code, user_id, product_id, quantity, total_price, pay_by,"
+        || add_rows(ctl, o, "orders", "SELECT status, failure_code, user_id, product_id, quantity, total_price, pay_by, payment_id, paid_at,"
                     " created_at, updated_at FROM orders WHERE order_identifier = '%s'", identifier) == -1
         || add_rows(ctl, o, "items", "SELECT product_id, quantity, unit_price FROM order_items"
                     " WHERE order_identifier = '%s'", identifier) == -1
         || add_rows(ctl, o, "movements", "SELECT id, product_id, kind, units, stock_after, reason, created_at"
                     " FROM stock_movements WHERE order_identifier = '%s' ORDER BY id", identifier) == -1
-        || add_rows(ctl, o, "payment_events", "SELECT id, provider, received_at, processed_at, outcome"
-                    " FROM payment_events WHERE INSTR(body, '%s') > 0 ORDER BY received_at LIMIT 100", identifier) == -1)
+        || add_rows(ctl, o, "payment_events", "SELECT id, provider, type, received_at, processed_at, outcome,"
+                    " tries, next_try_at FROM payment_events WHERE order_identifier = '%s' ORDER BY received_at LIMIT 100",
+                    identifier) == -1)
     {
         return -1;
     }

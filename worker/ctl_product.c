@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "buffer.h"
 #include "ctl.h"
 #include "product_words.h"
 #include "sync.h"
@@ -61,11 +62,11 @@ insert_product(struct db *db, uint64_t id, const struct product_words *w)
     struct buffer sql = { 0 };
 
     buffer_format(&sql, "INSERT INTO products (id, name, price, stock, state, opens_at, closes_at, per_user_limit,"
-                  " max_quantity) VALUES (%" PRIu64 ", ", id);
+                  " max_quantity, payment_timeout) VALUES (%" PRIu64 ", ", id);
     db_quote(db, &sql, w->name);
-    buffer_format(&sql, ", %s, %" PRIu64 ", '%s', %s, %s, %s, %s)", w->price, w->stock.value,
+    buffer_format(&sql, ", %s, %" PRIu64 ", '%s', %s, %s, %s, %s, %s)", w->price, w->stock.value,
                   w->state != NULL ? w->state : "open", term_sql(&w->opens_at), term_sql(&w->closes_at),
-                  term_sql(&w->per_user_limit), term_sql(&w->max_quantity));
+                  term_sql(&w->per_user_limit), term_sql(&w->max_quantity), term_sql(&w->payment_timeout));
 
     enum db_result result = db_run(db, &sql);
 
@@ -149,6 +150,7 @@ change(struct db *db, struct product_row *row, void *data)
     add_term(&sql, "closes_at", &w->closes_at);
     add_term(&sql, "per_user_limit", &w->per_user_limit);
     add_term(&sql, "max_quantity", &w->max_quantity);
+    add_term(&sql, "payment_timeout", &w->payment_timeout);
     buffer_format(&sql, " WHERE id = %" PRIu64, row->id);
 
     enum db_result result = db_change_one_each(db, &sql, 1);
@@ -250,7 +252,7 @@ ctl_product_show(struct ctl *ctl, int argc, char **argv)
     }
 
     buffer_format(&sql, "SELECT id AS product_id, name, price, stock, version, state, opens_at, closes_at, per_user_limit,"
-                  " max_quantity, created_at, updated_at FROM products WHERE id = %" PRIu64, gate.id);
+                  " max_quantity, payment_timeout, created_at, updated_at FROM products WHERE id = %" PRIu64, gate.id);
 
     enum db_result result = db_open(&ctl->db) == DB_OK ? db_rows(&ctl->db, &sql, &rows) : DB_RETRY;
 

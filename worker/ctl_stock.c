@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "buffer.h"
 #include "ctl.h"
 #include "order.h"
 #include "supply.h"
@@ -16,23 +17,7 @@
 static enum db_result
 book_difference(struct db *db, struct product_row *row, void *data)
 {
-    int64_t *booked = data;
-    struct supply supply;
-    struct buffer sql = { 0 };
-    enum db_result result = supply_read(db, row->id, &supply);
-
-    *booked = row->stock + supply.live - supply.supplied;
-
-    if (result != DB_OK || *booked == 0) {
-        return result;
-    }
-
-    buffer_format(&sql, "INSERT INTO stock_movements (product_id, kind, units, stock_after, reason) VALUES"
-                  " (%" PRIu64 ", 'load', %" PRId64 ", %" PRId64 ", 'found at stock load')",
-                  row->id, *booked, row->stock);
-    result = db_run(db, &sql);
-    buffer_free(&sql);
-    return result;
+    return supply_book_difference(db, row->id, "load", "found at stock load", data);
 }
 
 

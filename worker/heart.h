@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "config.h"
 #include "consumer.h"
 
 struct heart {

@@ -226,17 +226,17 @@ migrate_patiently(struct db *db)
 int
 migrate(struct db *db)
 {
-    const struct config *usual = db->config;
-    struct config patient = *usual;
+    const struct db_server *usual = db->server;
+    struct db_server patient = *usual;
 
     /* A read that ends before the lock is had, or before a long statement is done, would look like a lost connection. */
-    patient.mysql.timeout = STATEMENT_MOST_MS;
+    patient.timeout = STATEMENT_MOST_MS;
     db_close(db);
-    db->config = &patient;
+    db->server = &patient;
 
     int result = migrate_patiently(db);
 
     db_close(db);   /* gives the lock back */
-    db->config = usual;
+    db->server = usual;
     return result;
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "alloc.h"
 #include "failpoint.h"
 #include "keys.h"
 #include "log.h"
@@ -144,12 +145,50 @@ read_both(struct monitor *m, struct monitor_laws *laws)
 }
 
 
+/* What waits in the lives of orders. Each count reads an index. */
+static int
+count_orders(struct monitor *m, struct monitor_laws *laws)
+{
+    static const char select[] =
+        "SELECT (SELECT COUNT(*) FROM orders WHERE status = 'refund_pending'),"
+        " (SELECT COUNT(*) FROM payment_events WHERE processed_at IS NULL),"
+        " (SELECT COUNT(*) FROM orders WHERE status = 'pending_payment' AND pay_by < NOW(3))";
+    struct buffer sql = { 0 };
+    MYSQL_RES *rows;
+
+    buffer_text(&sql, select);
+
+    enum db_result result = db_open(&m->db);
+
+    if (result == DB_OK) {
+        result = EFFECT("monitor.orders", db_rows(&m->db, &sql, &rows));
+    }
+
+    buffer_free(&sql);
+
+    if (result != DB_OK) {
+        return -1;
+    }
+
+    MYSQL_ROW row = mysql_fetch_row(rows);
+
+    if (row != NULL) {
+        laws->refund_pending = strtoll(row[0], NULL, 10);
+        laws->events_waiting = strtoll(row[1], NULL, 10);
+        laws->overdue = strtoll(row[2], NULL, 10);
+    }
+
+    mysql_free_result(rows);
+    return 0;
+}
+
+
 static void
 check_laws(struct monitor *m, const struct monitor_queue *q)
 {
     struct monitor_laws laws = { .checked_ms = clock_ms() };
 
-    laws.seen = q->seen && read_both(m, &laws) == 0;
+    laws.seen = q->seen && read_both(m, &laws) == 0 && count_orders(m, &laws) == 0;
     laws.unsettled = q->queued + q->dead_letters;
 
     uint64_t rest = (clock_ms() - laws.checked_ms) * IDLE_FACTOR, interval = m->config->worker.laws_interval;
@@ -213,7 +252,7 @@ int
 monitor_start(struct monitor *m, const struct config *config, const struct consumer *consumers, unsigned count)
 {
     *m = (struct monitor) {
-        .config = config, .consumers = consumers, .count = count, .redis.config = config, .db.config = config
+        .config = config, .consumers = consumers, .count = count, .redis.config = config, .db.server = &config->db
     };
     pthread_mutex_init(&m->lock, NULL);
     return pthread_create(&m->thread, NULL, run, m);
@@ -281,6 +320,10 @@ write_laws(struct buffer *text, const struct monitor_laws *l)
     write_gauge(text, "unsettled_orders", "Accepted orders without a verdict: queue and dead letters; 0 at rest.",
                 l->unsettled);
     write_gauge(text, "products_behind", "Products whose push to the gate is on its way.", l->behind);
+    write_gauge(text, "refund_pending_orders", "Orders that were paid and cannot be delivered: money to give back.",
+                l->refund_pending);
+    write_gauge(text, "payment_events_waiting", "Payment events that were not applied yet.", l->events_waiting);
+    write_gauge(text, "overdue_orders", "Orders not paid in time that were not cancelled yet.", l->overdue);
     write_gauge(text, "products_loaded", "Products loaded at the gate.", l->products);
     buffer_format(text, "# HELP checkout_laws_age_seconds Time since the laws were checked.\n"
                   "# TYPE checkout_laws_age_seconds gauge\ncheckout_laws_age_seconds %g\n",

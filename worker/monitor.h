@@ -10,7 +10,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "alloc.h"
+#include "buffer.h"
+#include "config.h"
 #include "consumer.h"
 #include "gate.h"
 #include "supply.h"
@@ -24,6 +25,7 @@ struct monitor_laws {
     int seen;                          /* 0: never checked, or one of the servers does not answer */
     uint64_t checked_ms;               /* by clock_ms() */
     int64_t oversold, drift, unsettled, behind, products;
+    int64_t refund_pending, events_waiting, overdue;
 };
 
 struct monitor {

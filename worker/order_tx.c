@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "alloc.h"
+#include "failed_event.h"
 #include "failpoint.h"
 #include "log.h"
 #include "stats.h"
@@ -124,14 +126,14 @@ read_verdicts(struct order_tx *tx, const struct range *r)
 
 /* Identifiers are hexadecimal digits and hyphens, prices digits and a point: nothing here needs escaping. */
 static void
-add_order_row(struct order_tx *tx, const struct order *o, const char *price, unsigned payment_seconds)
+add_order_row(struct order_tx *tx, const struct order *o, const char *price, uint64_t payment_seconds)
 {
     buffer_text(&tx->sql, "('");
     buffer_add(&tx->sql, o->identifier, CHECKOUT_IDENTIFIER_LEN);
 
     if (o->verdict == VERDICT_SOLD) {
         buffer_format(&tx->sql, "',%" PRIu64 ",'pending_payment',NULL,%s*%" PRIu32
-                      ",NOW(3) + INTERVAL %u SECOND,%" PRIu64 ",%" PRIu32 ")",
+                      ",NOW(3) + INTERVAL %" PRIu64 " SECOND,%" PRIu64 ",%" PRIu32 ")",
                       o->asked.user_id, price, o->asked.quantity, payment_seconds,
                       o->asked.product_id, o->asked.quantity);
         return;
@@ -182,10 +184,33 @@ add_conflicts(struct order_tx *tx, const struct range *r)
 }
 
 
+/* The shop that wants to be told of its orders is told of those that end here. */
+static void
+add_failed_events(struct order_tx *tx, const struct range *r)
+{
+    size_t events = 0;
+
+    if (!config_tells(tx->config)) {
+        return;
+    }
+
+    for (size_t i = 0; i < r->n; i++) {
+        const struct order *o = &r->orders[i];
+
+        if (o->verdict == VERDICT_FAILED) {
+            buffer_text(&tx->items, events++ > 0 ? ",(" : tx->items.len > 0 ? ";" FAILED_EVENT_INSERT "VALUES ("
+                        : FAILED_EVENT_INSERT "VALUES (");
+            failed_event_values(&tx->items, tx->config, o, o->reason);
+            buffer_text(&tx->items, ")");
+        }
+    }
+}
+
+
 static enum db_result
 insert_rows(struct order_tx *tx, const struct range *r)
 {
-    unsigned payment_seconds = tx->db->config->worker.payment_timeout / 1000;
+    unsigned payment_seconds = tx->config->worker.payment_timeout / 1000;
     size_t rows = 0;
 
     tx->rows_inserted = 0;
@@ -196,21 +221,22 @@ insert_rows(struct order_tx *tx, const struct range *r)
 
     for (size_t i = 0; i < r->n; i++) {
         const struct order *o = &r->orders[i];
-        const char *price = tx->locked[o->product].price;
+        const struct product_row *p = &tx->locked[o->product];
 
         if (o->verdict != VERDICT_SOLD && o->verdict != VERDICT_FAILED) {
             continue;
         }
 
         buffer_text(&tx->sql, rows++ > 0 ? "," : "");
-        add_order_row(tx, o, price, payment_seconds);
+        add_order_row(tx, o, p->price, p->payment_timeout != 0 ? p->payment_timeout : payment_seconds);
 
         if (o->verdict == VERDICT_SOLD) {
-            add_item_row(tx, o, price);
+            add_item_row(tx, o, p->price);
         }
     }
 
     add_conflicts(tx, r);
+    add_failed_events(tx, r);
     tx->rows_inserted = rows;
 
     if (rows == 0) {
@@ -338,6 +364,12 @@ write_tombstone(struct order_tx *tx, struct order *o)
                 " pay_by, product_id, quantity) VALUES ");
     add_order_row(tx, o, "", 0);
 
+    if (config_tells(tx->config)) {
+        buffer_text(&tx->sql, ";" FAILED_EVENT_INSERT "VALUES (");
+        failed_event_values(&tx->sql, tx->config, o, o->reason);
+        buffer_text(&tx->sql, ")");
+    }
+
     enum db_result result = db_open(tx->db);
 
     if (result != DB_OK
@@ -382,7 +414,7 @@ run_alone(struct order_tx *tx, const struct range *r)
     struct order *o = r->orders;
     enum db_result result = DB_POISON;
 
-    for (unsigned i = 1; i < tx->db->config->worker.tries && result == DB_POISON; i++) {
+    for (unsigned i = 1; i < tx->config->worker.tries && result == DB_POISON; i++) {
         result = run_range(tx, r);
     }
 
@@ -481,7 +513,7 @@ give_up(struct order_tx *tx, struct batch *batch, struct order *o)
     struct range alone = { .batch = batch, .orders = o, .n = 1 };
     enum db_result result = DB_RETRY;
 
-    for (unsigned i = 1; i < tx->db->config->worker.tries; i++) {
+    for (unsigned i = 1; i < tx->config->worker.tries; i++) {
         result = run_range(tx, &alone);
 
         if (!is_unknown(tx, result)) {

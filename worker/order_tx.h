@@ -17,6 +17,8 @@
 #define CHECKOUT_ORDER_TX_H
 
 #include "batch.h"
+#include "buffer.h"
+#include "config.h"
 #include "db.h"
 #include "decide.h"
 #include "identifiers.h"
@@ -31,6 +33,7 @@ struct order_list {
 /* Room for one transaction, used again by the next. One thread's. */
 struct order_tx {
     struct db *db;                      /* not owned */
+    const struct config *config;        /* not owned */
     struct buffer sql, items;
     struct identifiers found;
     size_t *leaders;

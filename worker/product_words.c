@@ -205,6 +205,10 @@ read_option(struct product_words *w, const char *option, const char *value)
         return read_term(&w->max_quantity, value, 0);
     }
 
+    if (strcmp(option, "--payment-timeout") == 0) {
+        return read_term(&w->payment_timeout, value, 0);
+    }
+
     return -2;
 }
 

@@ -20,7 +20,7 @@ struct product_words {
         int set;
         int none;                   /* "none": the term is taken away */
         char sql[32];               /* what stands in SQL: '2026-11-21 12:00:00.000', 5 */
-    } opens_at, closes_at, per_user_limit, max_quantity;
+    } opens_at, closes_at, per_user_limit, max_quantity, payment_timeout;
 };
 
 /* Returns 0, or -1 with the reason in error. */

@@ -6,6 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "alloc.h"
+#include "buffer.h"
+#include "ctl_days.h"
 #include "failpoint.h"
 #include "gate.h"
 #include "keys.h"
@@ -24,6 +27,8 @@ struct holding {
 struct holdings {
     struct holding *all;
     size_t count, capacity;
+    const struct queued_order **ended;   /* in flight, and their rows say that they ended; the gate's records may not */
+    size_t ended_count, ended_capacity;
 };
 
 
@@ -36,6 +41,18 @@ add_holding(struct holdings *h, uint64_t user, int64_t units)
     }
 
     h->all[h->count++] = (struct holding) { user, units };
+}
+
+
+static void
+add_ended(struct holdings *h, const struct queued_order *q)
+{
+    if (h->ended_count == h->ended_capacity) {
+        h->ended_capacity = h->ended_capacity == 0 ? 256 : 2 * h->ended_capacity;
+        h->ended = memory_resize(h->ended, h->ended_capacity, sizeof(*h->ended));
+    }
+
+    h->ended[h->ended_count++] = q;
 }
 
 
@@ -98,8 +115,9 @@ read_live(struct rebuild *r, uint64_t product, struct holdings *h)
 
 
 /*
- * An order that waits is counted as well, and its settle gives the units back if it failed. Where its own row is live
- * already, that row counts it. The same identifier with other content is another matter: it will fail.
+ * An order that waits is counted as well, and its settle gives the units back if it failed. Where its own row is there
+ * already, that row counts it while it is live; one that ended is counted by what the gate's record says when the count
+ * is written. The same identifier with other content is another matter: it will fail.
  */
 static enum rebuild_result
 subtract_decided(struct rebuild *r, const struct buffer *identifiers, struct holdings *h)
@@ -111,9 +129,9 @@ subtract_decided(struct rebuild *r, const struct buffer *identifiers, struct hol
         return REBUILD_DONE;
     }
 
-    buffer_text(&sql, "SELECT o.order_identifier, o.user_id, i.quantity FROM orders o JOIN order_items i"
-                " ON i.order_identifier = o.order_identifier"
-                " WHERE o.status IN ('pending_payment', 'paid', 'completed') AND o.order_identifier IN (");
+    buffer_text(&sql, "SELECT o.order_identifier, o.user_id, COALESCE(i.quantity, o.quantity, 0),"
+                " o.status IN ('pending_payment', 'paid', 'completed') FROM orders o LEFT JOIN order_items i"
+                " ON i.order_identifier = o.order_identifier WHERE o.order_identifier IN (");
     buffer_add(&sql, identifiers->data, identifiers->len);
     buffer_text(&sql, ")");
 
@@ -130,6 +148,10 @@ subtract_decided(struct rebuild *r, const struct buffer *identifiers, struct hol
 
         if (q != NULL && q->user == strtoull(row[1], NULL, 10) && q->quantity == strtoul(row[2], NULL, 10)) {
             add_holding(h, q->user, -(int64_t) q->quantity);
+
+            if (row[3][0] == '0') {
+                add_ended(h, q);
+            }
         }
     }
 
@@ -177,17 +199,29 @@ read_waiting(struct rebuild *r, uint64_t product, struct holdings *h)
 
 /* *answer: 1 written, 0 units in flight changed since they were counted. */
 static enum rebuild_result
-write_buyers(struct rebuild *r, uint64_t product, const struct holdings *h, int64_t *answer)
+write_buyers(struct rebuild *r, uint64_t product, const struct holdings *h, const struct days *days, int64_t *answer)
 {
     struct redis_args args = { 0 };
     uint64_t users = 0;
 
-    args_script(&args, &checkout_script_set_buyers, 3);
+    args_script(&args, &checkout_script_set_buyers, (unsigned) (3 + days->count));
     key_gate(&args);
     key_register(&args, product);
     key_buyers(&args, product);
+
+    for (size_t i = 0; i < days->count; i++) {
+        key_bucket(&args, days->day[i]);
+    }
+
     args_text(&args, r->token);
     args_signed(&args, queue_view_units(&r->waiting, product));
+    args_number(&args, h->ended_count);
+
+    for (size_t i = 0; i < h->ended_count; i++) {
+        args_text(&args, h->ended[i]->identifier);
+        args_number(&args, h->ended[i]->user);
+        args_number(&args, h->ended[i]->quantity);
+    }
 
     for (size_t i = 0; i < h->count; i++) {
         if (h->all[i].units > 0) {
@@ -215,7 +249,8 @@ write_buyers(struct rebuild *r, uint64_t product, const struct holdings *h, int6
 static enum rebuild_result
 count_product(struct rebuild *r, uint64_t product)
 {
-    enum rebuild_result result = REBUILD_BUSY;
+    struct days days;
+    enum rebuild_result result = days_read(r->redis, &days) == -1 ? REBUILD_REDIS_FAILED : REBUILD_BUSY;
 
     for (int i = 0; i < TRIES && result == REBUILD_BUSY; i++) {
         struct holdings h = { 0 };
@@ -229,10 +264,11 @@ count_product(struct rebuild *r, uint64_t product)
 
         if (result == REBUILD_DONE && (result = read_waiting(r, product, &h)) == REBUILD_DONE) {
             sum_up(&h);
-            result = write_buyers(r, product, &h, &written);
+            result = write_buyers(r, product, &h, &days, &written);
         }
 
         free(h.all);
+        free(h.ended);
 
         if (result == REBUILD_DONE && written == 0) {
             result = REBUILD_BUSY;

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "alloc.h"
+#include "buffer.h"
 #include "failpoint.h"
 #include "gate.h"
 #include "keys.h"

@@ -5,14 +5,16 @@
  *   alive, waiting    -          nothing: the worker will decide
  *   alive             missing    enqueued again (queue trimmed or lost, or MySQL lost its last commits)
  *   failed, ended     missing    the row written again as it was, without items: that verdict was given
- *   queued            there      the record says what the row says
+ *   other status      there      the record says what the row says (queued, or a change that the gate was not told)
  */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "alloc.h"
 #include "batch.h"
+#include "buffer.h"
 #include "ctl_days.h"
 #include "failpoint.h"
 #include "keys.h"
@@ -27,8 +29,8 @@ struct lost {
     struct checkout_order order;
     uint64_t accepted_ms;
     char status[STATUS_MAX + 1], reason[REASON_MAX + 1];   /* of the row where there is one, else of the record */
-    int was_queued;                          /* so said the record */
     int has_row;
+    int is_behind;                           /* the record says another status than the row */
 };
 
 struct page {
@@ -70,7 +72,6 @@ read_record(struct lost *l)
     l->accepted_ms = record.accepted_ms;
     memcpy(l->status, record.status, record.status_len);
     memcpy(l->reason, record.reason, record.reason_len);
-    l->was_queued = strcmp(l->status, "queued") == 0;
     return 0;
 }
 
@@ -132,6 +133,7 @@ find_rows(struct rebuild *r, struct page *p)
 
         if (i != IDENTIFIERS_NONE) {
             p->records[i].has_row = 1;
+            p->records[i].is_behind = strcmp(p->records[i].status, row[1]) != 0;
             snprintf(p->records[i].status, sizeof(p->records[i].status), "%s", row[1]);
             snprintf(p->records[i].reason, sizeof(p->records[i].reason), "%s", row[2]);
         }
@@ -188,7 +190,7 @@ is_to_enqueue(const struct lost *l)
 static int
 is_to_refresh(const struct lost *l)
 {
-    return l->has_row && l->was_queued;
+    return l->has_row && l->is_behind;
 }
 
 

@@ -351,7 +351,7 @@ int
 reconciler_start(struct reconciler *r, const struct config *config)
 {
     *r = (struct reconciler) {
-        .config = config, .redis.config = config, .db.config = config, .wrong_count_before = -1
+        .config = config, .redis.config = config, .db.server = &config->db, .wrong_count_before = -1
     };
     return pthread_create(&r->thread, NULL, run, r);
 }

@@ -14,6 +14,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "buffer.h"
+#include "config.h"
 #include "db.h"
 #include "gate.h"
 #include "redis_conn.h"

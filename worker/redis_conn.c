@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/time.h>
 
+#include "alloc.h"
 #include "failpoint.h"
 #include "log.h"
 

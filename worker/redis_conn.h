@@ -11,7 +11,7 @@
 #include <stdint.h>
 #include <hiredis/hiredis.h>
 
-#include "alloc.h"
+#include "buffer.h"
 #include "checkout_scripts.h"
 #include "config.h"
 

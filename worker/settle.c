@@ -1,5 +1,6 @@
 #include "settle.h"
 
+#include "buffer.h"
 #include "failpoint.h"
 #include "gate.h"
 #include "keys.h"
@@ -48,12 +49,22 @@ add_record(struct redis_args *args, const struct order *o)
 
 
 static void
+add_whose(struct redis_args *args, const struct order *o)
+{
+    int by_record = order_gives_back(o) == GIVES_BACK_BY_RECORD;
+
+    args_add(args, by_record ? o->identifier : "-", by_record ? CHECKOUT_IDENTIFIER_LEN : 1);
+}
+
+
+static void
 add_buyers(struct redis_args *args, const struct order *orders, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         if (orders[i].verdict != VERDICT_DEAD && order_gives_back(&orders[i])) {
             args_number(args, orders[i].asked.user_id);
             args_number(args, orders[i].asked.quantity);
+            add_whose(args, &orders[i]);
         }
     }
 }
@@ -92,7 +103,7 @@ add_entry(struct redis_args *args, const struct batch *b, size_t entry)
             dead++;
             dead_units += orders[i].asked.quantity;
         } else {
-            back += (size_t) order_gives_back(&orders[i]);
+            back += order_gives_back(&orders[i]) != GIVES_NOTHING_BACK;
         }
     }
 

@@ -33,6 +33,18 @@ static const struct { const char *name, *help; } count_names[STATS_COUNTS] = {
     [STATS_BURIED] = { "checkout_buried_total", "Entries that were no job, moved to the dead letters." },
     [STATS_LOST] = { "checkout_lost_total", "Entries deleted from the queue before they were settled." },
     [STATS_RECONCILED] = { "checkout_reconciled_total", "Products that the reconciler put right at the gate." },
+    [STATS_EVENTS_DELIVERED] = { "checkout_outgoing_events_delivered_total", "Events that the shop has acknowledged." },
+    [STATS_EVENTS_FAILED] = { "checkout_outgoing_events_failed_total", "Attempts at events that will be repeated." },
+    [STATS_EVENTS_DEAD] = { "checkout_outgoing_events_dead_total", "Events that were given up." },
+    [STATS_GATEWAY_SUCCEEDED] = { "checkout_gateway_succeeded_total", "Payments that the gateway took." },
+    [STATS_GATEWAY_FAILED] = { "checkout_gateway_failed_total", "Payments that the gateway refused." },
+    [STATS_GATEWAY_UNKNOWN] = { "checkout_gateway_unknown_total", "Questions to the gateway without an answer." },
+};
+
+static const struct { const char *name, *help; } gauge_names[STATS_GAUGES] = {
+    [STATS_OUTGOING_WAITING] = { "checkout_outgoing_events_waiting", "Events that the shop was not told of yet." },
+    [STATS_OUTGOING_DEAD] = { "checkout_outgoing_events_dead", "Events given up; each waits for a person." },
+    [STATS_GATEWAY_OPEN] = { "checkout_gateway_calls_open", "Orders that the gateway gave no answer for yet." },
 };
 
 static const char *const verdicts[] = {
@@ -57,7 +69,9 @@ enum retry {
 };
 
 static atomic_uint_fast64_t counts[STATS_COUNTS];
+static atomic_int_fast64_t gauges[STATS_GAUGES] = { -1, -1, -1 };
 static atomic_uint_fast64_t by_verdict[ITEMS(verdicts)];
+static atomic_uint_fast64_t by_outcome[LIFE_EVENTS + 1][LIFE_OUTCOMES];
 static atomic_uint_fast64_t retries[RETRY_MYSQL + ITEMS(causes)];
 
 
@@ -79,6 +93,20 @@ void
 stats_add(enum stats_count count, uint64_t n)
 {
     atomic_fetch_add(&counts[count], n);
+}
+
+
+void
+stats_set(enum stats_gauge gauge, int64_t value)
+{
+    atomic_store(&gauges[gauge], value);
+}
+
+
+uint64_t
+stats_read(enum stats_count count)
+{
+    return atomic_load(&counts[count]);
 }
 
 
@@ -235,11 +263,55 @@ write_retries(struct buffer *text)
 
 
 void
+stats_outcome(enum life_event event, enum life_outcome outcome)
+{
+    atomic_fetch_add(&by_outcome[event][outcome], 1);
+}
+
+
+/* Only what occurred: most pairs never do. Flagged ones have a count of their own, which is always there. */
+static void
+write_outcomes(struct buffer *text)
+{
+    uint64_t flagged = 0;
+
+    write_head(text, "checkout_order_events_total", "Events in the lives of orders, by what became of them.",
+               "counter");
+
+    for (unsigned e = 0; e <= LIFE_EVENTS; e++) {
+        for (unsigned o = 0; o < LIFE_OUTCOMES; o++) {
+            uint64_t n = atomic_load(&by_outcome[e][o]);
+
+            flagged += life_is_flagged((enum life_outcome) o) ? n : 0;
+
+            if (n > 0) {
+                buffer_format(text, "checkout_order_events_total{event=\"%s\",outcome=\"%s\"} %" PRIu64 "\n",
+                              e < LIFE_EVENTS ? life_event_name((enum life_event) e) : "other",
+                              life_outcome_name((enum life_outcome) o), n);
+            }
+        }
+    }
+
+    write_head(text, "checkout_payments_flagged_total", "Payment events that a person has to look at.", "counter");
+    buffer_format(text, "checkout_payments_flagged_total %" PRIu64 "\n", flagged);
+}
+
+
+void
 stats_write(struct buffer *text)
 {
     for (size_t i = 0; i < STATS_COUNTS; i++) {
         write_head(text, count_names[i].name, count_names[i].help, "counter");
         buffer_format(text, "%s %" PRIu64 "\n", count_names[i].name, (uint64_t) atomic_load(&counts[i]));
+    }
+
+    for (size_t i = 0; i < STATS_GAUGES; i++) {
+        int64_t value = atomic_load(&gauges[i]);
+
+        if (value >= 0) {
+            write_head(text, gauge_names[i].name, gauge_names[i].help, "gauge");
+            buffer_format(text, "%s %" PRId64 "\n", gauge_names[i].name, value);
+        }
     }
 
     write_head(text, "checkout_orders_total", "Orders settled, by verdict.", "counter");
@@ -249,6 +321,7 @@ stats_write(struct buffer *text)
                       (uint64_t) atomic_load(&by_verdict[i]));
     }
 
+    write_outcomes(text);
     write_retries(text);
     write_histogram(text, &batch_orders);
     write_histogram(text, &commit_seconds);

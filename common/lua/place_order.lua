@@ -4,6 +4,7 @@
 -- KEYS    1 order-processing-queue   2 gate   3 orders:<today>   4 orders:<yesterday>
 --         then for each group g (the orders of one product):
 --         product:<id>:stock   product:<id>:register   product:<id>:buyers
+--         last, where a group is checked: orders:<tomorrow>, written by a clock that is ahead
 -- ARGV    1 cap of the queue, in orders   2 <today>
 --         then for each group:
 --         product id, nonce, orders n, units in all, largest quantity, check (0 or 1),
@@ -21,9 +22,10 @@
 --         `broken` and harms no other product. The script runs without allow-oom, so a full
 --         Redis refuses it whole.
 
-local BUCKET_SECONDS = 172800
+local BUCKET_SECONDS = 2 * 86400 + 3600   -- two days, and an hour for clocks that differ
 
 local stream, gate, today, yesterday = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local tomorrow = (#KEYS - 4) % 3 == 1 and KEYS[#KEYS] or nil
 local cap = tonumber(ARGV[1])
 
 -- A count as a number; nil for what is none, or is too long for Lua to hold exactly.
@@ -115,7 +117,7 @@ end
 local function known_records(first, n)
     local ids, known = {}, {}
     for i = 1, n do ids[i] = ARGV[first + 2 * (i - 1)] end
-    for _, bucket in ipairs({ today, yesterday }) do
+    for _, bucket in ipairs({ today, yesterday, tomorrow }) do
         local found = redis.pcall('HMGET', bucket, unpack(ids))
         if not is_error(found) then
             for i = 1, n do known[ids[i]] = known[ids[i]] or found[i] or nil end
@@ -219,7 +221,7 @@ end
 
 local reply, before = { 0 }, queued
 local g, k = 3, 5
-while k <= #KEYS do
+while k + 2 <= #KEYS do
     reply[#reply + 1] = decide(g, k)
     g, k = g + 6 + 2 * tonumber(ARGV[g + 2]), k + 3
 end

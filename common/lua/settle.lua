@@ -9,14 +9,17 @@
 --         per_user_limit, max_quantity, state
 --         then for each entry: id, nonce, product 1..P, bucket 1..B, units released, orders,
 --         records r, buyers b, dead letters d,
---         then r times: identifier, record · b times: user, units to give back
+--         then r times: identifier, record · b times: user, units to give back, identifier ("-": in any
+--         case; else not if its record says that the order ended: whoever wrote that gave them back)
 --         · d times: units, reason, "<identifier> <record>"
 -- returns entries settled by this call
 -- law     An entry counts only once: the same entry (nonce), still pending (XACK = 1). Never creates
 --         a register, a stock or a bucket. Runs when Redis is out of memory. The stock is always
 --         set from the register: that is the compensating increment. What may fail is tried before the
---         first write; a key of another type (buyers, bucket, gate) harms nothing but itself.
+--         first write; a key of another type (buyers, bucket, gate) harms nothing but itself. A record that
+--         says more already (paid, cancelled …) stays.
 --#include register.lua
+--#include record.lua
 
 local stream, gate, dead = KEYS[1], KEYS[2], KEYS[3]
 local group, buckets, products = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
@@ -49,6 +52,18 @@ local function give_back(key, user, units)
     end
 end
 
+-- Records first .. last (identifier, record, identifier …) of a bucket.
+local function write_records(bucket, first, last)
+    if redis.call('TYPE', bucket).ok ~= 'hash' then return end
+    local ids, words = {}, {}
+    for i = first, last, 2 do ids[#ids + 1] = ARGV[i] end
+    for i, found in ipairs(redis.call('HMGET', bucket, unpack(ids))) do
+        local at = first + 2 * (i - 1)
+        if is_later(ARGV[at + 1], found) then words[#words + 1], words[#words + 2] = ARGV[at], ARGV[at + 1] end
+    end
+    if #words > 0 then redis.call('HSET', bucket, unpack(words)) end
+end
+
 redis.call('XLEN', dead)   -- another type is an error, here and not between the writes
 local settled, left_queue = 0, 0
 local released = {}
@@ -59,15 +74,17 @@ while a <= #ARGV do
     local r, b, d = tonumber(ARGV[a + 6]), tonumber(ARGV[a + 7]), tonumber(ARGV[a + 8])
     local first_record = a + 9
     local first_buyer = first_record + 2 * r
-    local first_dead = first_buyer + 2 * b
+    local first_dead = first_buyer + 3 * b
     if take_off(id, nonce) then
         local k = product_key(product)
         settled, left_queue = settled + 1, left_queue + orders
         released[product] = (released[product] or 0) + units
-        if r > 0 and redis.call('TYPE', bucket).ok == 'hash' then
-            redis.call('HSET', bucket, unpack(ARGV, first_record, first_buyer - 1))
+        for i = first_buyer, first_dead - 1, 3 do
+            if ARGV[i + 2] == '-' or not has_ended(redis.pcall('HGET', bucket, ARGV[i + 2])) then
+                give_back(KEYS[k + 2], ARGV[i], tonumber(ARGV[i + 1]))
+            end
         end
-        for i = first_buyer, first_dead - 1, 2 do give_back(KEYS[k + 2], ARGV[i], tonumber(ARGV[i + 1])) end
+        if r > 0 then write_records(bucket, first_record, first_buyer - 1) end
         for i = first_dead, first_dead + 3 * d - 1, 3 do
             redis.call('XADD', dead, '*', 'nonce', nonce, 'product', string.match(KEYS[k], 'product:(%d+):stock$'),
                        'units', ARGV[i], 'count', 1, 'day', string.match(bucket, 'orders:(.*)$'),

@@ -1,9 +1,9 @@
 /* Lanes, identifiers and days: common/lane.c. */
-#include <check.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "lane.h"
+#include "suite.h"
 
 
 START_TEST(test_identifier_v7)
@@ -101,8 +101,6 @@ main(void)
 {
     Suite *suite = suite_create("lane");
     TCase *tcase = tcase_create("lane");
-    SRunner *runner;
-    int failed;
 
     tcase_add_test(tcase, test_identifier_v7);
     tcase_add_test(tcase, test_every_lane_comes_back);
@@ -111,9 +109,5 @@ main(void)
     tcase_add_test(tcase, test_days);
     suite_add_tcase(suite, tcase);
 
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }

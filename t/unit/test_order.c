@@ -1,10 +1,10 @@
 /* The request and the record of an order: common/order.c. */
-#include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "order.h"
+#include "suite.h"
 
 #define MAX_QUANTITY 1000
 
@@ -263,8 +263,6 @@ main(void)
 {
     Suite *suite = suite_create("order");
     TCase *request = tcase_create("request"), *record = tcase_create("record");
-    SRunner *runner;
-    int failed;
 
     tcase_add_test(request, test_reads_an_order);
     tcase_add_test(request, test_G2_quantity);
@@ -282,9 +280,5 @@ main(void)
     suite_add_tcase(suite, request);
     suite_add_tcase(suite, record);
 
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }

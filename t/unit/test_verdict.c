@@ -1,10 +1,10 @@
 /* What place_order.lua answers: common/verdict.c, and the reader's bound: common/reader.c. */
-#include <check.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "reader.h"
 #include "verdict.h"
+#include "suite.h"
 
 
 /* The reply in these bytes; NULL when the reader refuses them or wants more. To be freed. */
@@ -136,8 +136,6 @@ main(void)
 {
     Suite *suite = suite_create("verdict");
     TCase *tests = tcase_create("tests");
-    SRunner *runner;
-    int failed;
 
     tcase_add_test(tests, test_one_verdict_for_all);
     tcase_add_test(tests, test_a_verdict_for_each);
@@ -148,9 +146,5 @@ main(void)
     tcase_add_test(tests, test_arrays_are_bounded);
     suite_add_tcase(suite, tests);
 
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }

@@ -1,5 +1,4 @@
 /* Entries of the queue, the decision and the settle call: worker/batch.c, decide.c, settle.c, identifiers.c. */
-#include <check.h>
 #include <hiredis/hiredis.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -7,9 +6,11 @@
 #include <string.h>
 
 #include "batch.h"
+#include "buffer.h"
 #include "decide.h"
 #include "identifiers.h"
 #include "settle.h"
+#include "suite.h"
 
 #define ID_A "01a1fc4d-a3c0-7000-a938-43790cd90f5a"
 #define ID_B "01a1fc4d-a3c0-7000-a938-43790cd90f5b"
@@ -171,8 +172,8 @@ START_TEST(test_W1_decided_in_order_of_arrival)
     ck_assert_str_eq(o[1].reason, "out_of_stock");
     ck_assert_int_eq(o[2].verdict, VERDICT_SOLD);
     ck_assert_int_eq(p.stock, 0);
-    ck_assert_int_eq(order_gives_back(&o[0]), 0);
-    ck_assert_int_eq(order_gives_back(&o[1]), 1);
+    ck_assert_int_eq(order_gives_back(&o[0]), GIVES_NOTHING_BACK);
+    ck_assert_int_eq(order_gives_back(&o[1]), GIVES_BACK_BY_RECORD);
 }
 END_TEST
 
@@ -206,10 +207,10 @@ START_TEST(test_W5_a_verdict_found_again_stands)
 
     ck_assert_int_eq(o[0].verdict, VERDICT_STANDS);
     ck_assert_str_eq(o[0].status, "paid");
-    ck_assert_int_eq(order_gives_back(&o[0]), 0);
+    ck_assert_int_eq(order_gives_back(&o[0]), GIVES_NOTHING_BACK);
     ck_assert_int_eq(o[1].verdict, VERDICT_STANDS);
     ck_assert_str_eq(o[1].reason, "out_of_stock");
-    ck_assert_int_eq(order_gives_back(&o[1]), 1);
+    ck_assert_int_eq(order_gives_back(&o[1]), GIVES_BACK_BY_RECORD);
     ck_assert_int_eq(p.stock, 7);
 }
 END_TEST
@@ -231,13 +232,13 @@ START_TEST(test_W22_other_content_is_a_conflict)
     ck_assert_int_eq(o[0].verdict, VERDICT_CONFLICT);
     ck_assert_str_eq(o[0].status, "pending_payment");
     ck_assert_uint_eq(o[0].standing.user_id, o[0].asked.user_id + 1);
-    ck_assert_int_eq(order_gives_back(&o[0]), 1);
+    ck_assert_int_eq(order_gives_back(&o[0]), GIVES_BACK);
     ck_assert_int_eq(o[1].verdict, VERDICT_SOLD);
     ck_assert_int_eq(o[2].verdict, VERDICT_CONFLICT);
     ck_assert_str_eq(o[2].status, "pending_payment");
     ck_assert_uint_eq(o[2].standing.quantity, o[1].asked.quantity);
     ck_assert_uint_eq(o[2].standing_ms, o[1].accepted_ms);
-    ck_assert_int_eq(order_gives_back(&o[2]), 1);
+    ck_assert_int_eq(order_gives_back(&o[2]), GIVES_BACK);
     ck_assert_int_eq(p.stock, 8);
 }
 END_TEST
@@ -262,8 +263,8 @@ START_TEST(test_law2_the_same_order_twice_in_a_batch)
     decide(b.orders, leaders, stored, 2, b.products);
     ck_assert_int_eq(b.orders[0].verdict, VERDICT_SOLD);
     ck_assert_int_eq(b.orders[1].verdict, VERDICT_STANDS);
-    ck_assert_int_eq(order_gives_back(&b.orders[0]), 0);
-    ck_assert_int_eq(order_gives_back(&b.orders[1]), 1);
+    ck_assert_int_eq(order_gives_back(&b.orders[0]), GIVES_NOTHING_BACK);
+    ck_assert_int_eq(order_gives_back(&b.orders[1]), GIVES_BACK);
     ck_assert_int_eq(b.products[0].stock, 8);
 
     batch_free(&b);
@@ -324,7 +325,7 @@ START_TEST(test_settle_call)
         "|1|rejected|" ID_B " queued - 17 1 43" MS
         "|6-0|00112233aabbccdd|1|1|4|1|1|1|0"
         "|" ID_C "|failed product_gone 9 4 44" MS
-        "|44|4");
+        "|44|4|" ID_C);
 
     free(words);
     args_free(&args);
@@ -363,8 +364,6 @@ main(void)
 {
     Suite *suite = suite_create("worker batch");
     TCase *tcase = tcase_create("batch");
-    SRunner *runner;
-    int failed;
 
     tcase_add_test(tcase, test_entry_is_read);
     tcase_add_loop_test(tcase, test_no_job, 0, sizeof no_jobs / sizeof *no_jobs);
@@ -378,9 +377,5 @@ main(void)
     tcase_add_test(tcase, test_identifiers);
     suite_add_tcase(suite, tcase);
 
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }

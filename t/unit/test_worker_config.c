@@ -1,5 +1,4 @@
 /* The configuration: worker/config.c. */
-#include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,6 +6,7 @@
 
 #include "config.h"
 #include "log.h"
+#include "suite.h"
 
 static char path[] = "/tmp/checkout-config-XXXXXX";
 
@@ -78,6 +78,14 @@ static const struct {
     { "[worker]\npayment_timeout = 5 days\n", ":2: ", "time such as" },
     { "[worker]\npayment_timeout = 99999999999h\n", ":2: ", "time such as" },
     { "[worker]\nthreads = 1\nthreads = 2\n", ":3: ", "given twice" },
+    { "[payment]\nmode = paypal\n", ":2: ", "webhook or gateway" },
+    { "[payment]\nmode = gateway\n", "", "gateway needs gateway_url" },
+    { "[payment]\ncurrency = twd\n", "", "capital letters" },
+    { "[payment]\ncurrency = TWDX\n", ":2: ", "3 to 3 characters" },
+    { "[payment]\ngateway_url = file:///etc/passwd\n", "", "http:// or https://" },
+    { "[events]\nurl = https://shop.example/hook\n", "", "needs secret_file" },
+    { "[events]\nurl = shop.example\n", "", "http:// or https://" },
+    { "[events]\nsecret_file = /nonexistent/secret\n", "/nonexistent/secret", "No such file" },
     { "[log]\nlevel = loud\n", ":2: ", "debug, info" },
     { "[redis]\naddress =\n", ":2: ", "characters" },
     { "[worker]\nwhat is this\n", ":2: ", "neither" },
@@ -162,8 +170,6 @@ main(void)
 {
     Suite *suite = suite_create("worker config");
     TCase *tcase = tcase_create("config");
-    SRunner *runner;
-    int failed;
 
     tcase_add_test(tcase, test_defaults);
     tcase_add_test(tcase, test_values);
@@ -173,9 +179,5 @@ main(void)
     tcase_add_test(tcase, test_log_text_stays_on_its_line);
     suite_add_tcase(suite, tcase);
 
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }

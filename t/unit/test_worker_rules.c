@@ -1,5 +1,4 @@
 /* Rules without I/O: what errors mean, what the reconciler does, how SQL, times and keys are read. */
-#include <check.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,6 +10,7 @@
 #include "sql_split.h"
 #include "stop.h"
 #include "sync.h"
+#include "suite.h"
 
 
 START_TEST(test_W6_W20_unknown_means_environmental)
@@ -267,8 +267,6 @@ main(void)
 {
     Suite *suite = suite_create("worker rules");
     TCase *tcase = tcase_create("rules");
-    SRunner *runner;
-    int failed;
 
     tcase_add_test(tcase, test_W6_W20_unknown_means_environmental);
     tcase_add_loop_test(tcase, test_reconciler, 0, sizeof cases / sizeof *cases);
@@ -282,9 +280,5 @@ main(void)
     tcase_add_test(tcase, test_backoff);
     suite_add_tcase(suite, tcase);
 
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }

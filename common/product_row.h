@@ -24,11 +24,13 @@ struct product_row {
     uint64_t version;
     char price[PRODUCT_PRICE_MAX];   /* the decimal text, exact */
     struct terms terms;
+    uint64_t payment_timeout;        /* seconds to pay; 0: as the worker is configured */
 };
 
 enum row_lock {
     ROW_NO_LOCK,
-    ROW_FOR_UPDATE
+    ROW_FOR_UPDATE,
+    ROW_FOR_UPDATE_SKIP_LOCKED       /* a row that somebody else has locked is not found */
 };
 
 /*

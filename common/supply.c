@@ -1,6 +1,7 @@
 #include "supply.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "failpoint.h"
@@ -77,10 +78,26 @@ supply_read(struct db *db, uint64_t product, struct supply *supply)
 
 
 enum db_result
+supply_book(struct db *db, uint64_t product, const char *kind, int64_t units, int64_t stock, const char *reason)
+{
+    struct buffer sql = { 0 };
+
+    buffer_format(&sql, "INSERT INTO stock_movements (product_id, kind, units, stock_after, reason) VALUES"
+                  " (%" PRIu64 ", '%s', %" PRId64 ", %" PRId64 ", ", product, kind, units, stock);
+    db_quote(db, &sql, reason);
+    buffer_text(&sql, ")");
+
+    enum db_result result = EFFECT("supply.book", db_run(db, &sql));
+
+    buffer_free(&sql);
+    return result;
+}
+
+
+enum db_result
 supply_book_difference(struct db *db, uint64_t product, const char *kind, const char *reason, int64_t *units)
 {
     struct supply supply;
-    struct buffer sql = { 0 };
     enum db_result result = supply_read(db, product, &supply);
 
     *units = supply.stock + supply.live - supply.supplied;
@@ -89,13 +106,29 @@ supply_book_difference(struct db *db, uint64_t product, const char *kind, const 
         return result;
     }
 
-    buffer_format(&sql, "INSERT INTO stock_movements (product_id, kind, units, stock_after, reason) VALUES"
-                  " (%" PRIu64 ", '%s', %" PRId64 ", %" PRId64 ", ", product, kind, *units, supply.stock);
-    db_quote(db, &sql, reason);
-    buffer_text(&sql, ")");
-    result = EFFECT("supply.book", db_run(db, &sql));
-    buffer_free(&sql);
-    return result;
+    return supply_book(db, product, kind, *units, supply.stock, reason);
+}
+
+
+static enum db_result
+copy_all(struct db *db, MYSQL_RES *rows, struct supply **supplies, size_t *count)
+{
+    size_t most = (size_t) mysql_num_rows(rows);
+
+    *count = 0;
+    *supplies = calloc(most > 0 ? most : 1, sizeof(struct supply));
+
+    if (*supplies == NULL) {
+        db->code = 0;
+        snprintf(db->error, sizeof(db->error), "out of memory");
+        return DB_RETRY;
+    }
+
+    for (MYSQL_ROW row; (row = mysql_fetch_row(rows)) != NULL; ) {
+        (*supplies)[(*count)++] = to_supply(row);
+    }
+
+    return DB_OK;
 }
 
 
@@ -117,13 +150,7 @@ supply_read_all(struct db *db, struct supply **supplies, size_t *count)
     buffer_free(&sql);
 
     if (result == DB_OK) {
-        *count = 0;
-        *supplies = memory_resize(NULL, (size_t) mysql_num_rows(rows), sizeof(struct supply));
-
-        for (MYSQL_ROW row; (row = mysql_fetch_row(rows)) != NULL; ) {
-            (*supplies)[(*count)++] = to_supply(row);
-        }
-
+        result = copy_all(db, rows, supplies, count);
         mysql_free_result(rows);
     }
 

@@ -1,16 +1,17 @@
 #include "db.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "failpoint.h"
-#include "log.h"
+#include "statement.h"
 
 /* Numbers of the server's errors: MySQL Reference Manual and MariaDB Knowledge Base, "Error Codes". */
 #define ERROR_DUPLICATE_KEY      1062
 #define ERROR_DEADLOCK           1213
 #define ERROR_RECORD_CHANGED     1020   /* MariaDB: innodb_snapshot_isolation */
+#define ERROR_STATEMENT_TIME     1969   /* MariaDB: max_statement_time */
+#define ERROR_EXECUTION_TIME     3024   /* MySQL: max_execution_time */
 
 
 enum db_result
@@ -72,6 +73,13 @@ db_is_environmental(unsigned code)
 }
 
 
+int
+db_is_over_its_time(unsigned code)
+{
+    return code == ERROR_STATEMENT_TIME || code == ERROR_EXECUTION_TIME;
+}
+
+
 static void
 close_mysql(struct db *db)
 {
@@ -79,7 +87,37 @@ close_mysql(struct db *db)
         FAILPOINT_MYSQL_SOCKET(-1);
         mysql_close(db->mysql);
         db->mysql = NULL;
+
+        /* Without a connection they are only memory. */
+        statement_cache_free(db->statements);
+        db->statements = NULL;
     }
+}
+
+
+/* Copies text so that it fits between double quotes on one line. */
+static void
+copy_clean(char *out, size_t size, const char *text)
+{
+    size_t i = 0;
+
+    for (; text[i] != '\0' && i + 1 < size; i++) {
+        unsigned char c = (unsigned char) text[i];
+
+        out[i] = c < 0x20 || c == 0x7f ? ' ' : c == '"' ? '\'' : c == '\\' ? '/' : (char) c;
+    }
+
+    out[i] = '\0';
+}
+
+
+/* Notes an error of our own. */
+static enum db_result
+retry_because(struct db *db, const char *why)
+{
+    db->code = 0;
+    snprintf(db->error, sizeof(db->error), "%s", why);
+    return DB_RETRY;
 }
 
 
@@ -88,7 +126,7 @@ static enum db_result
 failed(struct db *db)
 {
     db->code = mysql_errno(db->mysql);
-    log_clean(db->error, sizeof(db->error), mysql_error(db->mysql));
+    copy_clean(db->error, sizeof(db->error), mysql_error(db->mysql));
 
     enum db_result result = db->code != 0 ? db_class(db->code) : DB_RETRY;
 
@@ -100,10 +138,33 @@ failed(struct db *db)
 }
 
 
+enum db_result
+db_error(struct db *db, unsigned code, const char *text)
+{
+    enum db_result result = code != 0 ? db_class(code) : DB_RETRY;
+
+    db->code = code;
+    copy_clean(db->error, sizeof(db->error), text);
+
+    if (result == DB_RETRY && (code == 0 || (code >= 2000 && code < 3000))) {
+        close_mysql(db);
+    }
+
+    return result;
+}
+
+
+static int
+is_given(const char *text)
+{
+    return text != NULL && text[0] != '\0';
+}
+
+
 static void
 set_file(struct db *db, enum mysql_option option, const char *path)
 {
-    if (path[0] != '\0') {
+    if (is_given(path)) {
         (void) mysql_options(db->mysql, option, path);
     }
 }
@@ -113,12 +174,13 @@ set_file(struct db *db, enum mysql_option option, const char *path)
 static void
 set_tls(struct db *db)
 {
-    int wanted = db->config->mysql.ssl || db->config->mysql.ssl_ca[0] != '\0';
-    int verify = wanted && db->config->mysql.ssl_verify;
+    const struct db_server *s = db->server;
+    int wanted = s->ssl || is_given(s->ssl_ca);
+    int verify = wanted && s->ssl_verify;
 
-    set_file(db, MYSQL_OPT_SSL_CA, db->config->mysql.ssl_ca);
-    set_file(db, MYSQL_OPT_SSL_CERT, db->config->mysql.ssl_cert);
-    set_file(db, MYSQL_OPT_SSL_KEY, db->config->mysql.ssl_key);
+    set_file(db, MYSQL_OPT_SSL_CA, s->ssl_ca);
+    set_file(db, MYSQL_OPT_SSL_CERT, s->ssl_cert);
+    set_file(db, MYSQL_OPT_SSL_KEY, s->ssl_key);
 
 #ifdef MARIADB_PACKAGE_VERSION
     my_bool on = 1, check = (my_bool) verify;
@@ -130,7 +192,7 @@ set_tls(struct db *db)
     (void) mysql_options(db->mysql, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &check);
 #else
     unsigned mode = verify ? SSL_MODE_VERIFY_IDENTITY : wanted ? SSL_MODE_REQUIRED : SSL_MODE_PREFERRED;
-    bool ask = db->config->mysql.server_public_key != 0;
+    bool ask = s->server_public_key != 0;
 
     (void) mysql_options(db->mysql, MYSQL_OPT_SSL_MODE, &mode);
     (void) mysql_options(db->mysql, MYSQL_OPT_GET_SERVER_PUBLIC_KEY, &ask);
@@ -141,8 +203,8 @@ set_tls(struct db *db)
 static void
 set_options(struct db *db)
 {
-    unsigned connect = (db->config->mysql.connect_timeout + 999) / 1000;
-    unsigned wait = (db->config->mysql.timeout + 999) / 1000;
+    unsigned connect = (db->server->connect_timeout + 999) / 1000;
+    unsigned wait = (db->server->timeout + 999) / 1000;
 
     (void) mysql_options(db->mysql, MYSQL_OPT_CONNECT_TIMEOUT, &connect);
     (void) mysql_options(db->mysql, MYSQL_OPT_READ_TIMEOUT, &wait);
@@ -152,15 +214,34 @@ set_options(struct db *db)
 }
 
 
+/*
+ * MariaDB counts seconds, for all statements; MySQL milliseconds, for those that only read. Each finds its own in a
+ * comment that the other passes over: MariaDB does so with versions of MySQL that are not its own, 5.7.0 and later.
+ */
+static void
+add_statement_timeout(struct buffer *sql, unsigned ms)
+{
+    if (ms > 0) {
+        buffer_format(sql, "; /*M! SET SESSION max_statement_time = %u.%03u */"
+                      "/*!50708 SET SESSION max_execution_time = %u */", ms / 1000, ms % 1000, ms);
+    }
+}
+
+
 static enum db_result
 prepare_session(struct db *db)
 {
     struct buffer sql = { 0 };
+    unsigned lock_wait = db->server->timeout / 2000;
 
-    /* A lock that is waited for longer than a read would look like a lost connection. */
+    /*
+     * A lock that is waited for longer than a read would look like a lost connection. The servers know whole seconds;
+     * with none, MariaDB would not wait at all.
+     */
     buffer_format(&sql, "SET SESSION autocommit = 1, time_zone = '+00:00', sql_mode = 'STRICT_ALL_TABLES',"
                   " innodb_lock_wait_timeout = %u; SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
-                  db->config->mysql.timeout / 2000);
+                  lock_wait > 0 ? lock_wait : 1);
+    add_statement_timeout(&sql, db->server->statement_timeout);
 
     enum db_result result = EFFECT("mysql.session", db_run(db, &sql));
 
@@ -178,12 +259,11 @@ prepare_session(struct db *db)
 static MYSQL *
 dial(struct db *db)
 {
-    const struct config *c = db->config;
-    int local = c->mysql.socket[0] != '\0';
+    const struct db_server *s = db->server;
+    int local = is_given(s->socket);
 
-    return mysql_real_connect(db->mysql, local ? NULL : c->mysql.host, c->mysql.user, c->mysql.password,
-                              c->mysql.database, local ? 0 : c->mysql.port, local ? c->mysql.socket : NULL,
-                              CLIENT_MULTI_STATEMENTS);
+    return mysql_real_connect(db->mysql, local ? NULL : s->host, s->user, s->password, s->database,
+                              local ? 0 : s->port, local ? s->socket : NULL, CLIENT_MULTI_STATEMENTS);
 }
 
 
@@ -197,8 +277,7 @@ db_open(struct db *db)
     db->mysql = mysql_init(NULL);
 
     if (db->mysql == NULL) {
-        snprintf(db->error, sizeof(db->error), "out of memory");
-        return DB_RETRY;
+        return retry_because(db, "out of memory");
     }
 
     set_options(db);
@@ -218,9 +297,7 @@ static enum db_result
 send_sql(struct db *db, const char *sql, size_t len)
 {
     if (db->mysql == NULL) {
-        db->code = 0;
-        snprintf(db->error, sizeof(db->error), "not connected");
-        return DB_RETRY;
+        return retry_because(db, "not connected");
     }
 
     return mysql_real_query(db->mysql, sql, (unsigned long) len) == 0 ? DB_OK : failed(db);
@@ -228,10 +305,16 @@ send_sql(struct db *db, const char *sql, size_t len)
 
 
 static enum db_result
-run(struct db *db, const char *sql, size_t len)
+send_buffer(struct db *db, const struct buffer *sql)
 {
-    enum db_result result = send_sql(db, sql, len);
+    return sql->failed ? retry_because(db, "out of memory") : send_sql(db, sql->data, sql->len);
+}
 
+
+/* Takes the answers of all statements that were sent. */
+static enum db_result
+finish(struct db *db, enum db_result result)
+{
     while (result == DB_OK) {
         int next = mysql_next_result(db->mysql);
 
@@ -251,21 +334,21 @@ run(struct db *db, const char *sql, size_t len)
 enum db_result
 db_run(struct db *db, const struct buffer *sql)
 {
-    return run(db, sql->data, sql->len);
+    return finish(db, send_buffer(db, sql));
 }
 
 
 enum db_result
 db_text(struct db *db, const char *sql)
 {
-    return run(db, sql, strlen(sql));
+    return finish(db, send_sql(db, sql, strlen(sql)));
 }
 
 
 enum db_result
 db_rows(struct db *db, const struct buffer *sql, MYSQL_RES **rows)
 {
-    enum db_result result = send_sql(db, sql->data, sql->len);
+    enum db_result result = send_buffer(db, sql);
 
     if (result != DB_OK) {
         return result;
@@ -276,14 +359,17 @@ db_rows(struct db *db, const struct buffer *sql, MYSQL_RES **rows)
 }
 
 
-enum db_result
-db_change_one_each(struct db *db, const struct buffer *sql, size_t statements)
+/* Sends guarded updates; counts rows changed, and statements that changed exactly one. */
+static enum db_result
+change(struct db *db, const struct buffer *sql, uint64_t *rows, size_t *changed_one)
 {
-    enum db_result result = send_sql(db, sql->data, sql->len);
-    size_t changed_one = 0;
+    enum db_result result = send_buffer(db, sql);
+
+    *rows = *changed_one = 0;
 
     while (result == DB_OK) {
-        changed_one += mysql_affected_rows(db->mysql) == 1;
+        *rows += mysql_affected_rows(db->mysql);
+        *changed_one += mysql_affected_rows(db->mysql) == 1;
 
         int next = mysql_next_result(db->mysql);
 
@@ -296,13 +382,39 @@ db_change_one_each(struct db *db, const struct buffer *sql, size_t statements)
         }
     }
 
-    if (result == DB_OK && changed_one != statements) {
-        db->code = 0;
-        snprintf(db->error, sizeof(db->error), "%zu of %zu guarded updates found their row", changed_one, statements);
-        return DB_AGAIN;
-    }
-
     return result;
+}
+
+
+static enum db_result
+lost_a_row(struct db *db, uint64_t found, uint64_t wanted)
+{
+    db->code = 0;
+    snprintf(db->error, sizeof(db->error), "%llu of %llu guarded updates found their row", (unsigned long long) found,
+             (unsigned long long) wanted);
+    return DB_AGAIN;
+}
+
+
+enum db_result
+db_change_one_each(struct db *db, const struct buffer *sql, size_t statements)
+{
+    uint64_t rows;
+    size_t changed_one;
+    enum db_result result = change(db, sql, &rows, &changed_one);
+
+    return result == DB_OK && changed_one != statements ? lost_a_row(db, changed_one, statements) : result;
+}
+
+
+enum db_result
+db_change_rows(struct db *db, const struct buffer *sql, uint64_t wanted)
+{
+    uint64_t rows;
+    size_t changed_one;
+    enum db_result result = change(db, sql, &rows, &changed_one);
+
+    return result == DB_OK && rows != wanted ? lost_a_row(db, rows, wanted) : result;
 }
 
 
@@ -319,13 +431,16 @@ void
 db_quote(struct db *db, struct buffer *sql, const char *text)
 {
     size_t len = strlen(text);
-    char *escaped = memory_resize(NULL, 2 * len + 1, 1);
-    unsigned long escaped_len = mysql_real_escape_string(db->mysql, escaped, text, (unsigned long) len);
 
-    buffer_text(sql, "'");
-    buffer_add(sql, escaped, escaped_len);
-    buffer_text(sql, "'");
-    free(escaped);
+    /* Each byte may become two. */
+    if (buffer_reserve(sql, 2 * len + 2) == -1) {
+        return;
+    }
+
+    sql->data[sql->len++] = '\'';
+    sql->len += mysql_real_escape_string(db->mysql, sql->data + sql->len, text, (unsigned long) len);
+    sql->data[sql->len++] = '\'';
+    sql->data[sql->len] = '\0';
 }
 
 

@@ -18,6 +18,10 @@ struct supply {
 /* One product, in the caller's transaction. */
 enum db_result supply_read(struct db *db, uint64_t product, struct supply *supply);
 
+/* Books units as `kind` in the caller's transaction. stock: what the product has then. */
+enum db_result supply_book(struct db *db, uint64_t product, const char *kind, int64_t units, int64_t stock,
+                           const char *reason);
+
 /*
  * Books units that no movement explains (stock + live - supplied), as `kind` and with that reason, in the caller's
  * transaction, which holds the product's lock. *units: what was booked, 0 where all is explained.

@@ -15,7 +15,7 @@ static const char select_head[] =
     "SELECT id, stock, version, price, state,"
     " COALESCE(GREATEST(TIMESTAMPDIFF(MICROSECOND, '1970-01-01', opens_at) DIV 1000, 0), 0),"
     " IF(closes_at IS NULL, 0, COALESCE(GREATEST(TIMESTAMPDIFF(MICROSECOND, '1970-01-01', closes_at) DIV 1000, 1), 1)),"
-    " COALESCE(per_user_limit, 0), COALESCE(max_quantity, 0)"
+    " COALESCE(per_user_limit, 0), COALESCE(max_quantity, 0), COALESCE(payment_timeout, 0)"
     " FROM products FORCE INDEX (PRIMARY) WHERE id IN (";
 
 
@@ -38,6 +38,7 @@ fill_in(struct product_row *row, MYSQL_ROW values)
     row->terms.closes_at = to_number(values[6]);
     row->terms.per_user_limit = to_number(values[7]);
     row->terms.max_quantity = to_number(values[8]);
+    row->payment_timeout = to_number(values[9]);
 }
 
 
@@ -64,6 +65,11 @@ pair(struct product_row *rows, size_t n, MYSQL_RES *result)
 enum db_result
 product_rows_read(struct db *db, struct product_row *rows, size_t n, enum row_lock lock)
 {
+    static const char *const tails[] = {
+        [ROW_NO_LOCK] = ") ORDER BY id",
+        [ROW_FOR_UPDATE] = ") ORDER BY id FOR UPDATE",
+        [ROW_FOR_UPDATE_SKIP_LOCKED] = ") ORDER BY id FOR UPDATE SKIP LOCKED"
+    };
     struct buffer sql = { 0 };
     MYSQL_RES *result;
 
@@ -79,7 +85,7 @@ product_rows_read(struct db *db, struct product_row *rows, size_t n, enum row_lo
         buffer_number(&sql, rows[i].id);
     }
 
-    buffer_text(&sql, lock == ROW_FOR_UPDATE ? ") ORDER BY id FOR UPDATE" : ") ORDER BY id");
+    buffer_text(&sql, tails[lock]);
 
     enum db_result outcome = EFFECT("product_row.read", db_rows(db, &sql, &result));
 

@@ -1,0 +1,45 @@
+#!lua flags=no-writes,allow-oom,allow-stale
+-- readiness: can the gate sell, and does somebody make orders of what it accepts? Writes nothing.
+--
+-- KEYS    1 order-processing-queue   2 gate   3 workers
+-- ARGV    1 ms of silence after which a worker is dead
+-- returns { eviction policy ("unknown": INFO is not allowed), fault (empty, read_only or out_of_memory),
+--         products loaded, state of the gate, age in ms of the oldest job (0: none), workers alive, paused (0 or 1) }
+-- law     Costs nothing that grows with the queue. What cannot be read counts as none.
+
+local stream, gate, workers = KEYS[1], KEYS[2], KEYS[3]
+local dead_after = tonumber(ARGV[1])
+local t = redis.call('TIME')
+local now = t[1] * 1000 + math.floor(t[2] / 1000)
+
+local info = redis.pcall('INFO', 'memory', 'replication')
+local function known(field)
+    return type(info) == 'string' and string.match(info, '\n' .. field .. ':([^\r\n]+)') or nil
+end
+
+local policy = known('maxmemory_policy') or 'unknown'
+local most = tonumber(known('maxmemory') or '0')
+local used = tonumber(known('used_memory') or '0') - tonumber(known('mem_not_counted_for_evict') or '0')
+local fault = ''
+if known('role') == 'slave' then
+    fault = 'read_only'
+elseif most > 0 and used > most and policy == 'noeviction' then
+    fault = 'out_of_memory'
+end
+
+local age = 0
+local oldest = redis.pcall('XRANGE', stream, '-', '+', 'COUNT', 1)[1]
+if oldest then age = math.max(0, now - tonumber(string.match(oldest[1], '^%d+'))) end
+
+local alive, paused = 0, 0
+local beats = redis.pcall('HGETALL', workers)
+for i = 1, #beats, 2 do
+    if beats[i] == 'paused' then
+        paused = 1
+    elseif now - (tonumber(beats[i + 1]) or 0) <= dead_after then
+        alive = alive + 1
+    end
+end
+
+local held = redis.pcall('HMGET', gate, 'products', 'state')
+return { policy, fault, math.max(0, tonumber(held[1] or '0') or 0), held[2] or 'open', age, alive, paused }

@@ -1,0 +1,198 @@
+/*
+ * checkoutctl events: what the shop was not told of yet, first of all what was given up.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ctl.h"
+#include "order.h"
+
+#define EVENT_PREFIX "evt_"
+
+
+/* "evt_17" or "17". Returns 0, or -1 after a message. */
+static int
+read_event(const char *word, uint64_t *id)
+{
+    const size_t prefix = sizeof(EVENT_PREFIX) - 1;
+    const char *digits = strncmp(word, EVENT_PREFIX, prefix) == 0 ? word + prefix : word;
+
+    if (checkout_uint_parse(id, digits, strlen(digits), INT64_MAX) == 0 && *id > 0) {
+        return 0;
+    }
+
+    (void) ctl_fail("\"%s\" is no event; \"events list\" shows them", word);
+    return -1;
+}
+
+
+static int
+take_all(int *argc, char **argv)
+{
+    int kept = 0, all = 0;
+
+    for (int i = 0; i < *argc; i++) {
+        if (strcmp(argv[i], "--all") == 0) {
+            all = 1;
+        } else {
+            argv[kept++] = argv[i];
+        }
+    }
+
+    *argc = kept;
+    return all;
+}
+
+
+static cJSON *
+event_object(MYSQL_ROW row, const MYSQL_FIELD *fields, unsigned n)
+{
+    cJSON *one = cJSON_CreateObject();
+
+    for (unsigned i = 0; i < n; i++) {
+        (IS_NUM(fields[i].type) ? json_digits : json_text)(one, fields[i].name, row[i]);
+    }
+
+    return one;
+}
+
+
+int
+ctl_events_list(struct ctl *ctl, int argc, char **argv)
+{
+    struct buffer sql = { 0 };
+    uint64_t limit = 100;
+    MYSQL_RES *rows = NULL;
+
+    if (ctl_take_number(&argc, argv, "--limit", 10000, &limit) == -1) {
+        return CTL_ERROR;
+    }
+
+    int all = take_all(&argc, argv);
+
+    if (argc > 0) {
+        return ctl_fail("events list takes --all and --limit N");
+    }
+
+    buffer_format(&sql, "SELECT CONCAT('" EVENT_PREFIX "', id) AS event, type, order_identifier,"
+                  " CASE WHEN delivered_at IS NOT NULL THEN 'delivered' WHEN dead_at IS NOT NULL THEN 'dead'"
+                  " ELSE 'waiting' END AS state, tries, created_at, next_try_at, delivered_at, dead_at, last_error"
+                  " FROM outgoing_events %s ORDER BY dead_at IS NULL, id %s LIMIT %" PRIu64,
+                  all ? "" : "WHERE delivered_at IS NULL", all ? "DESC" : "", limit);
+
+    enum db_result result = db_open(&ctl->db) == DB_OK ? db_rows(&ctl->db, &sql, &rows) : DB_RETRY;
+
+    buffer_free(&sql);
+
+    if (result != DB_OK) {
+        return ctl_db_failed(ctl);
+    }
+
+    cJSON *o = cJSON_CreateObject();
+    cJSON *list = cJSON_AddArrayToObject(o, "events");
+
+    for (MYSQL_ROW row; (row = mysql_fetch_row(rows)) != NULL; ) {
+        cJSON_AddItemToArray(list, event_object(row, mysql_fetch_fields(rows), mysql_num_fields(rows)));
+    }
+
+    mysql_free_result(rows);
+    return ctl_print(ctl, o);
+}
+
+
+/* Runs a change of one event, or of all dead ones (id 0). Returns the number of events that it fits, or -1. */
+static int64_t
+change(struct ctl *ctl, const char *set, uint64_t id)
+{
+    struct buffer sql = { 0 };
+    int64_t n = -1;
+
+    if (ctl->dry_run) {
+        buffer_text(&sql, "UPDATE outgoing_events SET last_error = last_error");
+    } else {
+        buffer_format(&sql, "UPDATE outgoing_events SET %s", set);
+    }
+
+    if (id == 0) {
+        buffer_text(&sql, " WHERE dead_at IS NOT NULL");
+    } else {
+        buffer_format(&sql, " WHERE id = %" PRIu64 " AND delivered_at IS NULL", id);
+    }
+
+    if (db_open(&ctl->db) == DB_OK && db_run(&ctl->db, &sql) == DB_OK) {
+        /* Rows found are counted, also those that stay as they are. */
+        const char *info = mysql_info(ctl->db.mysql), *matched = info != NULL ? strstr(info, "Rows matched: ") : NULL;
+
+        n = matched != NULL ? strtoll(matched + 14, NULL, 10) : 0;
+    }
+
+    buffer_free(&sql);
+    return n;
+}
+
+
+int
+ctl_events_retry(struct ctl *ctl, int argc, char **argv)
+{
+    uint64_t id = 0;
+    int all = take_all(&argc, argv);
+
+    if (argc != !all) {
+        return ctl_fail("events retry takes an event, or --all for those that are dead");
+    }
+
+    if (!all && read_event(argv[0], &id) == -1) {
+        return CTL_ERROR;
+    }
+
+    int64_t n = change(ctl, "tries = 0, next_try_at = NOW(3), dead_at = NULL", id);
+
+    if (n == -1) {
+        return ctl_db_failed(ctl);
+    }
+
+    if (!all && n == 0) {
+        return ctl_not_found("there is no event " EVENT_PREFIX "%" PRIu64 " that the shop was not told of", id);
+    }
+
+    cJSON *o = cJSON_CreateObject();
+
+    json_int(o, "events", n);
+    return ctl_say(ctl, o, "events %s again: %" PRId64, ctl->dry_run ? "that would be sent" : "sent", n);
+}
+
+
+int
+ctl_events_drop(struct ctl *ctl, int argc, char **argv)
+{
+    uint64_t id;
+
+    if (argc != 1) {
+        return ctl_fail("events drop takes one event");
+    }
+
+    if (read_event(argv[0], &id) == -1) {
+        return CTL_ERROR;
+    }
+
+    if (!ctl->dry_run && !ctl->yes) {
+        return ctl_fail("the shop will never be told of it; say --yes if you mean it");
+    }
+
+    int64_t n = change(ctl, "delivered_at = NOW(3), next_try_at = NULL, dead_at = NULL,"
+                            " last_error = 'dropped by hand'", id);
+
+    if (n == -1) {
+        return ctl_db_failed(ctl);
+    }
+
+    if (n == 0) {
+        return ctl_not_found("there is no event " EVENT_PREFIX "%" PRIu64 " that the shop was not told of", id);
+    }
+
+    cJSON *o = cJSON_CreateObject();
+
+    json_int(o, "events", n);
+    return ctl_say(ctl, o, ctl->dry_run ? "the event would be dropped" : "the event is dropped");
+}

@@ -1,0 +1,95 @@
+/*
+ * checkoutctl payments: the inbox of payment events; what needs a person first of all.
+ */
+#include <inttypes.h>
+#include <string.h>
+
+#include "ctl.h"
+#include "life_rules.h"
+
+
+static void
+add_flagged(struct buffer *sql)
+{
+    int some = 0;
+
+    for (enum life_outcome o = 0; o < LIFE_OUTCOMES; o++) {
+        if (life_is_flagged(o)) {
+            buffer_format(sql, "%s'%s'", some++ ? "," : "", life_outcome_name(o));
+        }
+    }
+}
+
+
+static int
+take_word(int *argc, char **argv, const char *word)
+{
+    for (int i = 0; i < *argc; i++) {
+        if (strcmp(argv[i], word) == 0) {
+            *argc -= 1;
+            memmove(argv + i, argv + i + 1, (size_t) (*argc - i) * sizeof(char *));
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+int
+ctl_payments(struct ctl *ctl, int argc, char **argv)
+{
+    struct buffer sql = { 0 };
+    uint64_t limit = 100;
+    MYSQL_RES *rows;
+
+    if (ctl_take_number(&argc, argv, "--limit", 10000, &limit) == -1) {
+        return CTL_ERROR;
+    }
+
+    int waiting = take_word(&argc, argv, "--waiting"), all = take_word(&argc, argv, "--all");
+
+    if (argc > 0 || (waiting && all)) {
+        return ctl_fail("payments takes --waiting or --all, and --limit N");
+    }
+
+    buffer_text(&sql, "SELECT id, provider, type, order_identifier, outcome, tries, received_at, processed_at,"
+                " next_try_at FROM payment_events");
+
+    if (waiting) {
+        buffer_text(&sql, " WHERE processed_at IS NULL ORDER BY received_at");
+    } else if (all) {
+        buffer_text(&sql, " ORDER BY received_at DESC");
+    } else {
+        buffer_text(&sql, " WHERE outcome IN (");
+        add_flagged(&sql);
+        buffer_text(&sql, ") ORDER BY processed_at DESC");
+    }
+
+    buffer_format(&sql, " LIMIT %" PRIu64, limit);
+
+    enum db_result result = db_open(&ctl->db) == DB_OK ? db_rows(&ctl->db, &sql, &rows) : DB_RETRY;
+
+    buffer_free(&sql);
+
+    if (result != DB_OK) {
+        return ctl_db_failed(ctl);
+    }
+
+    cJSON *o = cJSON_CreateObject();
+    cJSON *list = cJSON_AddArrayToObject(o, "payment_events");
+    const MYSQL_FIELD *fields = mysql_fetch_fields(rows);
+
+    for (MYSQL_ROW row; (row = mysql_fetch_row(rows)) != NULL; ) {
+        cJSON *one = cJSON_CreateObject();
+
+        for (unsigned i = 0; i < mysql_num_fields(rows); i++) {
+            (IS_NUM(fields[i].type) ? json_digits : json_text)(one, fields[i].name, row[i]);
+        }
+
+        cJSON_AddItemToArray(list, one);
+    }
+
+    mysql_free_result(rows);
+    return ctl_print(ctl, o);
+}

@@ -1,0 +1,30 @@
+/*
+ * The outbox: outgoing_events are sent to the shop as signed Standard Webhooks (signature.h) until it says that it
+ * has them. Each is sent at least once; webhook-id, "evt_<id of the row>", is the same at every try, and the
+ * timestamp is that of the try. Events are not in order: the body says when it came to pass.
+ *
+ *   2xx                        delivered
+ *   410, or [events] tries     dead: an error in the log, checkout_outgoing_events_dead, `checkoutctl events`
+ *   anything else, no answer   again, after 1 s at first and up to 1 h, with jitter
+ */
+#ifndef CHECKOUT_OUTBOX_H
+#define CHECKOUT_OUTBOX_H
+
+#include "sender.h"
+
+#define OUTBOX_WAIT_MOST_MS 3600000
+#define OUTBOX_GONE         410
+
+enum outbox_verdict {
+    OUTBOX_DELIVERED,
+    OUTBOX_DEAD,
+    OUTBOX_AGAIN
+};
+
+/* status 0: no answer. tries: this one included. Pure. */
+enum outbox_verdict outbox_judge(long status, unsigned tries, unsigned most_tries);
+
+/* Starts the sender where [events] url is set; else it counts as ended. Returns 0, or an error number. */
+int outbox_start(struct sender *s, const struct config *config);
+
+#endif
