@@ -4,8 +4,17 @@
  *     module    directives, their merging, the life of a worker process
  *     server    which Redis, its password and TLS: configuration
  *     order     POST place-order: the request and its answer
+ *     body      a request's body: its text, and what is wrong with it
  *     gate      orders of one turn of the event loop become one script call
- *     status    order status, stock, health
+ *     lookup    what reads have in common, and the asking of Redis for one
+ *     status    order status
+ *     stock     live stock of a product
+ *     ready     health and readiness
+ *     sticky    who reads from the primary
+ *     query     statements in locations, and their rows as JSON; query_conf: their directives
+ *     secret    passwords and tokens from files
+ *     mysql     which MySQL servers, how to enter: configuration
+ *     sql       jobs on MySQL servers; its own map: ngx_http_checkout_sql.h (peer, pool, try)
  *     redis     one connection: calls out, replies back in order
  *     connect   its opening: address, TLS, password, database
  *     script    the text of a script call
@@ -14,6 +23,11 @@
  *     variables what is known of a request, for log_format
  *     clock     each request's own time-out
  *     reply     answers in JSON, codes and messages
+ *     init_stock  POST init-stock: a product and its stock are set
+ *     admin     the administrator's token
+ *     cancel    POST cancel: an order that is not paid is given up
+ *     webhook   POST of a payment's event: its signature, its place in the inbox
+ *     webhook_conf  the secrets of webhooks, from files
  *     random    bytes from the operating system's generator
  *
  * All state but the zone is that of one worker process, so nothing here takes a lock. Objects of configuration
@@ -32,7 +46,13 @@
 #include "lane.h"
 #include "order.h"
 #include "reader.h"
+#include "sql_job.h"
+#include "statement.h"
 #include "verdict.h"
+
+#if !(NGX_THREADS)
+#error "the checkout module needs an nginx that is configured --with-threads"
+#endif
 
 
 #define NGX_HTTP_CHECKOUT_BODY_MAX       16384    /* bytes of a place-order body */
@@ -71,12 +91,52 @@ typedef enum {
     NGX_HTTP_CHECKOUT_ORDER_NOT_FOUND,
     NGX_HTTP_CHECKOUT_UNKNOWN_STOCK,
     NGX_HTTP_CHECKOUT_UNAUTHORIZED,
+    NGX_HTTP_CHECKOUT_NOT_FOUND,
+    NGX_HTTP_CHECKOUT_BAD_GATEWAY,
+    NGX_HTTP_CHECKOUT_GATEWAY_TIMEOUT,
+    NGX_HTTP_CHECKOUT_NO_ADMIN,
+    NGX_HTTP_CHECKOUT_ORDERS_IN_FLIGHT,
+    NGX_HTTP_CHECKOUT_STOCK_UNKNOWN,     /* MySQL may have been changed */
+    NGX_HTTP_CHECKOUT_STOCK_NOT_PUSHED,  /* MySQL was changed, Redis not yet */
+    NGX_HTTP_CHECKOUT_NOT_CANCELLABLE,
+    NGX_HTTP_CHECKOUT_MISSING_SIGNATURE,
+    NGX_HTTP_CHECKOUT_BAD_SIGNATURE,
+    NGX_HTTP_CHECKOUT_STALE_TIMESTAMP,
+    NGX_HTTP_CHECKOUT_INVALID_EVENT,
     NGX_HTTP_CHECKOUT_CODES,
     NGX_HTTP_CHECKOUT_QUEUED = NGX_HTTP_CHECKOUT_CODES,
     NGX_HTTP_CHECKOUT_KNOWN,             /* a keyed order that was placed before */
     NGX_HTTP_CHECKOUT_FOUND,             /* a read */
     NGX_HTTP_CHECKOUT_OUTCOMES
 } ngx_http_checkout_code_e;
+
+
+/* What became of an init-stock. */
+typedef enum {
+    NGX_HTTP_CHECKOUT_STOCK_SET,
+    NGX_HTTP_CHECKOUT_STOCK_REFUSED,         /* 4xx */
+    NGX_HTTP_CHECKOUT_STOCK_FAILED,          /* 5xx */
+    NGX_HTTP_CHECKOUT_STOCK_OUTCOMES
+} ngx_http_checkout_stock_outcome_e;
+
+
+/* What became of a cancellation. */
+typedef enum {
+    NGX_HTTP_CHECKOUT_CANCEL_DONE,
+    NGX_HTTP_CHECKOUT_CANCEL_REFUSED,        /* 4xx */
+    NGX_HTTP_CHECKOUT_CANCEL_FAILED,         /* 5xx */
+    NGX_HTTP_CHECKOUT_CANCEL_OUTCOMES
+} ngx_http_checkout_cancel_outcome_e;
+
+
+/* What became of a webhook. */
+typedef enum {
+    NGX_HTTP_CHECKOUT_WEBHOOK_RECEIVED,
+    NGX_HTTP_CHECKOUT_WEBHOOK_REPEATED,
+    NGX_HTTP_CHECKOUT_WEBHOOK_REFUSED,       /* 4xx */
+    NGX_HTTP_CHECKOUT_WEBHOOK_FAILED,        /* 5xx: the provider sends it again */
+    NGX_HTTP_CHECKOUT_WEBHOOK_OUTCOMES
+} ngx_http_checkout_webhook_outcome_e;
 
 
 /* clock */
@@ -121,6 +181,9 @@ typedef struct {
 typedef struct {
     ngx_atomic_t                 orders[NGX_HTTP_CHECKOUT_OUTCOMES];
     ngx_atomic_t                 reads[NGX_HTTP_CHECKOUT_OUTCOMES];
+    ngx_atomic_t                 stock_inits[NGX_HTTP_CHECKOUT_STOCK_OUTCOMES];
+    ngx_atomic_t                 cancels[NGX_HTTP_CHECKOUT_CANCEL_OUTCOMES];
+    ngx_atomic_t                 webhooks[NGX_HTTP_CHECKOUT_WEBHOOK_OUTCOMES];
     ngx_atomic_t                 sold_out_local;
     ngx_atomic_t                 timeouts;
     ngx_atomic_t                 resent;
@@ -131,6 +194,17 @@ typedef struct {
     ngx_atomic_t                 batch_orders;
     ngx_atomic_t                 calls[NGX_HTTP_CHECKOUT_CALL_BUCKETS + 1];
     ngx_atomic_t                 call_us;
+    ngx_atomic_t                 sql_jobs[5];    /* by ngx_http_checkout_sql_outcome_e */
+    ngx_atomic_t                 sql_gone;       /* jobs whose request went away first */
+    ngx_atomic_t                 sql_connect_errors;
+    ngx_atomic_t                 sql_connect_timeouts;
+    ngx_atomic_t                 sql_losses;     /* the server failed while it ran a job */
+    ngx_atomic_t                 sql_read_timeouts;
+    ngx_atomic_t                 sql_connects;
+    ngx_atomic_t                 sql_reconnects; /* connections that the server had closed while they were idle */
+    ngx_atomic_t                 sql_fallbacks;  /* reads that a replica did not have, and the primary did */
+    ngx_atomic_t                 sql_connections;   /* now, of the process pid */
+    ngx_atomic_t                 sql_waiting;       /* jobs, now, of the process pid */
     ngx_atomic_t                 connections;    /* that can take calls now, of the process pid */
     ngx_atomic_t                 pid;
     ngx_atomic_t                 spare[8];       /* another process's slot begins in another cache line */
@@ -151,6 +225,8 @@ char *ngx_http_checkout_set_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 uint64_t ngx_http_checkout_zone_key(const ngx_str_t *name, ngx_uint_t database);
 void ngx_http_checkout_zone_enter(ngx_http_checkout_shared_t *shared);
 void ngx_http_checkout_zone_connections(ngx_int_t more);
+void ngx_http_checkout_zone_sql_connections(ngx_int_t more);
+void ngx_http_checkout_zone_sql_waiting(ngx_int_t more);
 void ngx_http_checkout_zone_sum(ngx_http_checkout_shared_t *shared, ngx_http_checkout_counters_t *sum);
 ngx_http_checkout_gauge_t *ngx_http_checkout_zone_gauge(ngx_http_checkout_shared_t *shared, uint64_t server);
 ngx_int_t ngx_http_checkout_zone_left(ngx_http_checkout_shared_t *shared, uint64_t server, uint64_t product_id,
@@ -287,6 +363,8 @@ void ngx_http_checkout_call_prepare(ngx_http_checkout_call_t *call, size_t len);
 
 void ngx_http_checkout_script_begin(const struct checkout_script *script, ngx_uint_t source, ngx_uint_t keys);
 void ngx_http_checkout_script_key(const char *prefix, const char *name, size_t len, const char *suffix);
+/* orders:<today>, <yesterday>, and <tomorrow>, which a clock that is ahead wrote. */
+void ngx_http_checkout_script_days(void);
 void ngx_http_checkout_script_text(const char *text, size_t len);
 void ngx_http_checkout_script_number(uint64_t value);
 char *ngx_http_checkout_script_room(size_t size);
@@ -308,6 +386,17 @@ ngx_int_t ngx_http_checkout_refuse_method(ngx_http_request_t *r, const char *all
 void ngx_http_checkout_finish(ngx_http_request_t *r, ngx_int_t rc);
 
 
+/* body */
+
+ngx_uint_t ngx_http_checkout_body_is_json(ngx_http_request_t *r);
+ngx_int_t ngx_http_checkout_refuse_unread(ngx_http_request_t *r, ngx_http_checkout_code_e code);
+ngx_int_t ngx_http_checkout_body_text(ngx_http_request_t *r, size_t most, ngx_str_t *text);
+u_char *ngx_http_checkout_body_syntax(u_char *p, u_char *end, u_char *first, const char *syntax, size_t offset,
+    ngx_uint_t english);
+u_char *ngx_http_checkout_body_field(u_char *p, u_char *end, u_char *first, const char *name,
+    enum checkout_field_error error, uint64_t min, uint64_t max, ngx_uint_t english);
+
+
 /* variables: what is known of a request */
 
 typedef struct {
@@ -318,9 +407,13 @@ typedef struct {
     ngx_str_t                    key;        /* Idempotency-Key, empty: none */
     uint64_t                     user_id;    /* of checkout_user */
     uint64_t                     product_id;
+    ngx_msec_t                   started;    /* ngx_current_msec */
     ngx_uint_t                   batch;      /* orders in the call that decided this one */
     unsigned                     refused:1;
+    unsigned                     webhook:1;
     unsigned                     read:1;     /* a read, not an order */
+    unsigned                     admin:1;    /* init-stock */
+    unsigned                     cancel:1;   /* a cancellation */
     unsigned                     bad_key:1;  /* the Idempotency-Key is none */
     char                         identifier[CHECKOUT_IDENTIFIER_LEN];   /* first byte NUL: none */
 } ngx_http_checkout_ctx_t;
@@ -368,11 +461,187 @@ ngx_int_t ngx_http_checkout_gate_submit(ngx_http_checkout_gate_t *gate, ngx_http
     ngx_http_checkout_ctx_t *ctx, const struct checkout_order *order);
 
 
-/* status */
+/* sql: jobs on MySQL servers, in nginx's thread pool */
+
+typedef enum {
+    NGX_HTTP_CHECKOUT_SQL_DONE,      /* result is whole */
+    NGX_HTTP_CHECKOUT_SQL_REFUSED,   /* MySQL refuses the data of the job (DB_POISON) */
+    NGX_HTTP_CHECKOUT_SQL_FAILED,    /* no server that could be asked gave an answer: 502 */
+    NGX_HTTP_CHECKOUT_SQL_BUSY,      /* no connection, or no lock, came free in time; nothing was changed: 503 */
+    NGX_HTTP_CHECKOUT_SQL_LATE       /* the request's clock, or the server's for a statement, ran out: 504 */
+} ngx_http_checkout_sql_outcome_e;
+
+typedef struct ngx_http_checkout_job_s  ngx_http_checkout_job_t;
+
+/*
+ * Called once in the event loop, unless the request went away; it answers the request, or goes on with it, and ends with
+ * ngx_http_checkout_finish() where it ends it. result: NULL unless DONE; it belongs to the room and ends with the call.
+ */
+typedef void (*ngx_http_checkout_job_pt)(ngx_http_checkout_job_t *job, ngx_http_request_t *r,
+    ngx_http_checkout_sql_outcome_e outcome, struct sql_result *result);
+
+struct ngx_http_checkout_job_s {
+    ngx_pool_t                  *pool;       /* the job's own: input is made of it, and outlives the request */
+    void                        *input;
+    sql_job_pt                   run;        /* in a thread */
+    ngx_http_checkout_job_pt     done;
+    void                        *data;       /* of the caller; may be of the request's pool */
+    unsigned                     primary:1;  /* the primary is asked, whatever the request is */
+    /* what follows is the room's own */
+};
+
+/* NULL: no memory, or too many jobs. Set input, run, done (and primary); then start it, or destroy it. */
+ngx_http_checkout_job_t *ngx_http_checkout_job_create(ngx_http_request_t *r);
+void ngx_http_checkout_job_destroy(ngx_http_checkout_job_t *job);
+
+/*
+ * The request waits from now on: NGX_DONE, and r->main->count has grown by one as for every handler that goes on later
+ * (not when `again`: the request waits already, and its handler has returned). done() is never called from within.
+ */
+ngx_int_t ngx_http_checkout_job_start(ngx_http_request_t *r, ngx_http_checkout_job_t *job, ngx_uint_t again);
+
+/* The usual answers of an outcome other than DONE: 502 bad_gateway, 503 unavailable, 504 gateway_timeout, 422. */
+ngx_int_t ngx_http_checkout_sql_refuse(ngx_http_request_t *r, ngx_http_checkout_sql_outcome_e outcome);
+
+
+/* lookup: a read from Redis for one request, and what handlers of reads have in common */
+
+typedef struct ngx_http_checkout_lookup_s  ngx_http_checkout_lookup_t;
+
+/*
+ * Called once in the event loop, unless the request went away; it goes on with the request, or ends it with
+ * ngx_http_checkout_finish(). reply: NULL when Redis gave no answer in time, or an error. Both belong to others
+ * and end with the call.
+ */
+typedef void (*ngx_http_checkout_lookup_pt)(ngx_http_checkout_lookup_t *lookup, ngx_http_request_t *r,
+    redisReply *reply);
+
+struct ngx_http_checkout_lookup_s {
+    ngx_http_checkout_call_t      call;
+    ngx_http_checkout_alarm_t     alarm;
+    ngx_http_request_t           *request;     /* NULL once it is answered or gone */
+    ngx_http_checkout_ctx_t      *ctx;         /* of the request */
+    ngx_http_checkout_redis_t    *redis;
+    ngx_http_checkout_clock_t    *clock;
+
+    /* of the maker; write() puts the call together, and is asked again when it has to be sent again */
+    ngx_int_t                   (*write)(ngx_http_checkout_lookup_t *lookup);
+    ngx_http_checkout_lookup_pt   done;
+    void                         *data;        /* may be of the request's pool */
+    uint64_t                      product_id;
+    char                          identifier[CHECKOUT_IDENTIFIER_LEN];
+
+    unsigned                      source:1;    /* send the script itself */
+};
+
+ngx_int_t ngx_http_checkout_read_method(ngx_http_request_t *r);
+ngx_int_t ngx_http_checkout_read_begin(ngx_http_request_t *r, ngx_str_t *value);
+ngx_int_t ngx_http_checkout_read_found(ngx_http_request_t *r, ngx_buf_t *b, u_char *status, size_t len);
+
+/* The request has a context. NULL: no memory, or too many. Set write and done, then start it. */
+ngx_http_checkout_lookup_t *ngx_http_checkout_lookup_create(ngx_http_request_t *r);
+
+/*
+ * NGX_DONE: the request waits from now on, and r->main->count has grown by one (not when `again`: the request waits
+ * already). NGX_ERROR: it could not be sent, done() is not called, and the lookup is gone.
+ */
+ngx_int_t ngx_http_checkout_lookup_start(ngx_http_request_t *r, ngx_http_checkout_lookup_t *lookup, ngx_uint_t again);
+
+
+/* status, stock, ready */
 
 ngx_int_t ngx_http_checkout_status_handler(ngx_http_request_t *r);
 ngx_int_t ngx_http_checkout_stock_handler(ngx_http_request_t *r);
 ngx_int_t ngx_http_checkout_health_handler(ngx_http_request_t *r);
+
+typedef struct ngx_http_checkout_ready_s  ngx_http_checkout_ready_t;
+
+char *ngx_http_checkout_set_ready(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+ngx_int_t ngx_http_checkout_ready_handler(ngx_http_request_t *r);
+
+
+/* cancel */
+
+ngx_int_t ngx_http_checkout_cancel_handler(ngx_http_request_t *r);
+
+
+/* sticky */
+
+char *ngx_http_checkout_set_sticky(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+
+/* A change was made: the answer, not sent yet, makes its client read from the primary for a while. */
+ngx_int_t ngx_http_checkout_sticky_set(ngx_http_request_t *r);
+
+/* Is the request of such a client? Always 0 where checkout_sticky is off. */
+ngx_uint_t ngx_http_checkout_sticky(ngx_http_request_t *r);
+
+ngx_int_t ngx_http_checkout_variable_sticky_cookie(ngx_http_request_t *r, ngx_http_variable_value_t *v,
+    uintptr_t data);
+
+
+/* init_stock, admin */
+
+ngx_int_t ngx_http_checkout_init_stock_handler(ngx_http_request_t *r);
+char *ngx_http_checkout_set_admin_token(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+ngx_uint_t ngx_http_checkout_is_admin(ngx_http_request_t *r);
+
+
+/* query */
+
+typedef enum {
+    NGX_HTTP_CHECKOUT_QUERY_TEXT,
+    NGX_HTTP_CHECKOUT_QUERY_UINT,
+    NGX_HTTP_CHECKOUT_QUERY_INT,
+    NGX_HTTP_CHECKOUT_QUERY_LIKE,
+    NGX_HTTP_CHECKOUT_QUERY_BUYER
+} ngx_http_checkout_query_type_e;
+
+typedef struct {
+    ngx_http_complex_value_t        *value;
+    ngx_http_checkout_query_type_e   type;
+    ngx_str_t                        by_default;    /* of an empty value; data NULL: none */
+    const char                      *name;          /* in errors */
+    unsigned                         encoded:1;     /* as it stands in the request line */
+} ngx_http_checkout_query_value_t;
+
+typedef struct {
+    ngx_http_checkout_query_value_t  values[2];     /* page, rows of a page */
+    ngx_uint_t                       max;
+    ngx_uint_t                       by_default;
+    ngx_str_t                        count;         /* a statement that gives the total; empty: it is made */
+    unsigned                         total:1;
+} ngx_http_checkout_query_page_t;
+
+/* What a location asks MySQL. */
+typedef struct {
+    ngx_str_t                        statement;     /* as configured */
+    const char                      *sql;           /* as it is run */
+    const char                      *count_sql;     /* NULL: no total */
+    ngx_http_checkout_query_value_t *values;
+    ngx_uint_t                       nvalues;
+    ngx_http_checkout_query_page_t  *page;          /* NULL: not paged */
+    enum statement_form              form;
+    ngx_http_checkout_code_e         not_found;
+    ngx_str_t                        file;          /* of the first directive of them */
+    ngx_uint_t                       line;
+    unsigned                         has_form:1;
+    unsigned                         of_buyer:1;    /* one of the values is a buyer */
+} ngx_http_checkout_query_t;
+
+char *ngx_http_checkout_set_query(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_checkout_set_query_result(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_checkout_set_query_page(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+ngx_int_t ngx_http_checkout_query_read(ngx_pool_t *pool, ngx_http_checkout_query_value_t *value, ngx_str_t *text,
+    struct statement_value *to);
+ngx_int_t ngx_http_checkout_query_handler(ngx_http_request_t *r);
+
+
+/* webhook, and webhook_conf: the secrets that sign them, from files */
+
+ngx_int_t ngx_http_checkout_webhook_handler(ngx_http_request_t *r);
+char *ngx_http_checkout_set_webhook(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_checkout_set_webhook_file(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_checkout_merge_webhook(ngx_conf_t *cf, void *loc_conf);
 
 
 /* random */
@@ -380,9 +649,43 @@ ngx_int_t ngx_http_checkout_health_handler(ngx_http_request_t *r);
 ngx_int_t ngx_http_checkout_random(u_char *out, size_t len);
 
 
+/* mysql */
+
+/* What "checkout_mysql" says. The texts end with NUL. */
+typedef struct {
+    const char                  *database;
+    const char                  *user;
+    const char                  *password;   /* NULL: none; never logged */
+    ngx_uint_t                   server_public_key;
+} ngx_http_checkout_mysql_t;
+
+/* What "checkout_pool" says, for each server. */
+typedef struct {
+    ngx_uint_t                   size;       /* connections */
+    ngx_uint_t                   queue;      /* jobs that wait for one */
+    ngx_msec_t                   timeout;    /* for so long */
+    ngx_msec_t                   idle;       /* a connection without work is closed after that */
+} ngx_http_checkout_pool_conf_t;
+
+/* What locations share that say the same of MySQL. */
+typedef struct {
+    struct db_server             server;     /* all but the address; its time-outs bound those that follow */
+    ngx_msec_t                   connect_timeout;
+    ngx_msec_t                   read_timeout;
+    ngx_http_checkout_pool_conf_t  pool;
+    ngx_uint_t                   writes;     /* 1: of locations that write; reads have other connections */
+    ngx_array_t                  upstreams;  /* ngx_http_upstream_srv_conf_t * */
+    ngx_str_t                    file;       /* where the first of the locations has its handler */
+    ngx_uint_t                   line;
+} ngx_http_checkout_access_t;
+
+
 /* module */
 
 typedef struct {
+    ngx_array_t                  accesses;   /* ngx_http_checkout_access_t * */
+    ngx_str_t                    thread_pool;   /* its name */
+    ngx_uint_t                   threads;       /* that it is said to have */
     ngx_http_checkout_zone_t    *zone;       /* NULL: none */
 #if (NGX_HTTP_SSL)
     ngx_array_t                  tls;        /* ngx_http_checkout_tls_t * */
@@ -402,6 +705,8 @@ typedef struct {
     ngx_msec_t                   read_timeout;
     ngx_msec_t                   sold_out_cache;    /* 0: off */
     ngx_http_complex_value_t    *user;              /* NULL: the body says who buys */
+    time_t                       sticky;            /* s, 0: off */
+    u_char                      *admin_token;       /* its SHA-256; NULL: none */
     ngx_flag_t                   ssl;
     ngx_flag_t                   ssl_verify;
     ngx_str_t                    ssl_name;
@@ -409,19 +714,59 @@ typedef struct {
     ngx_str_t                    ssl_certificate_key;
     ngx_str_t                    ssl_trusted_certificate;
 
+    ngx_http_checkout_mysql_t   *mysql;      /* NULL: none */
+    ngx_http_upstream_srv_conf_t  *read_from;   /* NULL: reads go to the primary */
+    ngx_http_upstream_srv_conf_t  *primary;     /* NULL: none */
+    ngx_http_checkout_pool_conf_t  pool;
+    ngx_msec_t                   mysql_connect_timeout;
+    ngx_msec_t                   mysql_read_timeout;
+    ngx_flag_t                   mysql_ssl;
+    ngx_flag_t                   mysql_ssl_verify;
+    ngx_str_t                    mysql_ssl_certificate;
+    ngx_str_t                    mysql_ssl_certificate_key;
+    ngx_str_t                    mysql_ssl_trusted_certificate;
+    ngx_http_checkout_access_t  *access;     /* NULL: the location has no MySQL */
+
     ngx_str_t                    handler;    /* name of the handler's directive, where, and its value */
     ngx_str_t                    file;
     ngx_uint_t                   line;
     ngx_http_complex_value_t    *value;
+    ngx_http_checkout_ready_t   *ready;      /* of checkout_ready */
+    ngx_http_checkout_query_t   *query;      /* of checkout_query and its companions; NULL: none */
+    size_t                       query_max_size;
+
+    ngx_uint_t                   webhook;           /* enum checkout_scheme */
+    ngx_array_t                 *webhook_secret_files;
+    ngx_array_t                 *webhook_secrets;   /* struct checkout_secret; never logged */
+    time_t                       webhook_tolerance;
 
     ngx_http_checkout_redis_t   *redis;
     ngx_http_checkout_gate_t    *gate;
     ngx_http_checkout_clock_t   *clock;
+    ngx_http_checkout_clock_t   *lookup_clock;   /* half of it, where MySQL is asked after Redis */
     ngx_http_checkout_zone_t    *zone;       /* where marks are asked for; NULL: nowhere */
 #if (NGX_HTTP_SSL)
     ngx_http_checkout_tls_t     *tls;
 #endif
 } ngx_http_checkout_loc_conf_t;
+
+ngx_http_complex_value_t *ngx_http_checkout_compile(ngx_conf_t *cf, ngx_str_t *text);
+
+/* Sets the location's handler, cmd->post. */
+char *ngx_http_checkout_take_location(ngx_conf_t *cf, ngx_command_t *cmd, ngx_http_checkout_loc_conf_t *clcf);
+
+/* The same, and its value, which is the directive's first argument, if there is one. */
+char *ngx_http_checkout_set_handler(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+
+
+/* query, its configuration */
+
+char *ngx_http_checkout_merge_query(ngx_conf_t *cf, ngx_http_checkout_loc_conf_t *conf);
+
+
+/* secret */
+
+char *ngx_http_checkout_read_secret(ngx_conf_t *cf, ngx_str_t *file, const char *what, ngx_str_t *secret);
 
 
 /* server */
@@ -431,6 +776,21 @@ ngx_uint_t ngx_http_checkout_same_server(ngx_http_checkout_server_t *a, ngx_http
 #if (NGX_HTTP_SSL)
 char *ngx_http_checkout_merge_tls(ngx_conf_t *cf, ngx_array_t *list, ngx_http_checkout_loc_conf_t *conf);
 #endif
+
+
+/* mysql */
+
+char *ngx_http_checkout_set_mysql(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_checkout_set_upstream(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_checkout_set_thread_pool(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_checkout_set_pool(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+void ngx_http_checkout_mysql_unset(ngx_http_checkout_loc_conf_t *conf);
+void ngx_http_checkout_mysql_merge(ngx_http_checkout_loc_conf_t *conf, ngx_http_checkout_loc_conf_t *prev);
+char *ngx_http_checkout_mysql_access(ngx_conf_t *cf, ngx_array_t *list, ngx_http_checkout_loc_conf_t *conf,
+    ngx_uint_t writes);
+ngx_int_t ngx_http_checkout_mysql_check(ngx_conf_t *cf);
+ngx_int_t ngx_http_checkout_mysql_init(ngx_cycle_t *cycle, ngx_http_checkout_main_conf_t *cmcf);
+void ngx_http_checkout_mysql_exit(ngx_http_checkout_main_conf_t *cmcf);
 
 
 /* metrics */

@@ -414,7 +414,8 @@ ngx_http_checkout_batch_put_back(ngx_http_checkout_batch_t *batch, ngx_uint_t ch
 
 
 static void
-ngx_http_checkout_gate_write_keys(ngx_http_checkout_batch_t *batch, const char *today, const char *yesterday)
+ngx_http_checkout_gate_write_keys(ngx_http_checkout_batch_t *batch, const char *today, const char *yesterday,
+    const char *tomorrow)
 {
     char        id[20];
     size_t      len;
@@ -432,6 +433,26 @@ ngx_http_checkout_gate_write_keys(ngx_http_checkout_batch_t *batch, const char *
         ngx_http_checkout_script_key("product:", id, len, ":register");
         ngx_http_checkout_script_key("product:", id, len, ":buyers");
     }
+
+    if (tomorrow != NULL) {
+        ngx_http_checkout_script_key("orders:", tomorrow, CHECKOUT_DAY_LEN, "");
+    }
+}
+
+
+/* May orders of the batch be known already? */
+static ngx_uint_t
+ngx_http_checkout_gate_checks(ngx_http_checkout_batch_t *batch)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < batch->ngroups; i++) {
+        if (batch->groups[i].check) {
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 
@@ -475,19 +496,24 @@ ngx_http_checkout_gate_write_group(ngx_http_checkout_batch_t *batch, ngx_http_ch
 static ngx_int_t
 ngx_http_checkout_gate_write(ngx_http_checkout_batch_t *batch)
 {
-    char                        today[CHECKOUT_DAY_LEN], yesterday[CHECKOUT_DAY_LEN];
+    char                        today[CHECKOUT_DAY_LEN], yesterday[CHECKOUT_DAY_LEN], tomorrow[CHECKOUT_DAY_LEN];
     uint64_t                    now;
-    ngx_uint_t                  i;
+    ngx_uint_t                  i, check;
     ngx_http_checkout_gate_t   *gate;
 
     gate = batch->gate;
     now = ngx_http_checkout_now_ms();
+    check = ngx_http_checkout_gate_checks(batch);
 
     checkout_day(today, now);
     checkout_day(yesterday, now - 86400000);
 
-    ngx_http_checkout_script_begin(&checkout_script_place_order, gate->source, 4 + 3 * batch->ngroups);
-    ngx_http_checkout_gate_write_keys(batch, today, yesterday);
+    if (check) {
+        checkout_day(tomorrow, now + 86400000);
+    }
+
+    ngx_http_checkout_script_begin(&checkout_script_place_order, gate->source, 4 + 3 * batch->ngroups + check);
+    ngx_http_checkout_gate_write_keys(batch, today, yesterday, check ? tomorrow : NULL);
     ngx_http_checkout_script_number(gate->queue_limit);
     ngx_http_checkout_script_text(today, CHECKOUT_DAY_LEN);
 

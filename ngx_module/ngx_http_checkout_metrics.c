@@ -90,6 +90,52 @@ ngx_http_checkout_metrics_outcomes(ngx_buf_t *b, const char *name, ngx_atomic_t 
 
 
 static void
+ngx_http_checkout_metrics_stock_inits(ngx_buf_t *b, ngx_atomic_t *counts)
+{
+    ngx_uint_t                i;
+    static const char *const  names[NGX_HTTP_CHECKOUT_STOCK_OUTCOMES] = { "set", "refused", "failed" };
+
+    ngx_http_checkout_metrics_head(b, "checkout_stock_inits_total", "counter",
+                                   "Requests to set a product and its stock, by outcome.");
+
+    for (i = 0; i < NGX_HTTP_CHECKOUT_STOCK_OUTCOMES; i++) {
+        b->last = ngx_slprintf(b->last, b->end, "checkout_stock_inits_total{outcome=\"%s\"} %uA\n", names[i],
+                               counts[i]);
+    }
+}
+
+
+static void
+ngx_http_checkout_metrics_cancels(ngx_buf_t *b, ngx_atomic_t *counts)
+{
+    ngx_uint_t                i;
+    static const char *const  names[NGX_HTTP_CHECKOUT_CANCEL_OUTCOMES] = { "cancelled", "refused", "failed" };
+
+    ngx_http_checkout_metrics_head(b, "checkout_cancels_total", "counter", "Requests to cancel an order, by outcome.");
+
+    for (i = 0; i < NGX_HTTP_CHECKOUT_CANCEL_OUTCOMES; i++) {
+        b->last = ngx_slprintf(b->last, b->end, "checkout_cancels_total{outcome=\"%s\"} %uA\n", names[i], counts[i]);
+    }
+}
+
+
+static void
+ngx_http_checkout_metrics_webhooks(ngx_buf_t *b, ngx_http_checkout_counters_t *sum)
+{
+    static const char *const  names[] = { "received", "repeated", "refused", "failed" };
+
+    ngx_uint_t  i;
+
+    ngx_http_checkout_metrics_head(b, "checkout_webhooks_total", "counter", "Events of payment providers, by outcome.");
+
+    for (i = 0; i < NGX_HTTP_CHECKOUT_WEBHOOK_OUTCOMES; i++) {
+        b->last = ngx_slprintf(b->last, b->end, "checkout_webhooks_total{outcome=\"%s\"} %uA\n", names[i],
+                               sum->webhooks[i]);
+    }
+}
+
+
+static void
 ngx_http_checkout_metrics_batches(ngx_buf_t *b, ngx_http_checkout_counters_t *sum)
 {
     ngx_uint_t  i;
@@ -156,6 +202,50 @@ ngx_http_checkout_metrics_queues(ngx_buf_t *b, ngx_array_t *list)
 }
 
 
+/* In the order of ngx_http_checkout_sql_outcome_e. */
+static const char  *ngx_http_checkout_sql_outcomes[] = { "done", "refused", "failed", "busy", "late" };
+
+
+static void
+ngx_http_checkout_metrics_sql(ngx_buf_t *b, ngx_http_checkout_counters_t *sum)
+{
+    ngx_uint_t  i;
+
+    ngx_http_checkout_metrics_head(b, "checkout_mysql_jobs_total", "counter", "Jobs on MySQL servers, by outcome.");
+
+    for (i = 0; i < sizeof(ngx_http_checkout_sql_outcomes) / sizeof(char *); i++) {
+        b->last = ngx_slprintf(b->last, b->end, "checkout_mysql_jobs_total{outcome=\"%s\"} %uA\n",
+                               ngx_http_checkout_sql_outcomes[i], sum->sql_jobs[i]);
+    }
+
+    b->last = ngx_slprintf(b->last, b->end, "checkout_mysql_jobs_total{outcome=\"gone\"} %uA\n", sum->sql_gone);
+
+    ngx_http_checkout_metrics_head(b, "checkout_mysql_failures_total", "counter",
+                                   "Tries of a job on a MySQL server that failed for the server's sake, by reason.");
+    b->last = ngx_slprintf(b->last, b->end,
+                           "checkout_mysql_failures_total{reason=\"connect_error\"} %uA\n"
+                           "checkout_mysql_failures_total{reason=\"connect_timeout\"} %uA\n"
+                           "checkout_mysql_failures_total{reason=\"lost\"} %uA\n"
+                           "checkout_mysql_failures_total{reason=\"read_timeout\"} %uA\n",
+                           sum->sql_connect_errors, sum->sql_connect_timeouts, sum->sql_losses,
+                           sum->sql_read_timeouts);
+
+    ngx_http_checkout_metrics_number(b, "checkout_mysql_connects_total", "counter",
+                                     "Connections to MySQL that were opened.", sum->sql_connects);
+    ngx_http_checkout_metrics_number(b, "checkout_mysql_reconnects_total", "counter",
+                                     "Idle connections that MySQL had closed when they were needed.",
+                                     sum->sql_reconnects);
+    ngx_http_checkout_metrics_number(b, "checkout_mysql_fallbacks_total", "counter",
+                                     "Reads asked of the primary because a replica did not have the row.",
+                                     sum->sql_fallbacks);
+    ngx_http_checkout_metrics_number(b, "checkout_mysql_connections", "gauge",
+                                     "Connections to MySQL, of all worker processes.", sum->sql_connections);
+    ngx_http_checkout_metrics_number(b, "checkout_mysql_waiting_jobs", "gauge",
+                                     "Jobs that wait for a connection to MySQL, of all worker processes.",
+                                     sum->sql_waiting);
+}
+
+
 static void
 ngx_http_checkout_metrics_write(ngx_buf_t *b, ngx_http_checkout_main_conf_t *cmcf)
 {
@@ -166,9 +256,11 @@ ngx_http_checkout_metrics_write(ngx_buf_t *b, ngx_http_checkout_main_conf_t *cmc
     ngx_http_checkout_metrics_head(b, "checkout_orders_total", "counter", "Requests to place an order, by outcome.");
     ngx_http_checkout_metrics_outcomes(b, "checkout_orders_total", sum.orders, 0);
     ngx_http_checkout_metrics_head(b, "checkout_reads_total", "counter",
-                                   "Requests for an order or for live stock, by outcome.");
+                                   "Requests for an order, live stock or rows of MySQL, by outcome.");
     ngx_http_checkout_metrics_outcomes(b, "checkout_reads_total", sum.reads, 1);
 
+    ngx_http_checkout_metrics_stock_inits(b, sum.stock_inits);
+    ngx_http_checkout_metrics_cancels(b, sum.cancels);
     ngx_http_checkout_metrics_number(b, "checkout_sold_out_local_total", "counter",
                                      "Orders refused as out of stock without asking Redis.", sum.sold_out_local);
     ngx_http_checkout_metrics_number(b, "checkout_timeouts_total", "counter",
@@ -184,6 +276,8 @@ ngx_http_checkout_metrics_write(ngx_buf_t *b, ngx_http_checkout_main_conf_t *cmc
     ngx_http_checkout_metrics_number(b, "checkout_redis_connections", "gauge",
                                      "Connections to Redis that can take calls, of all worker processes.",
                                      sum.connections);
+    ngx_http_checkout_metrics_sql(b, &sum);
+    ngx_http_checkout_metrics_webhooks(b, &sum);
     ngx_http_checkout_metrics_batches(b, &sum);
     ngx_http_checkout_metrics_calls(b, &sum);
     ngx_http_checkout_metrics_queues(b, &cmcf->redis);

@@ -12,17 +12,20 @@ static char *ngx_http_checkout_set_sold_out_cache(ngx_conf_t *cf, ngx_command_t 
 #if !(NGX_HTTP_SSL)
 static char *ngx_http_checkout_no_tls(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 #endif
-static char *ngx_http_checkout_set_handler(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 static void *ngx_http_checkout_create_main_conf(ngx_conf_t *cf);
 static void *ngx_http_checkout_create_loc_conf(ngx_conf_t *cf);
 static char *ngx_http_checkout_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child);
 static char *ngx_http_checkout_check_positive(ngx_conf_t *cf, void *post, void *data);
+static char *ngx_http_checkout_check_size(ngx_conf_t *cf, void *post, void *data);
+static char *ngx_http_checkout_check_tolerance(ngx_conf_t *cf, void *post, void *data);
 static char *ngx_http_checkout_check_count(ngx_conf_t *cf, void *post, void *data);
 static ngx_int_t ngx_http_checkout_init_process(ngx_cycle_t *cycle);
 static void ngx_http_checkout_exit_process(ngx_cycle_t *cycle);
 
 
 static ngx_conf_post_t  ngx_http_checkout_positive = { ngx_http_checkout_check_positive };
+static ngx_conf_post_t  ngx_http_checkout_size = { ngx_http_checkout_check_size };
+static ngx_conf_post_t  ngx_http_checkout_tolerance = { ngx_http_checkout_check_tolerance };
 static ngx_conf_post_t  ngx_http_checkout_number = { ngx_http_checkout_check_count };
 
 
@@ -93,6 +96,13 @@ static ngx_command_t  ngx_http_checkout_commands[] = {
       0,
       NULL },
 
+    { ngx_string("checkout_sticky"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_checkout_set_sticky,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("checkout_zone"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
       ngx_http_checkout_set_zone,
@@ -149,6 +159,90 @@ static ngx_command_t  ngx_http_checkout_commands[] = {
       offsetof(ngx_http_checkout_loc_conf_t, ssl_certificate_key),
       NULL },
 
+    { ngx_string("checkout_mysql"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
+      ngx_http_checkout_set_mysql,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("checkout_read_from"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_checkout_set_upstream,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_checkout_loc_conf_t, read_from),
+      NULL },
+
+    { ngx_string("checkout_primary"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_checkout_set_upstream,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_checkout_loc_conf_t, primary),
+      NULL },
+
+    { ngx_string("checkout_thread_pool"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE12,
+      ngx_http_checkout_set_thread_pool,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("checkout_pool"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
+      ngx_http_checkout_set_pool,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("checkout_mysql_connect_timeout"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_msec_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_checkout_loc_conf_t, mysql_connect_timeout),
+      &ngx_http_checkout_positive },
+
+    { ngx_string("checkout_mysql_read_timeout"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_msec_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_checkout_loc_conf_t, mysql_read_timeout),
+      &ngx_http_checkout_positive },
+
+    { ngx_string("checkout_mysql_ssl"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_checkout_loc_conf_t, mysql_ssl),
+      NULL },
+
+    { ngx_string("checkout_mysql_ssl_verify"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_checkout_loc_conf_t, mysql_ssl_verify),
+      NULL },
+
+    { ngx_string("checkout_mysql_ssl_trusted_certificate"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_str_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_checkout_loc_conf_t, mysql_ssl_trusted_certificate),
+      NULL },
+
+    { ngx_string("checkout_mysql_ssl_certificate"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_str_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_checkout_loc_conf_t, mysql_ssl_certificate),
+      NULL },
+
+    { ngx_string("checkout_mysql_ssl_certificate_key"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_str_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_checkout_loc_conf_t, mysql_ssl_certificate_key),
+      NULL },
+
     { ngx_string("checkout_place_order"),
       NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
       ngx_http_checkout_set_handler,
@@ -170,12 +264,89 @@ static ngx_command_t  ngx_http_checkout_commands[] = {
       0,
       ngx_http_checkout_stock_handler },
 
+    { ngx_string("checkout_cancel_order"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_checkout_set_handler,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      ngx_http_checkout_cancel_handler },
+
+    { ngx_string("checkout_init_stock"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
+      ngx_http_checkout_set_handler,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      ngx_http_checkout_init_stock_handler },
+
+    { ngx_string("checkout_admin_token_file"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_checkout_set_admin_token,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("checkout_query"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
+      ngx_http_checkout_set_query,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      ngx_http_checkout_query_handler },
+
+    { ngx_string("checkout_query_result"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_TAKE12,
+      ngx_http_checkout_set_query_result,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("checkout_query_page"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_2MORE,
+      ngx_http_checkout_set_query_page,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("checkout_query_max_size"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_size_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_checkout_loc_conf_t, query_max_size),
+      &ngx_http_checkout_size },
+
     { ngx_string("checkout_health"),
       NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
       ngx_http_checkout_set_handler,
       NGX_HTTP_LOC_CONF_OFFSET,
       0,
       ngx_http_checkout_health_handler },
+
+    { ngx_string("checkout_ready"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS|NGX_CONF_TAKE1,
+      ngx_http_checkout_set_ready,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      ngx_http_checkout_ready_handler },
+
+    { ngx_string("checkout_webhook"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_checkout_set_webhook,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      ngx_http_checkout_webhook_handler },
+
+    { ngx_string("checkout_webhook_secret_file"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
+      ngx_http_checkout_set_webhook_file,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("checkout_webhook_tolerance"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_sec_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_checkout_loc_conf_t, webhook_tolerance),
+      &ngx_http_checkout_tolerance },
 
     { ngx_string("checkout_metrics"),
       NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
@@ -190,7 +361,7 @@ static ngx_command_t  ngx_http_checkout_commands[] = {
 
 static ngx_http_module_t  ngx_http_checkout_module_ctx = {
     ngx_http_checkout_add_variables,       /* preconfiguration */
-    NULL,                                  /* postconfiguration */
+    ngx_http_checkout_mysql_check,         /* postconfiguration */
 
     ngx_http_checkout_create_main_conf,    /* create main configuration */
     NULL,                                  /* init main configuration */
@@ -228,6 +399,25 @@ ngx_http_checkout_check_positive(ngx_conf_t *cf, void *post, void *data)
 }
 
 
+/* A signature that is good for longer would be good for whoever finds it. */
+static char *
+ngx_http_checkout_check_tolerance(ngx_conf_t *cf, void *post, void *data)
+{
+    time_t  *value = data;
+
+    return *value >= 1 && *value <= 3600 ? NGX_CONF_OK : "must be between 1s and 1h";
+}
+
+
+static char *
+ngx_http_checkout_check_size(ngx_conf_t *cf, void *post, void *data)
+{
+    size_t  *value = data;
+
+    return *value >= 1024 && *value <= INT32_MAX ? NGX_CONF_OK : "must be between 1k and 2g";
+}
+
+
 static char *
 ngx_http_checkout_check_count(ngx_conf_t *cf, void *post, void *data)
 {
@@ -237,7 +427,7 @@ ngx_http_checkout_check_count(ngx_conf_t *cf, void *post, void *data)
 }
 
 
-static ngx_http_complex_value_t *
+ngx_http_complex_value_t *
 ngx_http_checkout_compile(ngx_conf_t *cf, ngx_str_t *text)
 {
     ngx_http_complex_value_t          *value;
@@ -326,12 +516,9 @@ ngx_http_checkout_no_tls(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 #endif
 
 
-/* cmd->post is the handler of requests. */
-static char *
-ngx_http_checkout_set_handler(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+char *
+ngx_http_checkout_take_location(ngx_conf_t *cf, ngx_command_t *cmd, ngx_http_checkout_loc_conf_t *clcf)
 {
-    ngx_http_checkout_loc_conf_t  *clcf = conf;
-
     ngx_str_t                 *value;
     ngx_http_core_loc_conf_t  *core;
 
@@ -358,10 +545,25 @@ ngx_http_checkout_set_handler(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     clcf->file = cf->conf_file->file.name;
     clcf->line = cf->conf_file->line;
 
-    if (cf->args->nelts == 1) {
-        return NGX_CONF_OK;
+    return NGX_CONF_OK;
+}
+
+
+char *
+ngx_http_checkout_set_handler(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_checkout_loc_conf_t  *clcf = conf;
+
+    char       *rc;
+    ngx_str_t  *value;
+
+    rc = ngx_http_checkout_take_location(cf, cmd, clcf);
+
+    if (rc != NGX_CONF_OK || cf->args->nelts == 1) {
+        return rc;
     }
 
+    value = cf->args->elts;
     clcf->value = ngx_http_checkout_compile(cf, &value[1]);
 
     return clcf->value != NULL ? NGX_CONF_OK : NGX_CONF_ERROR;
@@ -379,6 +581,7 @@ ngx_http_checkout_create_main_conf(ngx_conf_t *cf)
 #if (NGX_HTTP_SSL)
         || ngx_array_init(&cmcf->tls, cf->pool, 1, sizeof(ngx_http_checkout_tls_t *)) != NGX_OK
 #endif
+        || ngx_array_init(&cmcf->accesses, cf->pool, 2, sizeof(ngx_http_checkout_access_t *)) != NGX_OK
         || ngx_array_init(&cmcf->redis, cf->pool, 2, sizeof(ngx_http_checkout_redis_t *)) != NGX_OK
         || ngx_array_init(&cmcf->gates, cf->pool, 2, sizeof(ngx_http_checkout_gate_t *)) != NGX_OK
         || ngx_array_init(&cmcf->clocks, cf->pool, 2, sizeof(ngx_http_checkout_clock_t *)) != NGX_OK)
@@ -410,8 +613,14 @@ ngx_http_checkout_create_loc_conf(ngx_conf_t *cf)
     clcf->read_timeout = NGX_CONF_UNSET_MSEC;
     clcf->sold_out_cache = NGX_CONF_UNSET_MSEC;
     clcf->user = NGX_CONF_UNSET_PTR;
+    clcf->query_max_size = NGX_CONF_UNSET_SIZE;
+    clcf->webhook_secret_files = NGX_CONF_UNSET_PTR;
+    clcf->webhook_tolerance = NGX_CONF_UNSET;
+    clcf->sticky = NGX_CONF_UNSET;
+    clcf->admin_token = NGX_CONF_UNSET_PTR;
     clcf->ssl = NGX_CONF_UNSET;
     clcf->ssl_verify = NGX_CONF_UNSET;
+    ngx_http_checkout_mysql_unset(clcf);
 
     return clcf;
 }
@@ -549,13 +758,6 @@ ngx_http_checkout_find_clock(ngx_conf_t *cf, ngx_array_t *list, ngx_msec_t timeo
 }
 
 
-static ngx_uint_t
-ngx_http_checkout_handler_is(ngx_http_checkout_loc_conf_t *conf, const char *name)
-{
-    return ngx_strcmp(conf->handler.data, name) == 0;
-}
-
-
 static char *
 ngx_http_checkout_handler_lacks(ngx_conf_t *cf, ngx_http_checkout_loc_conf_t *conf, const char *directive)
 {
@@ -566,22 +768,54 @@ ngx_http_checkout_handler_lacks(ngx_conf_t *cf, ngx_http_checkout_loc_conf_t *co
 }
 
 
-/* Gives a location with a handler its connection, gate, clock and zone. */
-static char *
-ngx_http_checkout_connect_location(ngx_conf_t *cf, ngx_http_checkout_loc_conf_t *conf)
+/* What a handler cannot do without. */
+#define NGX_HTTP_CHECKOUT_NEEDS_ZONE     0x01
+#define NGX_HTTP_CHECKOUT_NEEDS_REDIS    0x02
+#define NGX_HTTP_CHECKOUT_NEEDS_MYSQL    0x04    /* some server to read from */
+#define NGX_HTTP_CHECKOUT_NEEDS_PRIMARY  0x08
+#define NGX_HTTP_CHECKOUT_TAKES_MYSQL    0x10    /* where it is configured */
+#define NGX_HTTP_CHECKOUT_NEEDS_ADMIN    0x20
+#define NGX_HTTP_CHECKOUT_NEEDS_SECRETS  0x40    /* of webhooks */
+
+
+static const struct {
+    const char                    *handler;
+    ngx_uint_t                     needs;
+} ngx_http_checkout_needs[] = {
+    { "checkout_place_order", NGX_HTTP_CHECKOUT_NEEDS_REDIS },
+    { "checkout_order_status", NGX_HTTP_CHECKOUT_NEEDS_REDIS|NGX_HTTP_CHECKOUT_TAKES_MYSQL },
+    { "checkout_stock", NGX_HTTP_CHECKOUT_NEEDS_REDIS },
+    { "checkout_query", NGX_HTTP_CHECKOUT_NEEDS_MYSQL },
+    { "checkout_init_stock",
+      NGX_HTTP_CHECKOUT_NEEDS_REDIS|NGX_HTTP_CHECKOUT_NEEDS_PRIMARY|NGX_HTTP_CHECKOUT_NEEDS_ADMIN },
+    { "checkout_cancel_order", NGX_HTTP_CHECKOUT_NEEDS_REDIS|NGX_HTTP_CHECKOUT_NEEDS_PRIMARY },
+    { "checkout_webhook", NGX_HTTP_CHECKOUT_NEEDS_PRIMARY|NGX_HTTP_CHECKOUT_NEEDS_SECRETS },
+    { "checkout_ready", NGX_HTTP_CHECKOUT_NEEDS_REDIS|NGX_HTTP_CHECKOUT_TAKES_MYSQL },
+    { "checkout_health", 0 },
+    { "checkout_metrics", NGX_HTTP_CHECKOUT_NEEDS_ZONE },
+};
+
+
+static ngx_uint_t
+ngx_http_checkout_handler_needs(ngx_http_checkout_loc_conf_t *conf)
 {
-    ngx_http_checkout_main_conf_t  *cmcf;
+    ngx_uint_t  i;
 
-    cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_checkout_module);
-
-    if (ngx_http_checkout_handler_is(conf, "checkout_metrics")) {
-        return cmcf->zone != NULL ? NGX_CONF_OK : ngx_http_checkout_handler_lacks(cf, conf, "checkout_zone");
+    for (i = 0; i < sizeof(ngx_http_checkout_needs) / sizeof(ngx_http_checkout_needs[0]); i++) {
+        if (ngx_strcmp(conf->handler.data, ngx_http_checkout_needs[i].handler) == 0) {
+            return ngx_http_checkout_needs[i].needs;
+        }
     }
 
-    if (ngx_http_checkout_handler_is(conf, "checkout_health")) {
-        return NGX_CONF_OK;
-    }
+    return 0;
+}
 
+
+/* Gives a location its connection to Redis, its gate and the place of its marks. */
+static char *
+ngx_http_checkout_connect_redis(ngx_conf_t *cf, ngx_http_checkout_main_conf_t *cmcf,
+    ngx_http_checkout_loc_conf_t *conf)
+{
     if (conf->server == NULL) {
         return ngx_http_checkout_handler_lacks(cf, conf, "checkout_redis");
     }
@@ -599,10 +833,74 @@ ngx_http_checkout_connect_location(ngx_conf_t *cf, ngx_http_checkout_loc_conf_t 
     }
 
     conf->gate = ngx_http_checkout_find_gate(cf, &cmcf->gates, conf, cmcf->zone);
-    conf->clock = ngx_http_checkout_find_clock(cf, &cmcf->clocks, conf->timeout);
     conf->zone = conf->sold_out_cache ? cmcf->zone : NULL;
 
-    return conf->gate != NULL && conf->clock != NULL ? NGX_CONF_OK : NGX_CONF_ERROR;
+    return conf->gate != NULL ? NGX_CONF_OK : NGX_CONF_ERROR;
+}
+
+
+/* Gives a location its way to MySQL. */
+static char *
+ngx_http_checkout_connect_mysql(ngx_conf_t *cf, ngx_http_checkout_main_conf_t *cmcf,
+    ngx_http_checkout_loc_conf_t *conf, ngx_uint_t needs)
+{
+    if (!(needs & NGX_HTTP_CHECKOUT_TAKES_MYSQL) && conf->mysql == NULL) {
+        return ngx_http_checkout_handler_lacks(cf, conf, "checkout_mysql");
+    }
+
+    if ((needs & NGX_HTTP_CHECKOUT_NEEDS_PRIMARY) && conf->primary == NULL) {
+        return ngx_http_checkout_handler_lacks(cf, conf, "checkout_primary");
+    }
+
+    if ((needs & NGX_HTTP_CHECKOUT_NEEDS_MYSQL) && conf->read_from == NULL && conf->primary == NULL) {
+        return ngx_http_checkout_handler_lacks(cf, conf, "checkout_read_from");
+    }
+
+    /* who cannot do without the primary writes there */
+    return ngx_http_checkout_mysql_access(cf, &cmcf->accesses, conf, (needs & NGX_HTTP_CHECKOUT_NEEDS_PRIMARY) != 0);
+}
+
+
+/* Gives a location with a handler what it needs. */
+static char *
+ngx_http_checkout_connect_location(ngx_conf_t *cf, ngx_http_checkout_loc_conf_t *conf)
+{
+    ngx_uint_t                      needs;
+    ngx_http_checkout_main_conf_t  *cmcf;
+
+    cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_checkout_module);
+    needs = ngx_http_checkout_handler_needs(conf);
+
+    if ((needs & NGX_HTTP_CHECKOUT_NEEDS_ZONE) && cmcf->zone == NULL) {
+        return ngx_http_checkout_handler_lacks(cf, conf, "checkout_zone");
+    }
+
+    if ((needs & NGX_HTTP_CHECKOUT_NEEDS_ADMIN) && conf->admin_token == NULL) {
+        return ngx_http_checkout_handler_lacks(cf, conf, "checkout_admin_token_file");
+    }
+
+    if ((needs & NGX_HTTP_CHECKOUT_NEEDS_SECRETS) && ngx_http_checkout_merge_webhook(cf, conf) != NGX_CONF_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    if ((needs & NGX_HTTP_CHECKOUT_NEEDS_REDIS)
+        && ngx_http_checkout_connect_redis(cf, cmcf, conf) != NGX_CONF_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    if ((needs & (NGX_HTTP_CHECKOUT_NEEDS_MYSQL|NGX_HTTP_CHECKOUT_NEEDS_PRIMARY|NGX_HTTP_CHECKOUT_TAKES_MYSQL))
+        && ngx_http_checkout_connect_mysql(cf, cmcf, conf, needs) != NGX_CONF_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    /* Where MySQL is asked after Redis, Redis must leave it some time. */
+    conf->clock = ngx_http_checkout_find_clock(cf, &cmcf->clocks, conf->timeout);
+    conf->lookup_clock = ngx_http_checkout_find_clock(cf, &cmcf->clocks,
+                                                      conf->access ? ngx_max(conf->timeout / 2, 1) : conf->timeout);
+
+    return conf->clock != NULL && conf->lookup_clock != NULL ? NGX_CONF_OK : NGX_CONF_ERROR;
 }
 
 
@@ -623,12 +921,19 @@ ngx_http_checkout_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_msec_value(conf->read_timeout, prev->read_timeout, 1000);
     ngx_conf_merge_msec_value(conf->sold_out_cache, prev->sold_out_cache, 200);
     ngx_conf_merge_ptr_value(conf->user, prev->user, NULL);
+    ngx_conf_merge_size_value(conf->query_max_size, prev->query_max_size, 1024 * 1024);
+    ngx_conf_merge_ptr_value(conf->webhook_secret_files, prev->webhook_secret_files, NULL);
+    ngx_conf_merge_sec_value(conf->webhook_tolerance, prev->webhook_tolerance, 300);
+    ngx_conf_merge_sec_value(conf->sticky, prev->sticky, 0);
+    ngx_conf_merge_ptr_value(conf->admin_token, prev->admin_token, NULL);
     ngx_conf_merge_value(conf->ssl, prev->ssl, 0);
     ngx_conf_merge_value(conf->ssl_verify, prev->ssl_verify, 1);
     ngx_conf_merge_str_value(conf->ssl_name, prev->ssl_name, "");
     ngx_conf_merge_str_value(conf->ssl_certificate, prev->ssl_certificate, "");
     ngx_conf_merge_str_value(conf->ssl_certificate_key, prev->ssl_certificate_key, "");
     ngx_conf_merge_str_value(conf->ssl_trusted_certificate, prev->ssl_trusted_certificate, "");
+
+    ngx_http_checkout_mysql_merge(conf, prev);
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
 
@@ -638,6 +943,13 @@ ngx_http_checkout_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
         conf->file = prev->file;
         conf->line = prev->line;
         conf->value = prev->value;
+        conf->ready = prev->ready;
+        conf->query = prev->query;
+        conf->webhook = prev->webhook;
+    }
+
+    if (conf->query != NULL && ngx_http_checkout_merge_query(cf, conf) != NGX_CONF_OK) {
+        return NGX_CONF_ERROR;
     }
 
     if (conf->handler.len == 0) {
@@ -692,7 +1004,7 @@ ngx_http_checkout_init_process(ngx_cycle_t *cycle)
         ngx_http_checkout_clock_init(((ngx_http_checkout_clock_t **) cmcf->clocks.elts)[i]);
     }
 
-    return NGX_OK;
+    return ngx_http_checkout_mysql_init(cycle, cmcf);
 }
 
 
@@ -707,6 +1019,8 @@ ngx_http_checkout_exit_process(ngx_cycle_t *cycle)
     if (cmcf == NULL || !ngx_http_checkout_serves()) {
         return;
     }
+
+    ngx_http_checkout_mysql_exit(cmcf);
 
     for (i = 0; i < cmcf->gates.nelts; i++) {
         ngx_http_checkout_gate_exit(((ngx_http_checkout_gate_t **) cmcf->gates.elts)[i]);

@@ -10,27 +10,6 @@
 static void ngx_http_checkout_order_body(ngx_http_request_t *r);
 
 
-static ngx_uint_t
-ngx_http_checkout_order_is_json(ngx_http_request_t *r)
-{
-    size_t      len;
-    ngx_str_t  *type;
-
-    if (r->headers_in.content_type == NULL) {
-        return 0;
-    }
-
-    type = &r->headers_in.content_type->value;
-    len = sizeof("application/json") - 1;
-
-    if (type->len < len || ngx_strncasecmp(type->data, (u_char *) "application/json", len) != 0) {
-        return 0;
-    }
-
-    return type->len == len || type->data[len] == ';' || type->data[len] == ' ' || type->data[len] == '\t';
-}
-
-
 /* NGX_OK and who buys, 0 where "checkout_user" is not configured; NGX_DECLINED when it says no user. */
 ngx_int_t
 ngx_http_checkout_user(ngx_http_request_t *r, uint64_t *user_id)
@@ -97,22 +76,6 @@ ngx_http_checkout_order_key(ngx_http_request_t *r, ngx_http_checkout_ctx_t *ctx)
 }
 
 
-/* A refusal before the body was read. */
-static ngx_int_t
-ngx_http_checkout_order_refuse_unread(ngx_http_request_t *r, ngx_http_checkout_code_e code)
-{
-    ngx_int_t  rc;
-
-    rc = ngx_http_discard_request_body(r);
-
-    if (rc != NGX_OK) {
-        return rc;
-    }
-
-    return ngx_http_checkout_refuse(r, code, NULL, 0);
-}
-
-
 ngx_int_t
 ngx_http_checkout_order_handler(ngx_http_request_t *r)
 {
@@ -137,16 +100,16 @@ ngx_http_checkout_order_handler(ngx_http_request_t *r)
     rc = ngx_http_checkout_user(r, &ctx->user_id);
 
     if (rc != NGX_OK) {
-        return rc == NGX_DECLINED ? ngx_http_checkout_order_refuse_unread(r, NGX_HTTP_CHECKOUT_UNAUTHORIZED)
+        return rc == NGX_DECLINED ? ngx_http_checkout_refuse_unread(r, NGX_HTTP_CHECKOUT_UNAUTHORIZED)
                                   : NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    if (!ngx_http_checkout_order_is_json(r)) {
-        return ngx_http_checkout_order_refuse_unread(r, NGX_HTTP_CHECKOUT_UNSUPPORTED_TYPE);
+    if (!ngx_http_checkout_body_is_json(r)) {
+        return ngx_http_checkout_refuse_unread(r, NGX_HTTP_CHECKOUT_UNSUPPORTED_TYPE);
     }
 
     if (r->headers_in.content_length_n > NGX_HTTP_CHECKOUT_BODY_MAX) {
-        return ngx_http_checkout_order_refuse_unread(r, NGX_HTTP_CHECKOUT_BODY_TOO_LARGE);
+        return ngx_http_checkout_refuse_unread(r, NGX_HTTP_CHECKOUT_BODY_TOO_LARGE);
     }
 
     ngx_http_checkout_order_key(r, ctx);
@@ -160,111 +123,6 @@ ngx_http_checkout_order_handler(ngx_http_request_t *r)
     }
 
     return NGX_DONE;
-}
-
-
-static ngx_int_t
-ngx_http_checkout_order_copy(u_char *to, ngx_buf_t *b, size_t size)
-{
-    ssize_t  n;
-
-    if (ngx_buf_in_memory(b)) {
-        ngx_memcpy(to, b->pos, size);
-        return NGX_OK;
-    }
-
-    n = ngx_read_file(b->file, to, size, b->file_pos);
-
-    return n == (ssize_t) size ? NGX_OK : NGX_ERROR;
-}
-
-
-/*
- * The body in one piece: where it is, if it came so, else a copy. NGX_DECLINED when it is too long, which
- * only a chunked body can be here.
- */
-static ngx_int_t
-ngx_http_checkout_order_text(ngx_http_request_t *r, ngx_str_t *text)
-{
-    size_t        size;
-    ngx_chain_t  *cl;
-
-    ngx_str_null(text);
-
-    if (r->request_body == NULL || r->request_body->bufs == NULL) {
-        return NGX_OK;
-    }
-
-    cl = r->request_body->bufs;
-
-    if (cl->next == NULL && ngx_buf_in_memory(cl->buf)) {
-        text->data = cl->buf->pos;
-        text->len = cl->buf->last - cl->buf->pos;
-        return text->len <= NGX_HTTP_CHECKOUT_BODY_MAX ? NGX_OK : NGX_DECLINED;
-    }
-
-    text->data = ngx_pnalloc(r->pool, NGX_HTTP_CHECKOUT_BODY_MAX);
-
-    if (text->data == NULL) {
-        return NGX_ERROR;
-    }
-
-    for ( /* void */ ; cl; cl = cl->next) {
-        size = ngx_buf_size(cl->buf);
-
-        if (size == 0) {
-            continue;    /* the end of a chunked body may stand in a buffer that has neither memory nor file */
-        }
-
-        if (size > NGX_HTTP_CHECKOUT_BODY_MAX - text->len) {
-            return NGX_DECLINED;
-        }
-
-        if (ngx_http_checkout_order_copy(text->data + text->len, cl->buf, size) != NGX_OK) {
-            return NGX_ERROR;
-        }
-
-        text->len += size;
-    }
-
-    return NGX_OK;
-}
-
-
-static u_char *
-ngx_http_checkout_order_field(u_char *p, u_char *end, u_char *first, const char *name,
-    enum checkout_field_error error, uint64_t most, ngx_uint_t english)
-{
-    const char  *comma;
-
-    if (error == CHECKOUT_FIELD_OK) {
-        return p;
-    }
-
-    comma = p == first ? "" : ",";
-
-    switch (error) {
-
-    case CHECKOUT_FIELD_MISSING:
-        return ngx_slprintf(p, end, "%s\"%s\":[\"%s\"]", comma, name,
-                            english ? "This field is required." : "此欄位為必填。");
-
-    case CHECKOUT_FIELD_NOT_INTEGER:
-        return ngx_slprintf(p, end, "%s\"%s\":[\"%s\"]", comma, name,
-                            english ? "This field must be an integer." : "此欄位必須是整數。");
-
-    case CHECKOUT_FIELD_TOO_SMALL:
-        return ngx_slprintf(p, end, "%s\"%s\":[\"%s\"]", comma, name,
-                            english ? "This field must be at least 1." : "此欄位至少為 1。");
-
-    case CHECKOUT_FIELD_DUPLICATE:
-        return ngx_slprintf(p, end, "%s\"%s\":[\"%s\"]", comma, name,
-                            english ? "This field is given twice." : "此欄位重複。");
-
-    default: /* CHECKOUT_FIELD_TOO_LARGE */
-        return ngx_slprintf(p, end, "%s\"%s\":[\"%s %uL%s\"]", comma, name,
-                            english ? "This field must be at most" : "此欄位不可大於", most, english ? "." : "。");
-    }
 }
 
 
@@ -292,15 +150,12 @@ ngx_http_checkout_order_invalid(ngx_http_request_t *r, const struct checkout_ord
     }
 
     if (errors->syntax != NULL) {
-        p = ngx_slprintf(p, end, p == first ? "\"body\":[\"" : ",\"body\":[\"");
-        p = english ? ngx_slprintf(p, end, "This is no JSON object: %s at byte %uz.\"]", errors->syntax,
-                                   errors->offset)
-                    : ngx_slprintf(p, end, "請求內容不是 JSON 物件(位元組 %uz)。\"]", errors->offset);
+        p = ngx_http_checkout_body_syntax(p, end, first, errors->syntax, errors->offset, english);
 
     } else {
-        p = ngx_http_checkout_order_field(p, end, first, "product_id", errors->product_id, INT64_MAX, english);
-        p = ngx_http_checkout_order_field(p, end, first, "quantity", errors->quantity, most, english);
-        p = ngx_http_checkout_order_field(p, end, first, "user_id", errors->user_id, UINT64_MAX, english);
+        p = ngx_http_checkout_body_field(p, end, first, "product_id", errors->product_id, 1, INT64_MAX, english);
+        p = ngx_http_checkout_body_field(p, end, first, "quantity", errors->quantity, 1, most, english);
+        p = ngx_http_checkout_body_field(p, end, first, "user_id", errors->user_id, 1, UINT64_MAX, english);
     }
 
     p = ngx_slprintf(p, end, "}");
@@ -349,7 +204,9 @@ ngx_http_checkout_order_accepted(ngx_http_checkout_ctx_t *ctx, const ngx_str_t *
     url = p - (sizeof(NGX_HTTP_CHECKOUT_ORDERS_URL) - 1);
     p = ngx_cpymem(p, ctx->identifier, CHECKOUT_IDENTIFIER_LEN);
 
-    if (ngx_http_checkout_header(r, "Location", url, p - url) != NGX_OK) {
+    if (ngx_http_checkout_header(r, "Location", url, p - url) != NGX_OK
+        || ngx_http_checkout_sticky_set(r) != NGX_OK)
+    {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
@@ -491,7 +348,7 @@ ngx_http_checkout_order_body(ngx_http_request_t *r)
     ctx = ngx_http_get_module_ctx(r, ngx_http_checkout_module);
     clcf = ngx_http_get_module_loc_conf(r, ngx_http_checkout_module);
 
-    rc = ngx_http_checkout_order_text(r, &text);
+    rc = ngx_http_checkout_body_text(r, NGX_HTTP_CHECKOUT_BODY_MAX, &text);
 
     if (rc == NGX_DECLINED) {
         rc = ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_BODY_TOO_LARGE, NULL, 0);

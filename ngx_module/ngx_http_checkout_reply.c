@@ -35,8 +35,23 @@ static const ngx_http_checkout_refusal_t  ngx_http_checkout_refusals[] = {
     { 413, 0, ngx_string("body_too_large"), "請求內容過大。", "The request body is too large." },
     { 415, 0, ngx_string("unsupported_media_type"), "請求內容必須是 application/json。", "The body must be application/json." },
     { 404, 0, ngx_string("order_not_found"), "訂單不存在。", "There is no such order." },
-    { 404, 0, ngx_string("unknown_product"), "商品不存在。", "There is no such product." },
+    { 404, 0, ngx_string("unknown_product"), "商品不存在", "There is no such product." },
     { 401, 0, ngx_string("unauthorized"), "請先登入。", "Please log in first." },
+    { 404, 0, ngx_string("not_found"), "查無資料。", "Nothing was found." },
+    { 502, 0, ngx_string("bad_gateway"), "資料庫沒有正確回應,請稍後再試。", "The database gave no proper answer; try again later." },
+    { 504, 0, ngx_string("gateway_timeout"), "資料庫沒有及時回應,請稍後再試。", "The database did not answer in time; try again later." },
+    { 401, 0, ngx_string("unauthorized"), "需要有效的管理權杖。", "A valid admin token is needed." },
+    { 409, 0, ngx_string("orders_in_flight"), "此商品尚有處理中的訂單,庫存未變更。",
+      "Orders of this product are in flight; its stock was not changed." },
+    { 503, 1, ngx_string("unavailable"), "MySQL 未及時回應,庫存是否已設定未知;可以安全地重送此請求。",
+      "MySQL gave no answer in time; whether the stock is set is unknown. The request may be sent again." },
+    { 503, 1, ngx_string("unavailable"), "MySQL 的庫存已設定,但 Redis 尚未更新;Redis 隨後會更新,也可以重送此請求。",
+      "The stock is set in MySQL, but Redis was not told yet. It will follow, and the request may be sent again." },
+    { 409, 0, ngx_string("not_cancellable"), "此訂單的狀態已無法取消。", "The order cannot be cancelled in its present status." },
+    { 400, 0, ngx_string("missing_signature"), "缺少簽章標頭。", "A header of the signature is missing." },
+    { 400, 0, ngx_string("bad_signature"), "簽章無效。", "The signature is not valid." },
+    { 400, 0, ngx_string("stale_timestamp"), "簽章時間超出允許範圍。", "The signature's time is too far from now." },
+    { 400, 0, ngx_string("invalid_event"), "事件沒有可用的 id。", "The event has no usable id." },
 };
 
 
@@ -49,12 +64,29 @@ ngx_http_checkout_outcome_of(ngx_uint_t outcome, ngx_uint_t reads)
     case NGX_HTTP_CHECKOUT_ORDER_NOT_FOUND:
     case NGX_HTTP_CHECKOUT_UNKNOWN_STOCK:
     case NGX_HTTP_CHECKOUT_FOUND:
+    case NGX_HTTP_CHECKOUT_NOT_FOUND:
+    case NGX_HTTP_CHECKOUT_BAD_GATEWAY:
+    case NGX_HTTP_CHECKOUT_GATEWAY_TIMEOUT:
         return reads;
 
+    case NGX_HTTP_CHECKOUT_NO_ADMIN:
+    case NGX_HTTP_CHECKOUT_ORDERS_IN_FLIGHT:
+    case NGX_HTTP_CHECKOUT_STOCK_UNKNOWN:
+    case NGX_HTTP_CHECKOUT_STOCK_NOT_PUSHED:
+    case NGX_HTTP_CHECKOUT_NOT_CANCELLABLE:
+        return 0;
+
+    case NGX_HTTP_CHECKOUT_INVALID_REQUEST:
     case NGX_HTTP_CHECKOUT_UNAVAILABLE:
     case NGX_HTTP_CHECKOUT_UNAUTHORIZED:
     case NGX_HTTP_CHECKOUT_METHOD_NOT_ALLOWED:
         return 1;
+
+    case NGX_HTTP_CHECKOUT_MISSING_SIGNATURE:
+    case NGX_HTTP_CHECKOUT_BAD_SIGNATURE:
+    case NGX_HTTP_CHECKOUT_STALE_TIMESTAMP:
+    case NGX_HTTP_CHECKOUT_INVALID_EVENT:
+        return 0;
 
     default:
         return !reads;
@@ -275,7 +307,31 @@ ngx_http_checkout_note_refusal(ngx_http_request_t *r, ngx_http_checkout_code_e c
     ctx->status = ngx_http_checkout_refusals[code].code;
     ctx->refused = 1;
 
-    if (ctx->read) {
+    if (ctx->admin) {
+        if (ngx_http_checkout_refusals[code].status < 500) {
+            ngx_http_checkout_count(stock_inits[NGX_HTTP_CHECKOUT_STOCK_REFUSED], 1);
+
+        } else {
+            ngx_http_checkout_count(stock_inits[NGX_HTTP_CHECKOUT_STOCK_FAILED], 1);
+        }
+
+    } else if (ctx->cancel) {
+        if (ngx_http_checkout_refusals[code].status < 500) {
+            ngx_http_checkout_count(cancels[NGX_HTTP_CHECKOUT_CANCEL_REFUSED], 1);
+
+        } else {
+            ngx_http_checkout_count(cancels[NGX_HTTP_CHECKOUT_CANCEL_FAILED], 1);
+        }
+
+    } else if (ctx->webhook) {
+        if (ngx_http_checkout_refusals[code].status < 500) {
+            ngx_http_checkout_count(webhooks[NGX_HTTP_CHECKOUT_WEBHOOK_REFUSED], 1);
+
+        } else {
+            ngx_http_checkout_count(webhooks[NGX_HTTP_CHECKOUT_WEBHOOK_FAILED], 1);
+        }
+
+    } else if (ctx->read) {
         ngx_http_checkout_count(reads[code], 1);
 
     } else {

@@ -98,6 +98,29 @@ ngx_http_checkout_script_key(const char *prefix, const char *name, size_t len, c
 }
 
 
+static void
+ngx_http_checkout_script_day(uint64_t ms)
+{
+    char  day[CHECKOUT_DAY_LEN];
+
+    checkout_day(day, ms);
+    ngx_http_checkout_script_key("orders:", day, CHECKOUT_DAY_LEN, "");
+}
+
+
+void
+ngx_http_checkout_script_days(void)
+{
+    uint64_t  now;
+
+    now = (uint64_t) ngx_time() * 1000;
+
+    ngx_http_checkout_script_day(now);
+    ngx_http_checkout_script_day(now - 86400000);
+    ngx_http_checkout_script_day(now + 86400000);
+}
+
+
 /* source: send the script itself, for a Redis that does not know it. */
 void
 ngx_http_checkout_script_begin(const struct checkout_script *script, ngx_uint_t source, ngx_uint_t keys)

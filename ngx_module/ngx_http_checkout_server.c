@@ -6,9 +6,6 @@
 #include "ngx_http_checkout.h"
 
 
-#define NGX_HTTP_CHECKOUT_PASSWORD_MAX  1024
-
-
 static char *
 ngx_http_checkout_server_url(ngx_conf_t *cf, ngx_http_checkout_server_t *server)
 {
@@ -50,77 +47,6 @@ failed:
 }
 
 
-/* The first line of an open file into password; the reason when there is none. */
-static const char *
-ngx_http_checkout_server_read_password(ngx_conf_t *cf, ngx_fd_t fd, ngx_str_t *password)
-{
-    size_t   len;
-    ssize_t  n;
-    u_char   text[NGX_HTTP_CHECKOUT_PASSWORD_MAX + 2];
-
-    n = ngx_read_fd(fd, text, sizeof(text));
-
-    if (n == -1) {
-        return "cannot be read";
-    }
-
-    for (len = 0; len < (size_t) n && text[len] != CR && text[len] != LF; len++) {
-        /* void */
-    }
-
-    if (len == 0) {
-        return "is empty";
-    }
-
-    if (len > NGX_HTTP_CHECKOUT_PASSWORD_MAX) {
-        return "has a first line of more than 1024 bytes";
-    }
-
-    password->len = len;
-    password->data = ngx_pnalloc(cf->pool, len);
-
-    if (password->data == NULL) {
-        return "found no memory";
-    }
-
-    ngx_memcpy(password->data, text, len);
-    ngx_explicit_memzero(text, sizeof(text));
-
-    return NULL;
-}
-
-
-static char *
-ngx_http_checkout_server_password(ngx_conf_t *cf, ngx_http_checkout_server_t *server, ngx_str_t *file)
-{
-    ngx_fd_t     fd;
-    const char  *reason;
-
-    if (ngx_conf_full_name(cf->cycle, file, 1) != NGX_OK) {
-        return NGX_CONF_ERROR;
-    }
-
-    fd = ngx_open_file(file->data, NGX_FILE_RDONLY, NGX_FILE_OPEN, 0);
-
-    if (fd == NGX_INVALID_FILE) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno, ngx_open_file_n " \"%V\" failed", file);
-        return NGX_CONF_ERROR;
-    }
-
-    reason = ngx_http_checkout_server_read_password(cf, fd, &server->password);
-
-    if (reason != NULL) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "password file \"%V\" %s", file, reason);
-    }
-
-    if (ngx_close_file(fd) == NGX_FILE_ERROR) {
-        ngx_conf_log_error(NGX_LOG_ALERT, cf, ngx_errno, ngx_close_file_n " \"%V\" failed", file);
-    }
-
-    return reason == NULL ? NGX_CONF_OK : NGX_CONF_ERROR;
-}
-
-
 static char *
 ngx_http_checkout_server_parameter(ngx_conf_t *cf, ngx_http_checkout_server_t *server, ngx_str_t *value)
 {
@@ -148,7 +74,7 @@ ngx_http_checkout_server_parameter(ngx_conf_t *cf, ngx_http_checkout_server_t *s
     if (ngx_strncmp(value->data, "password_file=", 14) == 0 && value->len > 14) {
         file.data = value->data + 14;
         file.len = value->len - 14;
-        return ngx_http_checkout_server_password(cf, server, &file);
+        return ngx_http_checkout_read_secret(cf, &file, "password", &server->password);
     }
 
     ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "invalid parameter \"%V\"", value);

@@ -62,6 +62,7 @@ ngx_http_checkout_ctx_create(ngx_http_request_t *r)
     ctx = cleanup->data;
     ngx_memzero(ctx, sizeof(ngx_http_checkout_ctx_t));
     ctx->request = r;
+    ctx->started = ngx_current_msec;
     cleanup->handler = ngx_http_checkout_ctx_cleanup;
 
     ngx_http_set_ctx(r, ctx, ngx_http_checkout_module);
@@ -174,6 +175,14 @@ ngx_http_checkout_variable_batch(ngx_http_request_t *r, ngx_http_variable_value_
 }
 
 
+/* "1" for a client that reads from the primary: known at once, so it can keep nginx's caches out of the way. */
+static ngx_int_t
+ngx_http_checkout_variable_sticky(ngx_http_request_t *r, ngx_http_variable_value_t *v, uintptr_t data)
+{
+    return ngx_http_checkout_variable_text(v, (u_char *) "1", ngx_http_checkout_sticky(r) ? 1 : 0);
+}
+
+
 static ngx_http_variable_t  ngx_http_checkout_variables[] = {
 
     { ngx_string("checkout_status"), NULL, ngx_http_checkout_variable_status, 0, NGX_HTTP_VAR_NOCACHEABLE, 0 },
@@ -181,6 +190,9 @@ static ngx_http_variable_t  ngx_http_checkout_variables[] = {
     { ngx_string("checkout_order"), NULL, ngx_http_checkout_variable_order, 0, NGX_HTTP_VAR_NOCACHEABLE, 0 },
     { ngx_string("checkout_product"), NULL, ngx_http_checkout_variable_product, 0, NGX_HTTP_VAR_NOCACHEABLE, 0 },
     { ngx_string("checkout_batch"), NULL, ngx_http_checkout_variable_batch, 0, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+    { ngx_string("checkout_sticky_cookie"), NULL, ngx_http_checkout_variable_sticky_cookie, 0,
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
+    { ngx_string("checkout_sticky"), NULL, ngx_http_checkout_variable_sticky, 0, NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
       ngx_http_null_variable
 };

@@ -198,6 +198,8 @@ ngx_http_checkout_zone_enter(ngx_http_checkout_shared_t *shared)
     ngx_http_checkout_counters = &shared->slots[ngx_worker % NGX_HTTP_CHECKOUT_SLOTS];
     ngx_http_checkout_counters->pid = ngx_pid;
     ngx_http_checkout_counters->connections = 0;
+    ngx_http_checkout_counters->sql_connections = 0;
+    ngx_http_checkout_counters->sql_waiting = 0;
 }
 
 
@@ -207,6 +209,26 @@ ngx_http_checkout_zone_connections(ngx_int_t more)
 {
     if (ngx_http_checkout_counters->pid == (ngx_atomic_uint_t) ngx_pid) {
         (void) ngx_atomic_fetch_add(&ngx_http_checkout_counters->connections, more);
+    }
+}
+
+
+/* Connections to MySQL of this process. */
+void
+ngx_http_checkout_zone_sql_connections(ngx_int_t more)
+{
+    if (ngx_http_checkout_counters->pid == (ngx_atomic_uint_t) ngx_pid) {
+        (void) ngx_atomic_fetch_add(&ngx_http_checkout_counters->sql_connections, more);
+    }
+}
+
+
+/* Jobs of this process that wait for a connection to MySQL. */
+void
+ngx_http_checkout_zone_sql_waiting(ngx_int_t more)
+{
+    if (ngx_http_checkout_counters->pid == (ngx_atomic_uint_t) ngx_pid) {
+        (void) ngx_atomic_fetch_add(&ngx_http_checkout_counters->sql_waiting, more);
     }
 }
 

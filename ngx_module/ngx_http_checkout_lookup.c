@@ -1,0 +1,256 @@
+/*
+ * Reads: what their handlers have in common, and the asking of Redis for one request.
+ *
+ * A lookup is a call with its clock. It outlives its request and is freed here: with its reply, or when it
+ * could be withdrawn. Its script writes nothing, so after a lost connection it is sent again while its clock runs.
+ */
+#include "ngx_http_checkout.h"
+
+
+static ngx_uint_t  ngx_http_checkout_nlookups;
+
+
+/* NGX_DECLINED: the method reads, and a body, if there is one, is passed over. Else the answer is given. */
+ngx_int_t
+ngx_http_checkout_read_method(ngx_http_request_t *r)
+{
+    ngx_int_t  rc;
+
+    if (!(r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))) {
+        return ngx_http_checkout_refuse_method(r, "GET, HEAD");
+    }
+
+    rc = ngx_http_discard_request_body(r);
+
+    return rc == NGX_OK ? NGX_DECLINED : rc;
+}
+
+
+/* NGX_DECLINED, a context, and the value of the directive's argument (unless NULL); else the answer is given. */
+ngx_int_t
+ngx_http_checkout_read_begin(ngx_http_request_t *r, ngx_str_t *value)
+{
+    ngx_int_t                      rc;
+    ngx_http_checkout_ctx_t       *ctx;
+    ngx_http_checkout_loc_conf_t  *clcf;
+
+    ctx = ngx_http_checkout_ctx_create(r);
+
+    if (ctx == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ctx->read = 1;
+
+    rc = ngx_http_checkout_read_method(r);
+
+    if (rc != NGX_DECLINED || value == NULL) {
+        return rc;
+    }
+
+    clcf = ngx_http_get_module_loc_conf(r, ngx_http_checkout_module);
+
+    if (ngx_http_complex_value(r, clcf->value, value) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return NGX_DECLINED;
+}
+
+
+/* 200. status: for the variables; it lives as long as the request. */
+ngx_int_t
+ngx_http_checkout_read_found(ngx_http_request_t *r, ngx_buf_t *b, u_char *status, size_t len)
+{
+    ngx_http_checkout_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_checkout_module);
+
+    if (ctx != NULL) {
+        ctx->status.data = status;
+        ctx->status.len = len;
+        ngx_http_checkout_count(reads[NGX_HTTP_CHECKOUT_FOUND], 1);
+    }
+
+    return ngx_http_checkout_send(r, NGX_HTTP_OK, b);
+}
+
+
+static void
+ngx_http_checkout_lookup_free(ngx_http_checkout_lookup_t *lookup)
+{
+    ngx_http_checkout_clock_stop(lookup->clock, &lookup->alarm);
+    ngx_free(lookup);
+    ngx_http_checkout_nlookups--;
+}
+
+
+/* The request is answered by the caller from now on; NULL when it has gone. */
+static ngx_http_request_t *
+ngx_http_checkout_lookup_take_request(ngx_http_checkout_lookup_t *lookup)
+{
+    ngx_http_request_t  *r;
+
+    r = lookup->request;
+
+    if (r != NULL) {
+        lookup->request = NULL;
+        lookup->ctx->detach = NULL;
+    }
+
+    return r;
+}
+
+
+static void
+ngx_http_checkout_lookup_detach(void *data)
+{
+    ngx_http_checkout_lookup_t  *lookup = data;
+
+    lookup->request = NULL;
+}
+
+
+static void
+ngx_http_checkout_lookup_expire(ngx_http_checkout_alarm_t *alarm)
+{
+    ngx_int_t                    withdrawn;
+    ngx_http_request_t          *r;
+    ngx_http_checkout_lookup_t  *lookup;
+
+    ngx_http_checkout_count(timeouts, 1);
+
+    lookup = (ngx_http_checkout_lookup_t *) ((u_char *) alarm - offsetof(ngx_http_checkout_lookup_t, alarm));
+    r = ngx_http_checkout_lookup_take_request(lookup);
+
+    withdrawn = ngx_http_checkout_redis_withdraw(&lookup->call);
+
+    if (r != NULL) {
+        lookup->done(lookup, r, NULL);
+    }
+
+    if (withdrawn == NGX_OK) {
+        ngx_http_checkout_lookup_free(lookup);
+    }
+}
+
+
+/* Sends the lookup, or sends it again. */
+static ngx_int_t
+ngx_http_checkout_lookup_send(ngx_http_checkout_lookup_t *lookup)
+{
+    if (lookup->write(lookup) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    ngx_http_checkout_redis_call(lookup->redis, &lookup->call);
+
+    return NGX_OK;
+}
+
+
+static ngx_uint_t
+ngx_http_checkout_lookup_again(ngx_http_checkout_lookup_t *lookup, redisReply *reply)
+{
+    if (lookup->request == NULL) {
+        return 0;
+    }
+
+    if (reply == NULL) {
+        return 1;
+    }
+
+    if (!lookup->source && ngx_http_checkout_redis_error_is(reply, "NOSCRIPT")) {
+        lookup->source = 1;
+        return 1;
+    }
+
+    return 0;
+}
+
+
+static void
+ngx_http_checkout_lookup_reply(ngx_http_checkout_call_t *call, redisReply *reply)
+{
+    ngx_http_request_t          *r;
+    ngx_http_checkout_lookup_t  *lookup;
+
+    lookup = (ngx_http_checkout_lookup_t *) call;
+
+    if (ngx_http_checkout_lookup_again(lookup, reply) && ngx_http_checkout_lookup_send(lookup) == NGX_OK) {
+        return;
+    }
+
+    r = ngx_http_checkout_lookup_take_request(lookup);
+
+    if (r == NULL) {
+        ngx_http_checkout_lookup_free(lookup);
+        return;
+    }
+
+    if (reply == NULL || reply->type == REDIS_REPLY_ERROR) {
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0, "checkout: Redis %V did not answer a read: %s",
+                      &lookup->redis->server->name, reply ? reply->str : "connection lost");
+        reply = NULL;
+    }
+
+    lookup->done(lookup, r, reply);
+
+    ngx_http_checkout_lookup_free(lookup);
+}
+
+
+ngx_http_checkout_lookup_t *
+ngx_http_checkout_lookup_create(ngx_http_request_t *r)
+{
+    ngx_http_checkout_ctx_t       *ctx;
+    ngx_http_checkout_lookup_t    *lookup;
+    ngx_http_checkout_loc_conf_t  *clcf;
+
+    if (ngx_http_checkout_nlookups == NGX_HTTP_CHECKOUT_LOOKUPS_MAX) {
+        return NULL;
+    }
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_checkout_module);
+
+    lookup = ngx_calloc(sizeof(ngx_http_checkout_lookup_t), r->connection->log);
+
+    if (lookup == NULL) {
+        return NULL;
+    }
+
+    ngx_http_checkout_nlookups++;
+
+    clcf = ngx_http_get_module_loc_conf(r, ngx_http_checkout_module);
+
+    ctx->detach = ngx_http_checkout_lookup_detach;
+    ctx->worker = lookup;
+
+    lookup->call.handler = ngx_http_checkout_lookup_reply;
+    lookup->alarm.handler = ngx_http_checkout_lookup_expire;
+    lookup->request = r;
+    lookup->ctx = ctx;
+    lookup->redis = clcf->redis;
+    lookup->clock = clcf->lookup_clock;
+
+    return lookup;
+}
+
+
+ngx_int_t
+ngx_http_checkout_lookup_start(ngx_http_request_t *r, ngx_http_checkout_lookup_t *lookup, ngx_uint_t again)
+{
+    if (ngx_http_checkout_lookup_send(lookup) != NGX_OK) {
+        (void) ngx_http_checkout_lookup_take_request(lookup);
+        ngx_http_checkout_lookup_free(lookup);
+        return NGX_ERROR;
+    }
+
+    ngx_http_checkout_clock_start(lookup->clock, &lookup->alarm);
+
+    if (!again) {
+        r->main->count++;
+    }
+
+    return NGX_DONE;
+}

@@ -1,0 +1,184 @@
+/*
+ * Sticky reads: a client that has just changed something reads from the primary for a while, because a replica may not
+ * have the change yet.
+ *
+ * The answer to the change carries the time until when, in ms since 1970, as a cookie and, for clients without cookies,
+ * as a header. A request that shows it while that time is in the future is sticky. A time further ahead than an answer
+ * would say now is not believed. A nearer one anybody may make up: it shows nothing more, but costs the primary a read.
+ *
+ * Other answers take the cookie from $checkout_sticky_cookie.
+ */
+#include "ngx_http_checkout.h"
+
+
+#define NGX_HTTP_CHECKOUT_STICKY_MAX   3600    /* s */
+#define NGX_HTTP_CHECKOUT_STICKY_SKEW  1000    /* ms by which the clock of another nginx may be ahead */
+
+#define NGX_HTTP_CHECKOUT_STICKY_COOKIE  "checkout_sticky="
+#define NGX_HTTP_CHECKOUT_STICKY_HEADER  "Checkout-Sticky"
+
+
+/* checkout_sticky time | off; */
+char *
+ngx_http_checkout_set_sticky(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_checkout_loc_conf_t  *clcf = conf;
+
+    time_t      time;
+    ngx_str_t  *value;
+
+    if (clcf->sticky != NGX_CONF_UNSET) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (ngx_strcmp(value[1].data, "off") == 0) {
+        clcf->sticky = 0;
+        return NGX_CONF_OK;
+    }
+
+    time = ngx_parse_time(&value[1], 1);
+
+    if (time == (time_t) NGX_ERROR || time < 1 || time > NGX_HTTP_CHECKOUT_STICKY_MAX) {
+        return "must be \"off\" or a time of 1s to 1h, in whole seconds";
+    }
+
+    clcf->sticky = time;
+
+    return NGX_CONF_OK;
+}
+
+
+static uint64_t
+ngx_http_checkout_sticky_now(void)
+{
+    ngx_time_t  *tp;
+
+    tp = ngx_timeofday();
+
+    return (uint64_t) tp->sec * 1000 + tp->msec;
+}
+
+
+/* The cookie's text, in the request's pool; `until`: the time in it. Not to be called where it is off. */
+static ngx_int_t
+ngx_http_checkout_sticky_text(ngx_http_request_t *r, time_t sticky, ngx_str_t *cookie, ngx_str_t *until)
+{
+    u_char  *p;
+
+    cookie->data = ngx_pnalloc(r->pool, 2 * NGX_INT64_LEN
+                                        + sizeof(NGX_HTTP_CHECKOUT_STICKY_COOKIE
+                                                 "; Path=/; Max-Age=; HttpOnly; SameSite=Lax; Secure"));
+
+    if (cookie->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    until->data = ngx_cpymem(cookie->data, NGX_HTTP_CHECKOUT_STICKY_COOKIE,
+                             sizeof(NGX_HTTP_CHECKOUT_STICKY_COOKIE) - 1);
+    p = (u_char *) checkout_uint_write((char *) until->data,
+                                       ngx_http_checkout_sticky_now() + (uint64_t) sticky * 1000);
+    until->len = p - until->data;
+
+    p = ngx_cpymem(p, "; Path=/; Max-Age=", sizeof("; Path=/; Max-Age=") - 1);
+    p = (u_char *) checkout_uint_write((char *) p, sticky);
+    p = ngx_cpymem(p, "; HttpOnly; SameSite=Lax", sizeof("; HttpOnly; SameSite=Lax") - 1);
+
+#if (NGX_HTTP_SSL)
+    if (r->connection->ssl) {
+        p = ngx_cpymem(p, "; Secure", sizeof("; Secure") - 1);
+    }
+#endif
+
+    cookie->len = p - cookie->data;
+
+    return NGX_OK;
+}
+
+
+/* To be called before a successful answer to a change is sent. Costs two headers, nothing where it is off. */
+ngx_int_t
+ngx_http_checkout_sticky_set(ngx_http_request_t *r)
+{
+    ngx_str_t                      cookie, until;
+    ngx_http_checkout_loc_conf_t  *clcf;
+
+    clcf = ngx_http_get_module_loc_conf(r, ngx_http_checkout_module);
+
+    if (clcf->sticky == 0) {
+        return NGX_OK;
+    }
+
+    if (ngx_http_checkout_sticky_text(r, clcf->sticky, &cookie, &until) != NGX_OK
+        || ngx_http_checkout_header(r, "Set-Cookie", cookie.data, cookie.len) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_checkout_header(r, NGX_HTTP_CHECKOUT_STICKY_HEADER, until.data, until.len);
+}
+
+
+/* $checkout_sticky_cookie: empty where it is off. */
+ngx_int_t
+ngx_http_checkout_variable_sticky_cookie(ngx_http_request_t *r, ngx_http_variable_value_t *v, uintptr_t data)
+{
+    ngx_str_t                      cookie, until;
+    ngx_http_checkout_loc_conf_t  *clcf;
+
+    clcf = ngx_http_get_module_loc_conf(r, ngx_http_checkout_module);
+    ngx_str_null(&cookie);
+
+    if (clcf->sticky && ngx_http_checkout_sticky_text(r, clcf->sticky, &cookie, &until) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    v->data = cookie.data;
+    v->len = cookie.len;
+    v->valid = 1;
+    v->no_cacheable = 0;
+    v->not_found = 0;
+
+    return NGX_OK;
+}
+
+
+/* Does the variable hold a time that this location believes? */
+static ngx_uint_t
+ngx_http_checkout_sticky_holds(ngx_http_request_t *r, ngx_str_t *name, time_t sticky)
+{
+    uint64_t                    until, now;
+    ngx_http_variable_value_t  *value;
+
+    value = ngx_http_get_variable(r, name, ngx_hash_key(name->data, name->len));
+
+    if (value == NULL || value->not_found
+        || checkout_uint_parse(&until, (char *) value->data, value->len, INT64_MAX) != 0)
+    {
+        return 0;
+    }
+
+    now = ngx_http_checkout_sticky_now();
+
+    return until > now && until - now <= (uint64_t) sticky * 1000 + NGX_HTTP_CHECKOUT_STICKY_SKEW;
+}
+
+
+/* Does the client read from the primary? */
+ngx_uint_t
+ngx_http_checkout_sticky(ngx_http_request_t *r)
+{
+    ngx_http_checkout_loc_conf_t  *clcf;
+    static ngx_str_t               cookie = ngx_string("cookie_checkout_sticky");
+    static ngx_str_t               header = ngx_string("http_checkout_sticky");
+
+    clcf = ngx_http_get_module_loc_conf(r, ngx_http_checkout_module);
+
+    if (clcf->sticky == 0) {
+        return 0;
+    }
+
+    return ngx_http_checkout_sticky_holds(r, &cookie, clcf->sticky)
+           || ngx_http_checkout_sticky_holds(r, &header, clcf->sticky);
+}

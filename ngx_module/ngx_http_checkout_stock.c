@@ -1,0 +1,125 @@
+/*
+ * GET get-redis-stock: the live stock of a product, as the gate has it.
+ */
+#include "ngx_http_checkout.h"
+
+
+static ngx_int_t
+ngx_http_checkout_stock_write(ngx_http_checkout_lookup_t *lookup)
+{
+    char    id[20];
+    size_t  len;
+
+    len = checkout_uint_write(id, lookup->product_id) - id;
+
+    ngx_http_checkout_script_begin(&checkout_script_get_stock, lookup->source, 2);
+    ngx_http_checkout_script_key("product:", id, len, ":stock");
+    ngx_http_checkout_script_key("product:", id, len, ":register");
+
+    return ngx_http_checkout_script_end(&lookup->call);
+}
+
+
+/* A count as Redis holds it, "null" where it holds none. NGX_ERROR when it is no count. */
+static ngx_int_t
+ngx_http_checkout_stock_count(redisReply *reply, ngx_str_t *text)
+{
+    uint64_t  value;
+
+    if (reply->type == REDIS_REPLY_NIL) {
+        ngx_str_set(text, "null");
+        return NGX_OK;
+    }
+
+    if (reply->type != REDIS_REPLY_STRING || checkout_uint_parse(&value, reply->str, reply->len, INT64_MAX) != 0) {
+        return NGX_ERROR;
+    }
+
+    text->data = (u_char *) reply->str;
+    text->len = reply->len;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_checkout_stock_answer(ngx_http_checkout_lookup_t *lookup, ngx_http_request_t *r, redisReply *reply)
+{
+    ngx_buf_t   *b;
+    ngx_str_t    stock, units, in_flight;
+    ngx_uint_t   loaded;
+
+    if (reply == NULL) {
+        return ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_UNAVAILABLE, NULL, 0);
+    }
+
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 3
+        || ngx_http_checkout_stock_count(reply->element[0], &stock) != NGX_OK
+        || ngx_http_checkout_stock_count(reply->element[1], &units) != NGX_OK
+        || ngx_http_checkout_stock_count(reply->element[2], &in_flight) != NGX_OK)
+    {
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0, "checkout: the stock of product %uL is no number",
+                      lookup->product_id);
+        return ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_UNAVAILABLE, NULL, 0);
+    }
+
+    if (reply->element[0]->type == REDIS_REPLY_NIL && reply->element[1]->type == REDIS_REPLY_NIL) {
+        return ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_UNKNOWN_STOCK, NULL, 0);
+    }
+
+    b = ngx_create_temp_buf(r->pool, 256);
+
+    if (b == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    loaded = reply->element[0]->type != REDIS_REPLY_NIL && reply->element[1]->type != REDIS_REPLY_NIL;
+
+    b->last = ngx_slprintf(b->last, b->end,
+                           "{\"product_id\":%uL,\"redis_stock\":%V,\"in_flight\":%V,\"loaded\":%s}",
+                           lookup->product_id, &stock, &in_flight, loaded ? "true" : "false");
+
+    return ngx_http_checkout_read_found(r, b, (u_char *) "found", 5);
+}
+
+
+static void
+ngx_http_checkout_stock_done(ngx_http_checkout_lookup_t *lookup, ngx_http_request_t *r, redisReply *reply)
+{
+    ngx_http_checkout_finish(r, ngx_http_checkout_stock_answer(lookup, r, reply));
+}
+
+
+ngx_int_t
+ngx_http_checkout_stock_handler(ngx_http_request_t *r)
+{
+    uint64_t                     product_id;
+    ngx_int_t                    rc;
+    ngx_str_t                    value;
+    ngx_http_checkout_lookup_t  *lookup;
+
+    rc = ngx_http_checkout_read_begin(r, &value);
+
+    if (rc != NGX_DECLINED) {
+        return rc;
+    }
+
+    if (checkout_uint_parse(&product_id, (char *) value.data, value.len, INT64_MAX) != 0) {
+        return ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_UNKNOWN_STOCK, NULL, 0);
+    }
+
+    lookup = ngx_http_checkout_lookup_create(r);
+
+    if (lookup == NULL) {
+        return ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_UNAVAILABLE, NULL, 0);
+    }
+
+    lookup->write = ngx_http_checkout_stock_write;
+    lookup->done = ngx_http_checkout_stock_done;
+    lookup->product_id = product_id;
+    lookup->ctx->product_id = product_id;
+
+    rc = ngx_http_checkout_lookup_start(r, lookup, 0);
+
+    return rc == NGX_DONE ? NGX_DONE : ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_UNAVAILABLE, NULL, 0);
+}
