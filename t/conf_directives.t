@@ -55,6 +55,10 @@ for my $case (
     [ 'checkout_sold_out_cache 0;',                       'must be "off" or a time of 1ms to 60s', 'a mark of no time' ],
     [ 'checkout_sold_out_cache 2m;',                      'must be "off" or',              'a mark of long' ],
     [ 'checkout_sold_out_cache on;',                      'must be "off" or',              'a mark without a time' ],
+    [ 'checkout_sticky 0;',                               'must be "off" or a time of 1s to 1h', 'sticky for no time' ],
+    [ 'checkout_sticky 500ms;',                           'must be "off" or',              'sticky for a part of a second' ],
+    [ 'checkout_sticky 2h;',                              'must be "off" or',              'sticky for long' ],
+    [ "checkout_sticky 5s;\ncheckout_sticky 5s;",         'is duplicate',                  'sticky twice' ],
     [ "checkout_user a;\ncheckout_user b;",               'is duplicate',                  'two users' ],
     [ 'checkout_redis_ssl maybe;',                        'it must be "on" or "off"',      'TLS perhaps' ],
     [ 'checkout_redis 127.0.0.1:99999;',                  'invalid port in "checkout_redis 127.0.0.1:99999"', 'a wrong port' ],
@@ -93,12 +97,46 @@ for my $case (
     [ "checkout_health;\ncheckout_place_order;",      '"checkout_place_order" stands in one location with "checkout_health"', 'two handlers' ],
     [ "stub_status;\ncheckout_health;",               'has another handler',                                'a handler beside another' ],
     [ 'checkout_order_status;',                       'invalid number of arguments',                        'a status without a value' ],
+    [ 'checkout_ready;',                              '"checkout_ready" without "checkout_redis" in',       'readiness without Redis' ],
+    [ 'checkout_redis 127.0.0.1:1; checkout_ready oldest_job=;',     'invalid time in "oldest_job="',       'readiness with a job of no age' ],
+    [ 'checkout_redis 127.0.0.1:1; checkout_ready oldest_job=0;',    'invalid time in "oldest_job=0"',      'readiness with a job of age 0' ],
+    [ 'checkout_redis 127.0.0.1:1; checkout_ready youngest_job=1s;', 'invalid parameter "youngest_job=1s"', 'readiness with something else' ],
+    [ "checkout_redis 127.0.0.1:1;\ncheckout_ready;\ncheckout_ready;", 'is duplicate',                      'readiness twice' ],
     [ 'checkout_place_order now;',                    'invalid number of arguments',                        'a value where there is none' ],
 ) {
     my ($directives, $reason, $name) = @$case;
     my $said = check(location($directives)) // 'accepted';
     like $said, qr/\Q$reason\E/, "refused: $name";
     like $said, qr/nginx\.conf:\d+/, '… with file and line';
+}
+
+# An administrator's token.
+my $stock = "checkout_redis 127.0.0.1:1;\nupstream primary { server 127.0.0.1:1; }\n"
+    . "checkout_mysql database=d user=u;\ncheckout_primary primary;\n";
+my $init = 'checkout_init_stock;';
+file('token', ('t' x 16) . "\n");
+is check($stock . location("$init checkout_admin_token_file token;")), undef, 'init-stock';
+is check("${stock}checkout_admin_token_file token;\n" . location($init)), undef, 'a token for all locations';
+
+for my $case (
+    [ $stock . location($init), '"checkout_init_stock" without "checkout_admin_token_file" in', 'init-stock without a token' ],
+    [ "checkout_admin_token_file token;\n" . location($init), '"checkout_init_stock" without "checkout_redis" in', '… without Redis' ],
+    [ "checkout_redis 127.0.0.1:1; checkout_admin_token_file token;\n" . location($init), '"checkout_init_stock" without "checkout_mysql" in', '… without MySQL' ],
+    [ "checkout_redis 127.0.0.1:1; checkout_mysql database=d user=u; checkout_admin_token_file token;\n" . location($init), '"checkout_init_stock" without "checkout_primary" in', '… without a primary' ],
+    [ 'checkout_admin_token_file nowhere;', 'nowhere" failed (2: No such file or directory)', 'no token file' ],
+    [ "checkout_admin_token_file @{[ file('empty', '') ]};", 'empty" is empty', 'an empty token file' ],
+    [ "checkout_admin_token_file @{[ file('blank', qq(\n) . 't' x 20) ]};", 'blank" is empty', 'an empty first line' ],
+    [ "checkout_admin_token_file @{[ file('short', 't' x 15) ]};", 'short" has a first line of less than 16 bytes', 'a short token' ],
+    [ "checkout_admin_token_file @{[ file('long', 't' x 1025) ]};", 'more than 1024 bytes', 'a long token' ],
+    [ "checkout_admin_token_file @{[ file('space', 'two words of a token') ]};", 'other characters than visible ASCII', 'a token of two words' ],
+    [ "checkout_admin_token_file token;\ncheckout_admin_token_file token;", 'is duplicate', 'two tokens' ],
+    [ 'checkout_init_stock;', 'is not allowed here', 'init-stock outside a location' ],
+) {
+    my ($http, $reason, $name) = @$case;
+    my $said = check($http) // 'accepted';
+    like $said, qr/\Q$reason\E/, "refused: $name";
+    like $said, qr/nginx\.conf:\d+/, '… with file and line';
+    unlike $said, qr/ttttt|two words/, '… and without the token';
 }
 
 my $said = check("\n\n" . location('checkout_place_order;'));

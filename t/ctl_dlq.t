@@ -87,6 +87,10 @@ subtest 'drop' => sub {
     end_poison();
     my ($letter) = letters();
     is($stack->redis->hget('product:2:buyers', $POISON), 4, 'the buyer holds 4');
+    open my $out, '>', "$stack->{dir}/dlq.secret" or die $!;
+    print $out "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n";
+    close $out;
+    local @ENV{qw(CHECKOUT_EVENTS_URL CHECKOUT_EVENTS_SECRET_FILE)} = ('http://127.0.0.1:9/', "$stack->{dir}/dlq.secret");
     my @ids = map { my $pid = fork // die; if (!$pid) { my ($code) = $stack->checkoutctl('dlq', 'drop', $letter->{id}, '--yes'); POSIX::_exit($code) } $pid } 1 .. 4;
     waitpid $_, 0 for @ids;
     is(scalar letters(), 0, 'four at once: gone');
@@ -94,6 +98,8 @@ subtest 'drop' => sub {
     is($stack->redis->hget('product:2:buyers', $POISON), undef, 'the buyer too');
     is_deeply($stack->primary->selectrow_arrayref('SELECT status, failure_code, quantity FROM orders WHERE order_identifier = ?', undef, $dead),
         [ 'failed', 'dropped', 4 ], 'and the row says why');
+    my @told = map { decode_json($_) } @{ $stack->primary->selectcol_arrayref('SELECT body FROM outgoing_events') };
+    is_deeply([ map { "$_->{type} $_->{data}{order_identifier} $_->{data}{failure_code}" } @told ], ["order.failed $dead dropped"], 'the shop is told once');
     is($stack->order_status($dead)->{failure_code}, 'dropped', 'the client is told');
 };
 

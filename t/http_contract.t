@@ -5,6 +5,7 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 use CheckoutTest;
 use JSON;
+use POSIX qw(strftime);
 use Test::More;
 use Time::HiRes qw(sleep time);
 
@@ -60,6 +61,11 @@ subtest 'a key names one order' => sub {
     my $late = $nginx->place(body(), 'Idempotency-Key: abc');
     is $late->{status}, 202, 'known';
     is decode_json($late->{body})->{status}, 'failed', 'with its present status';
+    $redis->client->rename($day, 'orders:' . strftime('%Y-%m-%d', gmtime(time + 86400)));
+    $late = $nginx->place(body(), 'Idempotency-Key: abc');
+    is id($late), id($first), 'known, too, where an nginx whose clock is ahead has placed it';
+    is decode_json($late->{body})->{status}, 'failed';
+    is CheckoutTest::stock(17), 6, 'and nothing more is deducted';
 };
 
 subtest 'a key with the same content twice in one call' => sub {

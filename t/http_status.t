@@ -57,7 +57,7 @@ CheckoutTest::fresh(); CheckoutTest::record(0, 'queued - 17 2 184467440737095516
 --- response_headers
 Content-Type: application/json
 --- response_body eval
-qq({"data":{"order_identifier":"$::Id","status":"queued","user_id":18446744073709551615,"items":[{"product_id":17,"quantity":2}],"failure_code":null,"total_price":null,"pay_by":null}})
+qq({"data":{"order_identifier":"$::Id","status":"queued","user_id":18446744073709551615,"items":[{"product_id":17,"quantity":2,"unit_price":null}],"total_price":null,"pay_by":null,"failure_code":null,"payment_id":null,"paid_at":null,"created_at":null,"updated_at":null}})
 
 
 
@@ -78,6 +78,15 @@ CheckoutTest::fresh(); CheckoutTest::record(2, 'failed out_of_stock 17 2 42 1763
 --- error_code: 404
 --- response_body chomp
 {"message":"訂單不存在。","code":"order_not_found"}
+
+
+
+=== TEST 3b: one that another clock, ahead of this one, has dated tomorrow
+--- init
+CheckoutTest::fresh(); CheckoutTest::record(-1, 'queued - 17 2 42 1763700000123')
+--- request eval
+"GET /api/orders/$::Id"
+--- response_body_like: "status":"queued"
 
 
 
@@ -115,7 +124,7 @@ CheckoutTest::fresh(); CheckoutTest::record(0, 'nonsense')
 --- error_code eval
 [200, 404]
 --- response_body eval
-['{"product_id":17,"redis_stock":3,"in_flight":0,"loaded":true}', '{"message":"商品不存在。","code":"unknown_product"}']
+['{"product_id":17,"redis_stock":3,"in_flight":0,"loaded":true}', '{"message":"商品不存在","code":"unknown_product"}']
 
 
 

@@ -17,19 +17,26 @@ SKIP: {
 }
 
 my %routes = map { (uc($_->{method}) . " $_->{path}" => 1) } @{ $schema->routes };
-for my $route ('POST /api/place-order', 'GET /api/orders/{order_identifier}', 'GET /api/get-redis-stock/{product_id}', 'GET /healthz') {
+for my $route ('POST /api/place-order', 'GET /api/orders/{order_identifier}', 'GET /api/get-redis-stock/{product_id}',
+    'POST /api/orders/{order_identifier}/cancel', 'GET /api/orders', 'GET /api/products', 'GET /api/products/{product_id}', 'GET /api/get-db-stock/{product_id}', 'POST /api/init-stock', 'POST /api/webhook/payment', 'POST /api/webhook/stripe', 'GET /healthz', 'GET /readyz') {
     ok $routes{$route}, "$route is described";
 }
 
 sub request_errors {
-    my ($body) = @_;
+    my ($body, $path) = @_;
     my $request = { body => sub { return { exists => 1, value => $body } }, header => {} };
-    return map {"$_"} $schema->validate_request([post => '/api/place-order'], $request);
+    return map {"$_"} $schema->validate_request([post => $path // '/api/place-order'], $request);
 }
 
 is_deeply [request_errors($schema->get('/paths/~1api~1place-order/post/requestBody/content/application~1json/example'))], [], 'the example is a request';
 isnt scalar(request_errors({ product_id => 1 })), 0, 'a request without a quantity is none';
 isnt scalar(request_errors({ product_id => 1, quantity => 0 })), 0, 'a quantity of 0 is none';
+
+my $init = $schema->get('/paths/~1api~1init-stock/post/requestBody/content/application~1json/example');
+is_deeply [request_errors($init, '/api/init-stock')], [], 'the example sets a stock';
+is_deeply [request_errors({ %$init, price => 19.8 }, '/api/init-stock')], [], 'a price may be a number';
+isnt scalar(request_errors({ %$init, price => 'cheap' }, '/api/init-stock')), 0, 'a price of another text is none';
+isnt scalar(request_errors({ %$init, initial_db_stock => -1 }, '/api/init-stock')), 0, 'a negative stock is none';
 
 my $id = '019aa2f1-79b0-7000-9f3c-0d5b8a1e22c4';
 sub response_errors {
@@ -42,5 +49,16 @@ is_deeply [response_errors(202, { message => 'm', order_identifier => $id, statu
 isnt scalar(response_errors(202, { message => 'm', order_identifier => 'X', status => 'queued', status_url => 'u' })), 0;
 is_deeply [response_errors(400, { message => 'm', code => 'out_of_stock', available => 2 })], [];
 isnt scalar(response_errors(400, { message => 'm', code => 'another' })), 0;
+
+# Every code that the module or the example configuration may answer with is described.
+my %described = map { $_ => 1 } @{ $schema->get('/components/schemas/Error/properties/code/enum') };
+my %answered;
+for my $source ("$FindBin::Bin/../ngx_module/ngx_http_checkout_reply.c", "$FindBin::Bin/../nginx.conf.example") {
+    open my $in, '<', $source or die "$source: $!";
+    my $text = do { local $/; <$in> };
+    $answered{$_} = 1 for $text =~ /\{ \d+, \d+, ngx_string\("(\w+)"\)/g, $text =~ /"code":"(\w+)"/g;
+}
+cmp_ok scalar(keys %answered), '>', 20, 'codes are found';
+is join(' ', sort keys %answered), join(' ', sort keys %described), 'each has its place in openapi.yaml, and no other';
 
 done_testing;

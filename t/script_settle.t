@@ -44,7 +44,7 @@ sub settle {
     my @args = ($group, 1, 1, @$push);
     for my $e (@entries) {
         my @lists = map { $e->{$_} // [] } qw(records buyers dead);
-        push @args, @$e{qw(id nonce)}, 1, 1, @$e{qw(units count)}, @{ $lists[0] } / 2, @{ $lists[1] } / 2, @{ $lists[2] } / 3, map { @$_ } @lists;
+        push @args, @$e{qw(id nonce)}, 1, 1, @$e{qw(units count)}, @{ $lists[0] } / 2, @{ $lists[1] } / 3, @{ $lists[2] } / 3, map { @$_ } @lists;
     }
     return $redis->script('settle', [$queue, 'gate', $dead, "orders:$day", CheckoutRedis::product_keys(1), 'product:1:buyers'], \@args);
 }
@@ -79,7 +79,7 @@ subtest 'W1, law 4: a failed order gives its units back once' => sub {
     my ($id) = enqueue(1, 7, 4);
     beat('a');
     my ($e) = take('a');
-    my %failed = (%$e, records => [$id, "failed out_of_stock 1 4 7 1763700000123"], buyers => [7, 4]);
+    my %failed = (%$e, records => [$id, "failed out_of_stock 1 4 7 1763700000123"], buyers => [7, 4, '-']);
     is $r->hget('product:1:buyers', 7), 4;
     is settle(terms(1, 10), \%failed), 1;
     is_deeply numbers(), [10, 1, 10, 0, 0];
@@ -88,6 +88,20 @@ subtest 'W1, law 4: a failed order gives its units back once' => sub {
     is settle(terms(1, 10), \%failed), 0, 'a second time it is nobody\'s';
     is_deeply numbers(), [8, 1, 10, 2, 2];
     is $r->hget('product:1:buyers', 7), 2, 'the buyer\'s units are not given back twice';
+};
+
+subtest 'units of an order whose record says already that it ended' => sub {
+    fresh([1, stock => 10, per_user_limit => 9]);
+    for my $case ([ cancelled => 3 ], [ refund_pending => 3 ], [ queued => 0 ], [ pending_payment => 0 ], [ undef, 0 ]) {
+        $r->del('product:1:buyers');
+        my ($id) = enqueue(1, 7, 3);
+        beat('a');
+        my ($e) = take('a');
+        my $said = $case->[0];
+        $said ? $r->hset("orders:$day", $id, "$said - 1 3 7 1763700000123") : $r->hdel("orders:$day", $id);
+        is settle(terms('-', 0), { %$e, records => [$id, 'cancelled cancelled_by_buyer 1 3 7 1763700000123'], buyers => [7, 3, $id] }), 1;
+        is $r->hget('product:1:buyers', 7) // 0, $case->[1], ($said // 'no record') . ($case->[1] ? ': given back by whoever wrote that' : '');
+    }
 };
 
 subtest 'W21: a stream id handed out twice' => sub {
@@ -121,7 +135,7 @@ subtest 'W18: settle creates nothing' => sub {
     beat('a');
     my ($e) = take('a');
     $r->del('product:1:register', 'product:1:stock', "orders:$day", 'gate');
-    is settle(terms(2, 6), { %$e, records => [$id, 'failed x 1 4 7 1'], buyers => [7, 4] }), 1;
+    is settle(terms(2, 6), { %$e, records => [$id, 'failed x 1 4 7 1'], buyers => [7, 4, '-'] }), 1;
     is_deeply [sort grep { !/queue|workers/ } $r->keys('*')], [];
 };
 

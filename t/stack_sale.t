@@ -29,7 +29,7 @@ subtest 'an order can be asked for over HTTP' => sub {
     my $order      = $stack->order_status($identifier);
     is($order->{order_identifier}, $identifier);
     is($order->{status}, 'pending_payment', 'committed');
-    is_deeply($order->{items}, [ { product_id => 1, quantity => 1 } ]);
+    is_deeply($order->{items}, [ { product_id => 1, quantity => 1, unit_price => '19.80' } ]);
     is($stack->order_status('019aa2f1-79b0-7000-9f3c-0d5b8a1e22c4')->{status}, 'HTTP 404', 'an unknown one');
 };
 

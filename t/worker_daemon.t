@@ -187,7 +187,10 @@ subtest 'configuration' => sub {
     }
     my $docs = do { local $/; open my $in, '<', "$FindBin::Bin/../docs/operations.md" or die $!; <$in> };
     my ($section, @missing) = ('');
-    for (split /\n/, qx(env -i $program --print-config)) {
+    my $standard = qx(env -i $program --print-config);
+    like($standard, qr/^name = $/m, 'a name that was made for this process is not printed: another one must have its own');
+    like($standard, qr/^payment_timeout = 30m$/m, 'times in the unit that says them');
+    for (split /\n/, $standard) {
         $section = $1 if /^\[(\w+)\]/;
         push @missing, "[$section] $1" if /^(\w+) =/ && $docs !~ /^### \[$section\]$(?:(?!^###).)*^\| `$1` \|/ms;
     }

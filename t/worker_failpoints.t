@@ -6,6 +6,7 @@ use strict;
 use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
+use PaymentEvents;
 use Test::More;
 use Time::HiRes qw(sleep time);
 use WorkerTest;
@@ -17,9 +18,11 @@ my $cells = 0;
 
 # --- the effects in the source ---------------------------------------------------------------------------------
 
-# Sources of the worker; checkoutctl's own are run by people, who see what became of a command.
+# Sources of the worker and those that it shares with nginx. checkoutctl's own are run by people, who see what became of
+# a command; the jobs of the edge run in nginx alone.
 sub worker_sources {
-    return grep { !m{/(?:ctl|checkoutctl|migrate|rebuild|dlq|sql_split)[^/]*$} } glob "$root/worker/*.c";
+    return grep { !m{/(?:ctl|checkoutctl|migrate|rebuild|dlq|sql_split|order_read|stock_init|statement|row_json)[^/]*$} }
+        glob "$root/{worker,common}/*.c";
 }
 
 sub text_of {
@@ -30,7 +33,7 @@ sub text_of {
 }
 
 my $call = qr/\b(?:redis_call|redis_script|redisConnect\w*|db_run|db_text|db_rows|db_change_one_each|mysql_real_connect|mysql_rollback|
-                   mysql_commit|mysql_query)\(/x;
+                   mysql_commit|mysql_query|http_client_start)\(/x;
 my $primitive = qr/\b(?:redisCommand\w*|redisAppend\w*|redisGetReply|mysql_real_query|mysql_send_query|mysql_stmt_\w+)\(/;
 
 # What dial() calls is inside EFFECT("….connect", dial(…)), what log_in() calls is inside enter().
@@ -57,7 +60,9 @@ subtest 'every outside effect has its fail points' => sub {
 };
 
 my %seen;
-my @effects = grep { !$seen{$_}++ } map { text_of($_) =~ /EFFECT\("([a-z_.]+)"/g } worker_sources();
+# Those of the outbox and of the gateway's calls are driven by t/worker_sender_failpoints.t, the wishes of an operator by
+# t/life_wish_failpoints.t. The inbox's job runs in nginx alone, see t/http_webhook.t.
+my @effects = grep { !$seen{$_}++ && !/^(?:outbox|gateway|wish|inbox)\./ } map { text_of($_) =~ /EFFECT\("([a-z_.]+)"/g } worker_sources();
 cmp_ok(scalar @effects, '>=', 25, scalar(@effects) . ' effects');
 
 subtest 'a release build has none' => sub {
@@ -136,11 +141,50 @@ sub sold {
     $expected->{pending_payment}++;
 }
 
+# Orders that stand in MySQL alone: one not paid in time, and those of payment events, one of which has no order yet.
+sub pending_order {
+    my ($product, $pay_by, $units_taken) = @_;
+    my $id = WorkerTest::identifier();
+    $test->sql("INSERT INTO orders (order_identifier, user_id, status, total_price, pay_by, product_id, quantity)
+                VALUES (?, 5, 'pending_payment', 19.80, NOW(3) + INTERVAL ? SECOND, ?, 1)", $id, $pay_by, $product);
+    $test->sql('INSERT INTO order_items (order_identifier, product_id, quantity, unit_price) VALUES (?, ?, 1, 19.80)', $id, $product);
+    $test->sql('UPDATE products SET stock = stock - ?, version = version + 1 WHERE id = ?', $units_taken, $product);
+    return $id;
+}
+
+my $events = PaymentEvents->new(sub { $test->sql(@_) });
+
+sub overdue {
+    my ($expected) = @_;
+    pending_order(3, -1, 1);
+    $expected->{cancelled}++;
+}
+
+sub paid_and_failed {
+    my ($expected) = @_;
+    $events->add(failed => pending_order(3, 600, 1));
+    $events->add(succeeded => pending_order(3, 600, 1));
+    $events->add($_ => WorkerTest::identifier()) for qw(succeeded refunded);
+    $expected->{$_}++ for qw(failed_payment paid);
+}
+
+# Its unit has no room in the stock, so MySQL refuses the change.
+sub refused_event {
+    my ($expected) = @_;
+    $test->load(4, 2_147_483_647);
+    $events->add(failed => pending_order(4, 600, 0));
+    $test->book(4, 'adjust', 1);
+    $expected->{pending_payment}++;
+}
+
 sub stale_gate { $test->change_stock(3, 7) }
 
 my %needs = (
     'stream.bury' => \&garbage, 'stream.forget' => \&deleted_entry, 'order.tombstone' => \&poison, 'gate.push' => \&stale_gate,
-    'order.take_stock' => \&sold,
+    'order.take_stock' => \&sold, 'payment.reject' => \&refused_event,
+    map({ $_ => \&overdue } grep { /^expiry\./ } @effects),
+    map({ $_ => \&paid_and_failed } grep { (/^payment\./ && $_ ne 'payment.reject') || /^(?:life|transition)\./ } @effects),
+    'life.overdue' => \&overdue,
     map({ $_ => \&edit_by_hand } grep { /^sync\./ || $_ eq 'supply.read_one' || $_ eq 'supply.book' } @effects),
 );
 
@@ -163,9 +207,16 @@ sub orders_by_status {
     return { map { $_->[0] => $_->[1] } @{ $test->stack->primary->selectall_arrayref('SELECT status, COUNT(*) FROM orders GROUP BY status') } };
 }
 
+# Nothing of the queue, of the inbox and of what is overdue is left to do.
+sub is_done {
+    return $test->redis->xlen('order-processing-queue') == 0
+        && $test->value('SELECT (SELECT COUNT(*) FROM payment_events WHERE processed_at IS NULL AND tries = 0)
+                              + (SELECT COUNT(*) FROM orders WHERE pay_by < NOW(3) AND status = \'pending_payment\')') == 0;
+}
+
 sub outcome_is {
     my ($name, $expected) = @_;
-    $test->wait_drained or return fail("$name: drained");
+    $test->wait_until(\&is_done) or return fail("$name: drained");
     my $ok = $test->laws_hold($name);
     # The reconciler would hide a double release within a second; that it had nothing to correct is part of the law.
     $ok &&= !$test->log_holds(qr/event=(?:in_flight|gate_counts)_corrected/) || fail("$name: counts were right all the time");
@@ -226,7 +277,7 @@ diag(sprintf '%d cells in %.0f s', $cells, time - $begin);
 subtest 'W5, W7: a connection is cut at each point, both ways' => sub {
     my $turn = 0;
     for my $effect (@wanted) {
-        my $server = $effect =~ /^(?:redis|gate|scan|settle|stream|monitor)\./ ? 'redis' : 'mysql';
+        my $server = $effect =~ /^(?:(?:redis|gate|scan|settle|stream|transition)\.|monitor\.queue)/ ? 'redis' : 'mysql';
         for my $point ("$effect.before", "$effect.after") {
             for my $action ("cut_$server", "lose_$server") {
                 cut_there($effect, $point, $_, $action) for $ENV{FULL} ? @kinds : $kinds[ $turn++ % @kinds ];

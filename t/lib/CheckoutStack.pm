@@ -1,18 +1,20 @@
 package CheckoutStack;
 
-# The whole stack for tests: nginx, Redis, primary, replica, worker.
+# The whole stack for tests: nginx, Redis, primary, two replicas, worker.
 #
 #     my $stack = CheckoutStack->start;      # empty: no product, no order, one worker
 #     $stack->add_product(1, 500);           # id, units; at the gate and in MySQL
 #     my $count = $stack->sell(product => 1, orders => 2000);     # { 202 => 500, 400 => 1500 }
 #     $stack->laws_hold;                     # tests: every suite ends with it
 #
-# `make test` starts one stack for all suites and names its folder in CHECKOUT_TEST_STACK; a suite by itself starts one
-# in .run/test-<pid> and stops it at its end, also when it dies. start() empties the stack that it finds.
+# `make test` starts stacks for all suites and names their folders in CHECKOUT_TEST_STACKS, divided by colons: a suite takes
+# one that no other suite has, until it ends. A suite by itself starts one in .run/test-<pid> and stops it at its end, also
+# when it dies. start() empties the stack that it finds.
 
 use strict;
 use warnings;
 use DBI;
+use Fcntl qw(LOCK_EX LOCK_NB);
 use File::Basename qw(dirname);
 use File::Path qw(make_path remove_tree);
 use File::Spec;
@@ -29,6 +31,7 @@ our $SOON = 30;    # seconds that anything has to happen in
 my $root = File::Spec->rel2abs(dirname(__FILE__) . '/../..');
 my $build = $ENV{CHECKOUT_BUILD} // "$root/build";
 my $own_dir;       # of a stack that this process started
+my $taken;         # one of several, and the lock that says so
 my $own_pid = $$;
 
 
@@ -36,7 +39,7 @@ my $own_pid = $$;
 
 sub start {
     my ($class) = @_;
-    my $dir = $ENV{CHECKOUT_TEST_STACK};
+    my $dir = take_stack();
     if (!$dir) {
         $dir = $own_dir = "$root/.run/test-$$";
         make_path($dir);
@@ -48,6 +51,20 @@ sub start {
         on_connect => sub { $_[0]->select($self->{env}{REDIS_DB}) });
     $self->empty;
     return $self;
+}
+
+# A stack that is up already, and is this process's own from now on; undef where there are none.
+sub take_stack {
+    my @dirs = split /:/, $ENV{CHECKOUT_TEST_STACKS} // '' or return undef;
+    return $taken->{dir} if $taken;
+    for (1 .. 6000) {
+        for my $dir (@dirs) {
+            open my $lock, '>', "$dir/.test-lock" or die "$dir/.test-lock: $!\n";
+            $taken = { dir => $dir, lock => $lock }, return $dir if flock $lock, LOCK_EX | LOCK_NB;
+        }
+        sleep 0.1;
+    }
+    die "no stack came free in ten minutes\n";
 }
 
 END {
@@ -78,7 +95,7 @@ sub empty {
     my ($self) = @_;
     $self->end_workers;
     $self->start_server('nginx') if !kill 0, $self->{env}{NGINX_PID};
-    $self->do("DELETE FROM $_") for qw(order_items orders payment_events stock_movements products);
+    $self->do("DELETE FROM $_") for qw(outgoing_events gateway_calls payment_events order_items orders stock_movements products);
     $self->redis->flushdb;
     $self->{supplied} = {};
     $self->{accepted} = [];
@@ -92,7 +109,7 @@ sub start_server {
     my ($self, $name) = @_;
     stack_command($self->{dir}, 'start', $name) or die "$name did not start again\n";
     $self->read_env;
-    my $key = $name eq 'replica' ? 'MYSQL_REPLICA_PID' : uc($name) . '_PID';
+    my $key = ($name =~ /^replica/ ? 'MYSQL_' : '') . uc($name) . '_PID';
     push @{ $self->{workers} }, $self->{env}{$key} if $name eq 'worker';
     return $self->{env}{$key};
 }
@@ -142,11 +159,43 @@ sub primary {
 
 sub do { my ($self, $statement, @values) = @_; return $self->primary->do($statement, undef, @values) }
 
-# A statement as the server's administrator, who is known by the socket alone (see deploy/local/databases).
+# Statements as the server's administrator, who is known by the socket alone (see deploy/local/databases). The server is
+# mysql, replica or replica2.
 sub administrator {
-    my ($self, $statement) = @_;
-    my $user = getpwuid $>;
-    return DBI->connect("DBI:MariaDB:mariadb_socket=$self->{env}{MYSQL_SOCKET}", $user, '', { RaiseError => 1 })->do($statement);
+    my ($self, $statement, $server) = @_;
+    return $self->administrator_of($server // 'mysql')->do($statement);
+}
+
+sub administrator_of {
+    my ($self, $server) = @_;
+    my $socket = "$self->{dir}/$server.sock";
+    my $user   = $self->is_mariadb ? getpwuid $> : 'root';
+    return DBI->connect("DBI:MariaDB:mariadb_socket=$socket", $user, '', { RaiseError => 1, PrintError => 0 });
+}
+
+sub is_mariadb {
+    my ($self) = @_;
+    return $self->{is_mariadb} //= ($self->value('SELECT VERSION()') =~ /MariaDB/ ? 1 : 0);
+}
+
+# From now on the replica does everything so many seconds after the primary; 0: at once.
+sub delay_replica {
+    my ($self, $server, $seconds) = @_;
+    my $admin = $self->administrator_of($server);
+    $admin->do($_) for $self->is_mariadb
+        ? ('STOP SLAVE', "CHANGE MASTER TO MASTER_DELAY = $seconds", 'START SLAVE')
+        : ('STOP REPLICA', "CHANGE REPLICATION SOURCE TO SOURCE_DELAY = $seconds", 'START REPLICA');
+}
+
+# Until the replica has all that the primary has now.
+sub wait_replica {
+    my ($self, $server) = @_;
+    my ($position, $reached) = $self->is_mariadb
+        ? ('SELECT @@gtid_binlog_pos', 'SELECT MASTER_GTID_WAIT(?, ?) = 0')
+        : ('SELECT @@gtid_executed',   'SELECT WAIT_FOR_EXECUTED_GTID_SET(?, ?) = 0');
+    my $end = $self->value($position);
+    my ($done) = $self->administrator_of($server)->selectrow_array($reached, undef, $end, $SOON);
+    return $done;
 }
 
 # The first column of the first row.

@@ -190,10 +190,12 @@ sub place {
 }
 
 # One request without a body on a connection of its own.
-sub get {
-    my ($self, $path, @headers) = @_;
+sub get { my ($self, $path, @headers) = @_; return $self->request('GET', $path, @headers) }
+
+sub request {
+    my ($self, $method, $path, @headers) = @_;
     my $socket = $self->connect;
-    print $socket join "\r\n", "GET $path HTTP/1.1", 'Host: localhost', @headers, '', '';
+    print $socket join "\r\n", "$method $path HTTP/1.1", 'Host: localhost', @headers, '', '';
     return answer($socket);
 }
 

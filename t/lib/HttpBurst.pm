@@ -77,6 +77,7 @@ sub give_next_request {
             next;
         }
         @{$connection}{qw(number out in sent)} = ($n, request_text(@{ $self->{requests}[$n] }), '', 0);
+        $connection->{head} = $self->{requests}[$n][0] eq 'HEAD';
         $self->{reading}->add($connection->{socket});
         $self->{writing}->add($connection->{socket});
         return;
@@ -111,7 +112,7 @@ sub read_some {
     my $got = sysread $connection->{socket}, $connection->{in}, 65536, length $connection->{in};
     return if !defined $got && ($! == EAGAIN || $! == EINTR);
     return $self->fail($connection, defined $got ? 'closed' : "$!") if !$got;
-    my $answer = parse_answer($connection->{in}) or return;
+    my $answer = parse_answer($connection->{in}, $connection->{head}) or return;
     if (($answer->{headers}{connection} // '') eq 'close') {
         $self->finish($connection, $answer);
         return $self->give_next_request(undef);
@@ -122,16 +123,32 @@ sub read_some {
 
 # A whole answer, or nothing yet.
 sub parse_answer {
-    my ($text) = @_;
+    my ($text, $head) = @_;
     my $end = index $text, "\r\n\r\n";
     return if $end < 0;
     my ($first, @lines) = split /\r\n/, substr $text, 0, $end;
     my ($status) = $first =~ m{^HTTP/1\.[01] (\d+)} or return { status => 0, error => "bad answer: $first", sent => 1 };
     my %headers = map { my ($name, $value) = split /:\s*/, $_, 2; (lc $name => $value) } @lines;
-    my $body    = substr $text, $end + 4;
-    my $length  = $headers{'content-length'} // 0;
-    return if length $body < $length;
+    my $body    = $head ? '' : whole_body(\%headers, substr $text, $end + 4);
+    return if !defined $body;
     return { status => $status, headers => \%headers, body => $body };
+}
+
+# undef: some of it is still missing.
+sub whole_body {
+    my ($headers, $text) = @_;
+    if (($headers->{'transfer-encoding'} // '') ne 'chunked') {
+        return length $text < ($headers->{'content-length'} // 0) ? undef : $text;
+    }
+    my $body = '';
+    while ($text =~ s/^([0-9a-fA-F]+)\r\n//) {
+        my $length = hex $1;
+        return $body if !$length;
+        return if length $text < $length + 2;
+        $body .= substr $text, 0, $length;
+        substr($text, 0, $length + 2) = '';
+    }
+    return;
 }
 
 sub fail {

@@ -55,7 +55,7 @@ sub value { my ($self, @statement) = @_; return $self->{stack}->value(@statement
 sub clear {
     my ($self) = @_;
     $self->end_worker($_, 'KILL') for keys %{ $self->{workers} };
-    $self->sql("DELETE FROM $_") for qw(order_items orders stock_movements products);
+    $self->sql("DELETE FROM $_") for qw(order_items orders stock_movements products payment_events outgoing_events gateway_calls);
     $self->redis->flushdb;
     $self->{supplied} = {};
     $self->{held} = {};
@@ -283,7 +283,7 @@ sub wrong_buyers {
     my ($self, $id) = @_;
     my %bought = @{ $self->redis->hgetall("product:$id:buyers") };
     my %has = map { $_->[0] => $_->[1] } @{ $self->stack->primary->selectall_arrayref(
-        "SELECT user_id, SUM(quantity) FROM orders WHERE product_id = ? AND status = 'pending_payment' GROUP BY user_id", undef, $id) };
+        "SELECT user_id, SUM(quantity) FROM orders WHERE product_id = ? AND status IN ('pending_payment', 'paid', 'completed') GROUP BY user_id", undef, $id) };
     $has{$_} += $self->{held}{$id}{$_} for keys %{ $self->{held}{$id} // {} };
     my ($one, $other) = map { my $hash = $_; join ' ', map { "$_=$hash->{$_}" } sort keys %$hash } \%bought, \%has;
     return $one eq $other ? () : "buyers of $id: at the gate $one, in MySQL $other";
