@@ -6,7 +6,7 @@
 #   make up, make down      the same shop in the background, and its end
 #   make bench              the benchmarks, as ratios
 #   make module NGINX_SRC=  the module for another nginx source tree
-#   make install            DESTDIR, prefix, modulesdir, sysconfdir
+#   make install            DESTDIR, prefix, modulesdir, docdir
 #   make deps               installs the Debian packages that are missing
 #   make clean
 #
@@ -28,7 +28,6 @@ BUILD := $(if $(SANITIZE),build/sanitize,build)
 prefix     ?= /usr/local
 sbindir    ?= $(prefix)/sbin
 bindir     ?= $(prefix)/bin
-sysconfdir ?= $(prefix)/etc
 docdir     ?= $(prefix)/share/doc/ngx-checkout
 modulesdir ?= /usr/lib/nginx/modules
 
@@ -42,8 +41,8 @@ SANFLAGS := $(if $(SANITIZE),-fsanitize=address -fsanitize=undefined -fno-saniti
 # A value that is asked for once, and only when it is needed: `make deps` must work before pkg-config is there.
 once = $(eval $1 := $$(shell $2))$($1)
 MYSQL_PC     = $(call once,MYSQL_PC,pkg-config --exists mysqlclient && echo mysqlclient || echo mariadb)
-LIB_CFLAGS   = $(call once,LIB_CFLAGS,pkg-config --cflags hiredis libcjson inih libmicrohttpd libcrypto $(MYSQL_PC))
-WORKER_LIBS  = $(call once,WORKER_LIBS,pkg-config --libs hiredis libcjson inih libmicrohttpd libcrypto $(MYSQL_PC))
+LIB_CFLAGS   = $(call once,LIB_CFLAGS,pkg-config --cflags hiredis libcjson inih libmicrohttpd libcurl libcrypto $(MYSQL_PC))
+WORKER_LIBS  = $(call once,WORKER_LIBS,pkg-config --libs hiredis libcjson inih libmicrohttpd libcurl libcrypto $(MYSQL_PC))
 CHECK_CFLAGS = $(call once,CHECK_CFLAGS,pkg-config --cflags check)
 CHECK_LIBS   = $(call once,CHECK_LIBS,pkg-config --libs check)
 
@@ -139,9 +138,9 @@ $(BUILD)/t/fuzz/%: t/fuzz/%.c $(COMMON_C) $(wildcard common/*.h) $(GENERATED)
 	@echo "  FUZZ    $@"
 	$(Q)mkdir -p $(@D)
 	$(Q)clang -g -O1 -std=c11 -D_GNU_SOURCE -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -Icommon \
-	    -I$(BUILD)/gen -o $@ $< $(COMMON_C) -lcjson -lcrypto -lhiredis
+	    -I$(BUILD)/gen $(LIB_CFLAGS) -o $@ $< $(COMMON_C) $(WORKER_LIBS)
 
-# The worker with its fail points compiled in (worker/failpoint.h): for tests, never installed.
+# The worker with its fail points compiled in (common/failpoint.h): for tests, never installed.
 .PHONY: failpoints
 failpoints:
 	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/failpoints CPPFLAGS='$(CPPFLAGS) -DCHECKOUT_FAILPOINTS' \
@@ -219,11 +218,12 @@ bench:
 	$(Q)NGINX_BINARY=$(TEST_NGINX_BINARY) bench/run
 
 install: all
-	install -d $(DESTDIR)$(sbindir) $(DESTDIR)$(bindir) $(DESTDIR)$(modulesdir) $(DESTDIR)$(sysconfdir) $(DESTDIR)$(docdir)
+	install -d $(DESTDIR)$(sbindir) $(DESTDIR)$(bindir) $(DESTDIR)$(modulesdir) $(DESTDIR)$(docdir)/docs
 	install -m 755 $(BUILD)/checkout-worker $(DESTDIR)$(sbindir)/
 	install -m 755 $(BUILD)/checkoutctl $(DESTDIR)$(bindir)/
 	install -m 644 $(MODULE) $(DESTDIR)$(modulesdir)/
-	install -m 644 deploy/checkout-worker.conf.example nginx.conf.example README.md LICENSE $(DESTDIR)$(docdir)/
+	install -m 644 deploy/checkout-worker.conf.example nginx.conf.example openapi.yaml README.md LICENSE $(DESTDIR)$(docdir)/
+	install -m 644 docs/*.md $(DESTDIR)$(docdir)/docs/
 
 clean:
 	rm -rf build
