@@ -26,6 +26,7 @@
 #include <unistd.h>
 
 #include "alloc.h"
+#include "buffer.h"
 #include "lane.h"
 
 #define THREADS_MOST 64
@@ -433,6 +434,7 @@ main(int argc, char **argv)
         .products = number_or(argc, argv, 10, 1, 1000000)
     };
 
+    memory_ends_with_buffers();
     mysql_library_init(0, NULL, NULL);
 
     for (unsigned i = 0; i < s.threads; i++) {
