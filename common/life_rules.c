@@ -257,6 +257,25 @@ life_is_live(enum life_status status)
 }
 
 
+int
+life_rank(enum life_status status)
+{
+    static const int ranks[LIFE_STATUSES] = {
+        [LIFE_UNKNOWN] = 0,
+        [LIFE_PENDING_PAYMENT] = 1,
+        [LIFE_FAILED] = 2,
+        [LIFE_FAILED_PAYMENT] = 2,
+        [LIFE_CANCELLED] = 2,
+        [LIFE_PAID] = 3,
+        [LIFE_REFUND_PENDING] = 3,
+        [LIFE_COMPLETED] = 4,
+        [LIFE_REFUNDED] = 5,
+    };
+
+    return ranks[status];
+}
+
+
 const char *
 life_status_name(enum life_status status)
 {

@@ -101,6 +101,9 @@ int life_is_flagged(enum life_outcome outcome);
 /* Does an order in that status hold units of its product? */
 int life_is_live(enum life_status status);
 
+/* Of two statuses of one order the one of higher rank is the later one; common/lua/record.lua has the same ranks. */
+int life_rank(enum life_status status);
+
 const char *life_status_name(enum life_status status);
 const char *life_event_name(enum life_event event);
 const char *life_outcome_name(enum life_outcome outcome);

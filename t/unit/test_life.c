@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "checkout_scripts.h"
 #include "life_rules.h"
 #include "money.h"
 #include "payment.h"
@@ -36,19 +37,6 @@ facts_number(unsigned i)
             for (unsigned f = 0; f < FACTS; f++)
 
 
-/* The same ranks as in common/lua/record.lua. */
-static int
-rank(enum life_status status)
-{
-    static const int ranks[LIFE_STATUSES] = {
-        [LIFE_PENDING_PAYMENT] = 1, [LIFE_FAILED] = 2, [LIFE_FAILED_PAYMENT] = 2, [LIFE_CANCELLED] = 2, [LIFE_PAID] = 3,
-        [LIFE_REFUND_PENDING] = 3, [LIFE_COMPLETED] = 4, [LIFE_REFUNDED] = 5
-    };
-
-    return ranks[status];
-}
-
-
 START_TEST(test_nothing_leads_back)
 {
     FOR_EACH_STEP(s, e, f) {
@@ -56,8 +44,20 @@ START_TEST(test_nothing_leads_back)
         struct life_step step = life_decide(s, e, &facts);
 
         ck_assert_int_lt(step.outcome, LIFE_OUTCOMES);
-        ck_assert_msg(step.status == s || rank(step.status) > rank(s), "%s to %s", life_status_name(s),
+        ck_assert_msg(step.status == s || life_rank(step.status) > life_rank(s), "%s to %s", life_status_name(s),
                       life_status_name(step.status));
+    }
+}
+END_TEST
+
+
+START_TEST(test_gate_ranks_statuses_the_same)
+{
+    for (enum life_status s = LIFE_PENDING_PAYMENT; s < LIFE_STATUSES; s++) {
+        char line[64];
+
+        snprintf(line, sizeof(line), " %s = %d,", life_status_name(s), life_rank(s));
+        ck_assert_msg(strstr(checkout_script_transition.source, line) != NULL, "record.lua has no \"%s\"", line);
     }
 }
 END_TEST
@@ -355,6 +355,7 @@ main(void)
     TCase *tests = tcase_create("tests");
 
     tcase_add_test(tests, test_nothing_leads_back);
+    tcase_add_test(tests, test_gate_ranks_statuses_the_same);
     tcase_add_test(tests, test_stock_follows_the_order);
     tcase_add_test(tests, test_law_6_what_is_paid_stays_paid);
     tcase_add_test(tests, test_no_money_is_lost);
