@@ -39,6 +39,7 @@ sub events {
 }
 
 sub row { my ($id) = @_; return $test->stack->primary->selectrow_hashref('SELECT *, next_try_at > NOW(3) AS later FROM outgoing_events WHERE id = ?', undef, $id) }
+sub webhook_id { my ($row) = row($_[0]); return "evt_$row->{order_identifier}_" . $row->{type} =~ s/^order\.//r }
 sub undelivered { return $test->value('SELECT COUNT(*) FROM outgoing_events WHERE delivered_at IS NULL') }
 
 sub begin {
@@ -63,7 +64,8 @@ subtest 'an event arrives, signed as Standard Webhooks wants it' => sub {
     is(scalar @more, 0, 'once');
     is($request->{line}, 'POST /hook HTTP/1.1', 'a POST');
     is($request->{headers}{'content-type'}, 'application/json', 'of JSON');
-    is($request->{headers}{'webhook-id'}, "evt_$id", 'with its id');
+    is($request->{headers}{'webhook-id'}, webhook_id($id), 'with its id');
+    like($request->{headers}{'webhook-id'}, qr/^evt_[0-9a-f-]{36}_paid$/, 'made of the order and its move');
     cmp_ok(abs($request->{headers}{'webhook-timestamp'} - time), '<', 5, 'the time of the try');
     is($request->{headers}{'webhook-signature'}, signature($request, $secrets[0]), 'and the signature');
     my $row = row($id);
@@ -92,7 +94,7 @@ subtest 'the shop fails: again later, with the same id and a new time' => sub {
     $sink->say('200');
     ok($test->wait_until(sub { undelivered() == 0 }, 15), 'delivered once the shop works');
     my @requests = $sink->requests;
-    is(join(' ', map { $_->{headers}{'webhook-id'} } @requests), join(' ', ("evt_$id") x @requests), 'one id');
+    is(join(' ', map { $_->{headers}{'webhook-id'} } @requests), join(' ', (webhook_id($id)) x @requests), 'one id');
     cmp_ok($requests[-1]{headers}{'webhook-timestamp'}, '>', $requests[0]{headers}{'webhook-timestamp'}, 'another time');
     is($_->{headers}{'webhook-signature'}, signature($_, $secrets[0]), 'signed anew') for @requests;
     cmp_ok($requests[1]{time} - $requests[0]{time}, '>', 0.45, 'not at once');
@@ -158,7 +160,8 @@ subtest 'dead after so many tries, or when the shop wants no more' => sub {
     my $pid = worker(events => { TRIES => 2 });
     ok($test->wait_until(sub { row($id)->{dead_at} }, 15), 'dead after two tries');
     is(row($id)->{tries}, 2, 'two');
-    ok($test->wait_until(sub { $test->log_holds(qr/level=error.*event=outgoing_event_dead id=evt_$id.*too many tries/) }, 5), 'an error in the log');
+    my $name = webhook_id($id);
+    ok($test->wait_until(sub { $test->log_holds(qr/level=error.*event=outgoing_event_dead id=$name .*too many tries/) }, 5), 'an error in the log');
     $test->end_worker($pid);
     begin('410');
     ($id) = events(1);
@@ -170,9 +173,11 @@ subtest 'dead after so many tries, or when the shop wants no more' => sub {
 
     my ($code, $text) = $test->stack->checkoutctl('events', 'list');
     is($code, 0, 'checkoutctl events list');
-    like($text, qr/evt_$id.*order\.paid.*dead.*HTTP 410/s, 'and lists it');
+    $name = webhook_id($id);
+    like($text, qr/$id\b.*$name.*order\.paid.*dead.*HTTP 410/s, 'and lists it');
     $sink->say('200');
-    is(($test->stack->checkoutctl('events', 'retry', "evt_$id"))[0], 0, 'retry');
+    is(($test->stack->checkoutctl('events', 'retry', $name =~ s/paid/cancelled/r))[0], 3, 'no such event of that order');
+    is(($test->stack->checkoutctl('events', 'retry', $name))[0], 0, 'retry');
     ok($test->wait_until(sub { undelivered() == 0 }, 10), 'brings it to the shop');
     unlike(($test->stack->checkoutctl('events', 'list'))[1], qr/evt_/, 'nothing is left to list');
 };
@@ -180,13 +185,14 @@ subtest 'dead after so many tries, or when the shop wants no more' => sub {
 subtest 'checkoutctl events drop' => sub {
     begin();
     my ($one, $two) = events(2);
-    my ($code, $text) = $test->stack->checkoutctl('events', 'drop', "evt_$one");
+    my ($code, $text) = $test->stack->checkoutctl('events', 'drop', $one);
     is($code, 2, 'wants --yes');
-    is(($test->stack->checkoutctl('events', 'drop', "evt_$one", '--yes'))[0], 0, 'drops');
-    is(($test->stack->checkoutctl('events', 'drop', 'evt_999999999', '--yes'))[0], 3, 'no such event');
+    is(($test->stack->checkoutctl('events', 'drop', $one, '--yes'))[0], 0, 'drops');
+    is(($test->stack->checkoutctl('events', 'drop', '999999999', '--yes'))[0], 3, 'no such event');
+    is(($test->stack->checkoutctl('events', 'drop', $_, '--yes'))[0], 2, "$_ is none") for 'evt_1', 'evt_', 'x', "evt_x' OR 1", webhook_id($two) . '.x';
     worker();
     ok($test->wait_until(sub { row($two)->{delivered_at} }, 10), 'the other is sent');
-    is(join(' ', map { $_->{headers}{'webhook-id'} } $sink->requests), "evt_$two", 'and it alone');
+    is(join(' ', map { $_->{headers}{'webhook-id'} } $sink->requests), webhook_id($two), 'and it alone');
     is(row($one)->{last_error}, 'dropped by hand', 'the dropped one says so');
 };
 
@@ -213,7 +219,21 @@ subtest 'killed after the shop had it: sent again with the same id' => sub {
     sleep 1;
     is(scalar(@requests = $sink->requests), 1, 'as long as the lease lasts nothing is sent');
     ok($test->wait_until(sub { undelivered() == 0 }, 15), 'then another worker delivers it');
-    is(join(' ', map { $_->{headers}{'webhook-id'} } $sink->requests), "evt_$id evt_$id", 'under the same id');
+    is(join(' ', map { $_->{headers}{'webhook-id'} } $sink->requests), join(' ', (webhook_id($id)) x 2), 'under the same id');
+};
+
+subtest 'MySQL lost its last events: what comes after them has ids of its own' => sub {
+    begin();
+    worker();
+    my ($lost) = events(1);
+    ok($test->wait_until(sub { undelivered() == 0 }, 5), 'told');
+    $test->sql('TRUNCATE outgoing_events');
+    $test->sql("ALTER TABLE outgoing_events AUTO_INCREMENT = $lost");
+    my ($next) = events(1);
+    is($next, $lost, 'the row gets the same number again');
+    ok($test->wait_until(sub { undelivered() == 0 }, 5), 'told');
+    my ($first, $second) = map { $_->{headers}{'webhook-id'} } $sink->requests;
+    isnt($second, $first, 'as another event');
 };
 
 subtest 'an answer that MySQL refuses keeps no others waiting' => sub {

@@ -81,7 +81,8 @@ sub outcome_is {
     $sent{ $_->{headers}{'webhook-id'} }++ for $sink->requests;
     %decided = $gateway->payments;
     my $events = $test->value("SELECT COUNT(*) FROM payment_events WHERE provider = 'gateway'");
-    my $rows = $test->stack->primary->selectcol_arrayref('SELECT CONCAT(\'evt_\', id) FROM outgoing_events');
+    my $rows = $test->stack->primary->selectcol_arrayref(
+        "SELECT CONCAT('evt_', order_identifier, '_', SUBSTRING(type, 7)) FROM outgoing_events");
     return fail("$name: each event was sent") if grep { !$sent{$_} } @$rows;
     return fail("$name: each paid order by one event, $events events") if $events != $paid || keys %decided != $paid;
     return $test->laws_hold($name);

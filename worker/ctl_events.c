@@ -2,23 +2,57 @@
  * checkoutctl events: what the shop was not told of yet, first of all what was given up.
  */
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "ctl.h"
 #include "order.h"
+#include "outbox.h"
 
-#define EVENT_PREFIX "evt_"
+/* Which events a command is about. */
+struct choice {
+    uint64_t number;         /* 0: all that are dead, unless the next says something */
+    char identifier[CHECKOUT_IDENTIFIER_LEN + 1], type[SENDER_TYPE_MAX + 1];   /* of a webhook-id; empty: none */
+};
 
 
-/* "evt_17" or "17". Returns 0, or -1 after a message. */
+/* "evt_<order>_paid" (outbox.h). Returns 0, or -1. */
 static int
-read_event(const char *word, uint64_t *id)
+read_webhook_id(const char *word, struct choice *choice)
 {
-    const size_t prefix = sizeof(EVENT_PREFIX) - 1;
-    const char *digits = strncmp(word, EVENT_PREFIX, prefix) == 0 ? word + prefix : word;
+    const size_t prefix = sizeof(OUTBOX_EVENT_PREFIX) - 1;
+    const char *identifier = word + prefix, *what;
 
-    if (checkout_uint_parse(id, digits, strlen(digits), INT64_MAX) == 0 && *id > 0) {
+    if (strncmp(word, OUTBOX_EVENT_PREFIX, prefix) != 0 || strlen(identifier) < CHECKOUT_IDENTIFIER_LEN + 2
+        || checkout_identifier_check(identifier, CHECKOUT_IDENTIFIER_LEN) == -1)
+    {
+        return -1;
+    }
+
+    what = identifier + CHECKOUT_IDENTIFIER_LEN + 1;
+
+    if (what[-1] != '_' || what[strspn(what, "abcdefghijklmnopqrstuvwxyz_")] != '\0'
+        || strlen(what) > SENDER_TYPE_MAX - sizeof(OUTBOX_TYPE_PREFIX))
+    {
+        return -1;
+    }
+
+    snprintf(choice->identifier, sizeof(choice->identifier), "%s", identifier);
+    snprintf(choice->type, sizeof(choice->type), OUTBOX_TYPE_PREFIX "%s", what);
+    return 0;
+}
+
+
+/* A number of the list, or a webhook-id. Returns 0, or -1 after a message. */
+static int
+read_event(const char *word, struct choice *choice)
+{
+    *choice = (struct choice) { 0 };
+
+    if ((checkout_uint_parse(&choice->number, word, strlen(word), INT64_MAX) == 0 && choice->number > 0)
+        || read_webhook_id(word, choice) == 0)
+    {
         return 0;
     }
 
@@ -75,7 +109,8 @@ ctl_events_list(struct ctl *ctl, int argc, char **argv)
         return ctl_fail("events list takes --all and --limit N");
     }
 
-    buffer_format(&sql, "SELECT CONCAT('" EVENT_PREFIX "', id) AS event, type, order_identifier,"
+    buffer_format(&sql, "SELECT id AS event, CONCAT('" OUTBOX_EVENT_PREFIX "', order_identifier, '_',"
+                  " SUBSTRING_INDEX(type, '" OUTBOX_TYPE_PREFIX "', -1)) AS webhook_id, type, order_identifier,"
                   " CASE WHEN delivered_at IS NOT NULL THEN 'delivered' WHEN dead_at IS NOT NULL THEN 'dead'"
                   " ELSE 'waiting' END AS state, tries, created_at, next_try_at, delivered_at, dead_at, last_error"
                   " FROM outgoing_events %s ORDER BY dead_at IS NULL, id %s LIMIT %" PRIu64,
@@ -101,9 +136,23 @@ ctl_events_list(struct ctl *ctl, int argc, char **argv)
 }
 
 
-/* Runs a change of one event, or of all dead ones (id 0). Returns the number of events that it fits, or -1. */
+static void
+add_choice(struct buffer *sql, const struct choice *choice)
+{
+    if (choice->number != 0) {
+        buffer_format(sql, " WHERE id = %" PRIu64 " AND delivered_at IS NULL", choice->number);
+    } else if (choice->identifier[0] != '\0') {
+        buffer_format(sql, " WHERE order_identifier = '%s' AND type = '%s' AND delivered_at IS NULL",
+                      choice->identifier, choice->type);
+    } else {
+        buffer_text(sql, " WHERE dead_at IS NOT NULL");
+    }
+}
+
+
+/* Runs a change. Returns the number of events that it fits, or -1. */
 static int64_t
-change(struct ctl *ctl, const char *set, uint64_t id)
+change(struct ctl *ctl, const char *set, const struct choice *choice)
 {
     struct buffer sql = { 0 };
     int64_t n = -1;
@@ -114,11 +163,7 @@ change(struct ctl *ctl, const char *set, uint64_t id)
         buffer_format(&sql, "UPDATE outgoing_events SET %s", set);
     }
 
-    if (id == 0) {
-        buffer_text(&sql, " WHERE dead_at IS NOT NULL");
-    } else {
-        buffer_format(&sql, " WHERE id = %" PRIu64 " AND delivered_at IS NULL", id);
-    }
+    add_choice(&sql, choice);
 
     if (db_open(&ctl->db) == DB_OK && db_run(&ctl->db, &sql) == DB_OK) {
         /* Rows found are counted, also those that stay as they are. */
@@ -135,25 +180,25 @@ change(struct ctl *ctl, const char *set, uint64_t id)
 int
 ctl_events_retry(struct ctl *ctl, int argc, char **argv)
 {
-    uint64_t id = 0;
+    struct choice choice = { 0 };
     int all = take_all(&argc, argv);
 
     if (argc != !all) {
         return ctl_fail("events retry takes an event, or --all for those that are dead");
     }
 
-    if (!all && read_event(argv[0], &id) == -1) {
+    if (!all && read_event(argv[0], &choice) == -1) {
         return CTL_ERROR;
     }
 
-    int64_t n = change(ctl, "tries = 0, next_try_at = NOW(3), dead_at = NULL", id);
+    int64_t n = change(ctl, "tries = 0, next_try_at = NOW(3), dead_at = NULL", &choice);
 
     if (n == -1) {
         return ctl_db_failed(ctl);
     }
 
     if (!all && n == 0) {
-        return ctl_not_found("there is no event " EVENT_PREFIX "%" PRIu64 " that the shop was not told of", id);
+        return ctl_not_found("there is no event %s that the shop was not told of", argv[0]);
     }
 
     cJSON *o = cJSON_CreateObject();
@@ -166,13 +211,13 @@ ctl_events_retry(struct ctl *ctl, int argc, char **argv)
 int
 ctl_events_drop(struct ctl *ctl, int argc, char **argv)
 {
-    uint64_t id;
+    struct choice choice;
 
     if (argc != 1) {
         return ctl_fail("events drop takes one event");
     }
 
-    if (read_event(argv[0], &id) == -1) {
+    if (read_event(argv[0], &choice) == -1) {
         return CTL_ERROR;
     }
 
@@ -181,14 +226,14 @@ ctl_events_drop(struct ctl *ctl, int argc, char **argv)
     }
 
     int64_t n = change(ctl, "delivered_at = NOW(3), next_try_at = NULL, dead_at = NULL,"
-                            " last_error = 'dropped by hand'", id);
+                            " last_error = 'dropped by hand'", &choice);
 
     if (n == -1) {
         return ctl_db_failed(ctl);
     }
 
     if (n == 0) {
-        return ctl_not_found("there is no event " EVENT_PREFIX "%" PRIu64 " that the shop was not told of", id);
+        return ctl_not_found("there is no event %s that the shop was not told of", argv[0]);
     }
 
     cJSON *o = cJSON_CreateObject();

@@ -55,12 +55,15 @@ take_rows(struct sender *s, MYSQL_RES *rows)
         struct sender_item *item = sender_item(s);
         unsigned long *lengths = mysql_fetch_lengths(rows);
 
-        if (item == NULL || row[0] == NULL || row[1] == NULL || row[2] == NULL || row[3] == NULL || row[4] == NULL) {
+        if (item == NULL || row[0] == NULL || row[1] == NULL || row[2] == NULL || row[3] == NULL || row[4] == NULL
+            || row[5] == NULL)
+        {
             break;   /* the rows are no more than there are free items, and no column is NULL */
         }
 
         item->id = strtoull(row[0], NULL, 10);
         snprintf(item->identifier, sizeof(item->identifier), "%s", row[1]);
+        snprintf(item->type, sizeof(item->type), "%s", row[5]);
         buffer_add(&item->body, row[2], lengths[2]);
         item->tries = (unsigned) strtoul(row[3], NULL, 10) + 1;
         item->now = strtoull(row[4], NULL, 10);
@@ -107,7 +110,7 @@ claim(struct sender *s, unsigned n)
     }
 
     buffer_clear(&s->sql);
-    buffer_format(&s->sql, "SELECT id, order_identifier, body, tries, FLOOR(UNIX_TIMESTAMP(NOW())) FROM outgoing_events"
+    buffer_format(&s->sql, "SELECT id, order_identifier, body, tries, FLOOR(UNIX_TIMESTAMP(NOW())), type FROM outgoing_events"
                   " WHERE next_try_at <= NOW(3) ORDER BY next_try_at, id LIMIT %u FOR UPDATE SKIP LOCKED", n);
 
     if (EFFECT("outbox.claim", db_rows(&s->db, &s->sql, &rows)) != DB_OK) {
@@ -131,6 +134,16 @@ claim(struct sender *s, unsigned n)
 
 
 /* --- the request -------------------------------------------------------------------------------------------------- */
+
+
+static void
+event_id(char id[OUTBOX_ID_MAX], const struct sender_item *item)
+{
+    const size_t prefix = sizeof(OUTBOX_TYPE_PREFIX) - 1;
+    const char *what = strncmp(item->type, OUTBOX_TYPE_PREFIX, prefix) == 0 ? item->type + prefix : item->type;
+
+    snprintf(id, OUTBOX_ID_MAX, OUTBOX_EVENT_PREFIX "%s_%s", item->identifier, what);
+}
 
 
 /* "v1,… v1,…": one signature with each secret. Returns 0, or -1. */
@@ -160,10 +173,10 @@ sign(const struct sender *s, const struct sender_item *item, const char *id, cha
 static struct curl_slist *
 make_headers(const struct sender *s, const struct sender_item *item)
 {
-    char id[32], timestamp[24], signatures[CHECKOUT_SECRETS_MAX * (CHECKOUT_SIGNATURE_LEN + 1)];
+    char id[OUTBOX_ID_MAX], timestamp[24], signatures[CHECKOUT_SECRETS_MAX * (CHECKOUT_SIGNATURE_LEN + 1)];
     struct curl_slist *list = http_header(NULL, "Content-Type", "application/json");
 
-    snprintf(id, sizeof(id), "evt_%" PRIu64, item->id);
+    event_id(id, item);
     snprintf(timestamp, sizeof(timestamp), "%" PRIu64, item->now);
 
     if (sign(s, item, id, signatures) == -1) {
@@ -203,22 +216,25 @@ start(struct sender *s, struct sender_item *item)
 static void
 note(const struct sender_item *item, enum outbox_verdict verdict, const char *error)
 {
+    char id[OUTBOX_ID_MAX];
+
+    event_id(id, item);
+
     switch (verdict) {
     case OUTBOX_DELIVERED:
         stats_add(STATS_EVENTS_DELIVERED, 1);
-        log_debug("event=outgoing_event_delivered id=evt_%" PRIu64 " order=%s tries=%u", item->id, item->identifier,
-                  item->tries);
+        log_debug("event=outgoing_event_delivered id=%s tries=%u", id, item->tries);
         return;
     case OUTBOX_DEAD:
         stats_add(STATS_EVENTS_DEAD, 1);
-        log_error("event=outgoing_event_dead id=evt_%" PRIu64 " order=%s tries=%u error=\"%s\" why=\"%s\"", item->id,
-                  item->identifier, item->tries, error,
+        log_error("event=outgoing_event_dead id=%s order=%s tries=%u error=\"%s\" why=\"%s\"", id, item->identifier,
+                  item->tries, error,
                   item->request.status == OUTBOX_GONE ? "the shop wants no more events" : "too many tries");
         return;
     default:
         stats_add(STATS_EVENTS_FAILED, 1);
-        log_warn("event=outgoing_event_failed id=evt_%" PRIu64 " order=%s tries=%u error=\"%s\"", item->id,
-                 item->identifier, item->tries, error);
+        log_warn("event=outgoing_event_failed id=%s order=%s tries=%u error=\"%s\"", id, item->identifier, item->tries,
+                 error);
     }
 }
 

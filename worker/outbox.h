@@ -1,7 +1,11 @@
 /*
  * The outbox: outgoing_events are sent to the shop as signed Standard Webhooks (signature.h) until it says that it
- * has them. Each is sent at least once; webhook-id, "evt_<id of the row>", is the same at every try, and the
- * timestamp is that of the try. Events are not in order: the body says when it came to pass.
+ * has them. Each is sent at least once; its webhook-id is the same at every try, and the timestamp is that of the try.
+ * Events are not in order: the body says when it came to pass.
+ *
+ * The webhook-id is "evt_<order's identifier>_<what became of it>", as in evt_019aa2f1-…_paid for the type order.paid.
+ * An order comes only once to each, so the id is unique, and nothing else gets it after MySQL lost its last commits, as
+ * it would a row's number: the shop would take the new event for one that it has.
  *
  *   2xx                        delivered
  *   410, or [events] tries     dead: an error in the log, checkout_outgoing_events_dead, `checkoutctl events`
@@ -11,6 +15,10 @@
 #define CHECKOUT_OUTBOX_H
 
 #include "sender.h"
+
+#define OUTBOX_EVENT_PREFIX "evt_"
+#define OUTBOX_TYPE_PREFIX  "order."
+#define OUTBOX_ID_MAX       (sizeof(OUTBOX_EVENT_PREFIX) + CHECKOUT_IDENTIFIER_LEN + 1 + SENDER_TYPE_MAX)
 
 #define OUTBOX_WAIT_MOST_MS 3600000
 #define OUTBOX_GONE         410

@@ -24,8 +24,9 @@
 #include "lane.h"
 #include "stop.h"
 
-#define SENDER_WAIT_FIRST_MS  1000
+#define SENDER_WAIT_FIRST_MS   1000
 #define SENDER_LEASE_MARGIN_MS 5000    /* beyond the time-out of a request */
+#define SENDER_TYPE_MAX        64
 
 enum sender_state {
     SENDER_FREE,
@@ -39,6 +40,7 @@ struct sender_item {
     enum sender_state state;
     uint64_t id;                                    /* of outgoing_events; 0 for calls of the gateway */
     char identifier[CHECKOUT_IDENTIFIER_LEN + 1];   /* of the order */
+    char type[SENDER_TYPE_MAX + 1];                 /* of outgoing_events */
     unsigned tries;                                 /* this one included */
     uint64_t now;                                   /* seconds, by the database's clock, when it was leased */
     char amount[32];                                /* calls of the gateway: what is asked for */
