@@ -189,8 +189,9 @@ add_paid(struct life *life, struct db *db, const struct life_order *o)
                   life->sql.len > 0 ? ";" : "", life_status_name(o->status),
                   life_has_moved(o) ? "paid_at = NOW(3), " : "");
     add_code(&life->sql, o->code);
-    buffer_text(&life->sql, ", payment_id = ");
+    buffer_text(&life->sql, ", payment_id = NULLIF(");
     db_quote(db, &life->sql, o->payment_id);
+    buffer_text(&life->sql, ", '')");
 
     if (o->new_total) {
         buffer_format(&life->sql, ", total_price = %" PRIu64 ".%02" PRIu64, o->total / 100, o->total % 100);

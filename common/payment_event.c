@@ -160,7 +160,7 @@ read_currency(struct payment_event *e, const cJSON *object)
 
 
 static enum payment_event_kind
-read_standard(struct payment_event *e, const cJSON *root)
+read_standard(struct payment_event *e, const cJSON *root, int needs_id)
 {
     static const struct { const char *type; enum life_event event; } types[] = {
         { "payment.succeeded", LIFE_PAYMENT_SUCCEEDED },
@@ -191,7 +191,7 @@ read_standard(struct payment_event *e, const cJSON *root)
         return PAYMENT_EVENT_CHANGE;
     }
 
-    return has_id && amount != NULL && money_parse(&e->amount, amount, strlen(amount)) == 0
+    return (has_id || !needs_id) && amount != NULL && money_parse(&e->amount, amount, strlen(amount)) == 0
            && read_currency(e, data) == 0 ? PAYMENT_EVENT_CHANGE : PAYMENT_EVENT_MALFORMED;
 }
 
@@ -210,6 +210,8 @@ struct stripe_type {
 
 static const struct stripe_type stripe_types[] = {
     { "checkout.session.completed", LIFE_PAYMENT_SUCCEEDED, "payment_intent", "amount_total", 1 },
+    { "checkout.session.async_payment_succeeded", LIFE_PAYMENT_SUCCEEDED, "payment_intent", "amount_total", 1 },
+    { "checkout.session.async_payment_failed", LIFE_PAYMENT_FAILED, "payment_intent", NULL, 0 },
     { "checkout.session.expired", LIFE_PAYMENT_FAILED, "payment_intent", NULL, 0 },
     { "payment_intent.succeeded", LIFE_PAYMENT_SUCCEEDED, "id", "amount_received", 0 },
     { "payment_intent.payment_failed", LIFE_PAYMENT_FAILED, "id", NULL, 0 },
@@ -281,7 +283,8 @@ payment_event_read(struct payment_event *e, const char *provider, const char *bo
     skip_space(&rest);
 
     if (rest.p == rest.end && copy_text(e->type, sizeof(e->type), root, "type") == 0) {
-        e->kind = strcmp(provider, "stripe") == 0 ? read_stripe(e, root, text) : read_standard(e, root);
+        e->kind = strcmp(provider, "stripe") == 0 ? read_stripe(e, root, text)
+                  : read_standard(e, root, strcmp(provider, PAYMENT_BY_GATE) != 0);
     }
 
     cJSON_Delete(root);

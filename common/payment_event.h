@@ -24,9 +24,12 @@ struct payment_event {
     char currency[MONEY_CURRENCY_LEN + 1];
 };
 
+/* Events of this provider are a rebuild's (rebuild_payments.c), which does not know which payment it was. */
+#define PAYMENT_BY_GATE "gate"
+
 /*
- * provider: "stripe", or any other for the project's own form ("standard", "gateway"). An event of our business that
- * lacks what it needs is malformed.
+ * provider: "stripe", or any other for the project's own form ("standard", "gateway", PAYMENT_BY_GATE). An event of our
+ * business that lacks what it needs is malformed.
  */
 void payment_event_read(struct payment_event *event, const char *provider, const char *body, size_t len);
 

@@ -6,6 +6,7 @@ use lib "$FindBin::Bin/lib";
 use CheckoutStack;
 use File::Path qw(remove_tree);
 use JSON::PP;
+use PaymentEvents;
 use POSIX ();
 use Test::More;
 use Time::HiRes qw(sleep);
@@ -181,6 +182,60 @@ subtest 'W19: a failed order whose row is gone stays failed' => sub {
     is_deeply($stack->primary->selectrow_arrayref('SELECT status, failure_code FROM orders WHERE order_identifier = ?', undef, $failed),
         [ 'failed', 'out_of_stock' ], 'one verdict');
     redis_stock_becomes(8, 5, 'and no unit taken');
+};
+
+subtest 'W19, law 6: MySQL lost payments that the gate knows of' => sub {
+    my $events = PaymentEvents->new(sub { $stack->do(@_) });
+    my $status = sub { $stack->value('SELECT status FROM orders WHERE order_identifier = ?', $_[0]) // 'no row' };
+    my $becomes = sub {
+        my ($id, $wanted, $name) = @_;
+        CheckoutStack::wait_until(sub { $status->($id) eq $wanted }, 8);
+        is($status->($id), $wanted, $name);
+    };
+    $stack->add_product(11, 100);
+    $stack->do('UPDATE products SET price = 19.80 WHERE id = 11');
+    my ($waits, $ended, $missing, $refunded, $kept) = map { $stack->place(11, 1)->{data}{order_identifier} } 1 .. 5;
+    $stack->wait_drained;
+    my %event = map { $_ => $events->add(succeeded => $_) } $waits, $ended, $missing, $refunded, $kept;
+    $becomes->($_, 'paid', 'paid') for keys %event;
+    $stack->checkoutctl_ok('order', 'refund', $refunded);
+    my $list = join ',', map { "'$_'" } $waits, $ended, $missing;
+    $stack->end_workers;
+
+    # What a replica that lagged would say when it is promoted.
+    $stack->do("DELETE FROM payment_events WHERE order_identifier IN ($list)");
+    $stack->do("UPDATE orders SET status = 'pending_payment', payment_id = NULL, paid_at = NULL WHERE order_identifier IN ($list)");
+    $stack->do("UPDATE orders SET status = 'paid' WHERE order_identifier = ?", $refunded);
+    $stack->do('DELETE FROM stock_movements WHERE order_identifier = ?', $refunded);
+    $stack->do('DELETE FROM order_items WHERE order_identifier = ?', $missing);
+    $stack->do('DELETE FROM orders WHERE order_identifier = ?', $missing);
+    $stack->do('UPDATE orders SET pay_by = NOW(3) - INTERVAL 1 SECOND WHERE order_identifier = ?', $ended);
+    $stack->start_server('worker');
+    $becomes->($ended, 'cancelled', 'it would not wait for its money');
+    my ($record) = grep { defined } map { $stack->redis->hget($_, $ended) } $stack->redis->keys('orders:*');
+    is($record =~ s/ .*//r, 'paid', 'the gate knows better');
+
+    my $wanted = { $waits => 'paid pending_payment', $ended => 'paid cancelled', $missing => 'paid no row', $refunded => 'refunded paid' };
+    my $named = sub { return { map { $_->{order_identifier} => "$_->{gate} $_->{mysql}" } @{ $_[0]{payments_lost_by_mysql} } } };
+    my $dry = json(0, 'rebuild', '--dry-run');
+    is_deeply($named->($dry), $wanted, '--dry-run names them');
+    is($status->($waits), 'pending_payment', 'and does nothing');
+    my $report = json(0, 'rebuild');
+    is_deeply($named->($report), $wanted, 'the report names them');
+    is($report->{payments_kept_again}, 4);
+    is($report->{payments_not_kept}, 0);
+    $becomes->($_, 'paid', 'paid again') for $waits, $ended, $missing;
+    $becomes->($refunded, 'refunded', 'and that is refunded again');
+    is($stack->value('SELECT payment_id FROM orders WHERE order_identifier = ?', $waits), undef, 'which payment it was nobody knows');
+
+    $stack->wait_drained;
+    is_deeply($named->(json(0, 'rebuild')), {}, 'nothing is lost any more');
+    my $again = $events->add(succeeded => $waits);
+    CheckoutStack::wait_until(sub { $stack->value('SELECT outcome FROM payment_events WHERE id = ?', $again) });
+    is($stack->value('SELECT outcome FROM payment_events WHERE id = ?', $again), 'repeat', "the provider's own event, should it come again, is a repeat");
+    is($status->($kept), 'paid', 'what was not lost is as it was');
+    $stack->{supplied}{11} = 100;
+    redis_stock_becomes(11, 96, 'Redis = MySQL');
 };
 
 subtest 'the fence' => sub {

@@ -8,6 +8,24 @@
 #include "rebuild.h"
 
 
+/* Orders whose payment MySQL lost: people will want to look at them. */
+static void
+add_payments(cJSON *o, const struct rebuild *r)
+{
+    cJSON *list = cJSON_AddArrayToObject(o, "payments_lost_by_mysql");
+
+    for (size_t i = 0; i < r->named_count; i++) {
+        const struct rebuild_payment *p = &r->named[i];
+        cJSON *one = cJSON_CreateObject();
+
+        cJSON_AddStringToObject(one, "order_identifier", p->identifier);
+        cJSON_AddStringToObject(one, "gate", life_status_name(p->gate));
+        cJSON_AddStringToObject(one, "mysql", p->row == LIFE_UNKNOWN ? "no row" : life_status_name(p->row));
+        cJSON_AddItemToArray(list, one);
+    }
+}
+
+
 static cJSON *
 report(const struct rebuild *r)
 {
@@ -21,11 +39,14 @@ report(const struct rebuild *r)
     json_uint(o, "rows_refused", r->refused);
     json_uint(o, "records_refreshed", r->refreshed);
     json_uint(o, "records_unreadable", r->unreadable);
+    json_uint(o, "payments_kept_again", r->payments);
+    json_uint(o, "payments_not_kept", r->payments_unkept);
     json_uint(o, "products", r->products);
     json_uint(o, "products_loaded", r->loaded);
     json_uint(o, "products_corrected", r->corrected);
     json_uint(o, "products_closed", r->closed);
     json_uint(o, "buyers", r->buyers);
+    add_payments(o, r);
     return o;
 }
 

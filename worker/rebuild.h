@@ -22,7 +22,18 @@
 
 #include "db.h"
 #include "ctl_queue_view.h"
+#include "lane.h"
+#include "life_rules.h"
 #include "redis_conn.h"
+
+#define REBUILD_PAYMENTS_NAMED 1000
+
+/* The gate knows that money came for an order, and MySQL does not. */
+struct rebuild_payment {
+    char identifier[CHECKOUT_IDENTIFIER_LEN + 1];
+    uint64_t product, quantity;
+    enum life_status gate, row;        /* what either says; LIFE_UNKNOWN: there is no row */
+};
 
 struct rebuild {
     struct db *db;                     /* not owned */
@@ -38,6 +49,10 @@ struct rebuild {
     uint64_t refused;                  /* rows that MySQL refused for their data */
     uint64_t refreshed;                /* records that fell behind their row */
     uint64_t unreadable;               /* records that are none */
+    uint64_t payments;                 /* that MySQL lost, kept as events again */
+    uint64_t payments_unkept;          /* the same, but their product is gone, or MySQL refuses them */
+    struct rebuild_payment named[REBUILD_PAYMENTS_NAMED];   /* the first of both kinds */
+    size_t named_count;
     uint64_t products;                 /* loaded at the gate at the end */
     uint64_t loaded;                   /* of them loaded by this rebuild */
     uint64_t corrected;                /* of them with other stock, version, terms or units in flight */
@@ -58,6 +73,7 @@ void rebuild_free(struct rebuild *r);
 
 /* The steps, each in a file of its own. */
 enum rebuild_result rebuild_records(struct rebuild *r);
+enum rebuild_result rebuild_payment(struct rebuild *r, const struct rebuild_payment *payment);
 enum rebuild_result rebuild_products(struct rebuild *r);
 enum rebuild_result rebuild_buyers(struct rebuild *r);
 

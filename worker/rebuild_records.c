@@ -6,6 +6,7 @@
  *   alive             missing    enqueued again (queue trimmed or lost, or MySQL lost its last commits)
  *   failed, ended     missing    the row written again as it was, without items: that verdict was given
  *   other status      there      the record says what the row says (queued, or a change that the gate was not told)
+ *   paid, later       earlier    before that: the payment is kept again (rebuild_payments.c)
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -18,6 +19,7 @@
 #include "ctl_days.h"
 #include "failpoint.h"
 #include "keys.h"
+#include "life_rules.h"
 #include "random_hex.h"
 #include "rebuild.h"
 
@@ -29,6 +31,7 @@ struct lost {
     struct checkout_order order;
     uint64_t accepted_ms;
     char status[STATUS_MAX + 1], reason[REASON_MAX + 1];   /* of the row where there is one, else of the record */
+    enum life_status gate, mysql;            /* what the record says, and the row */
     int has_row;
     int is_behind;                           /* the record says another status than the row */
 };
@@ -72,6 +75,7 @@ read_record(struct lost *l)
     l->accepted_ms = record.accepted_ms;
     memcpy(l->status, record.status, record.status_len);
     memcpy(l->reason, record.reason, record.reason_len);
+    l->gate = life_status_read(record.status, record.status_len);
     return 0;
 }
 
@@ -133,6 +137,7 @@ find_rows(struct rebuild *r, struct page *p)
 
         if (i != IDENTIFIERS_NONE) {
             p->records[i].has_row = 1;
+            p->records[i].mysql = life_status_read(row[1], strlen(row[1]));
             p->records[i].is_behind = strcmp(p->records[i].status, row[1]) != 0;
             snprintf(p->records[i].status, sizeof(p->records[i].status), "%s", row[1]);
             snprintf(p->records[i].reason, sizeof(p->records[i].reason), "%s", row[2]);
@@ -177,6 +182,26 @@ write_tombstone(struct rebuild *r, const struct lost *l)
     }
 
     return result == DB_OK ? REBUILD_DONE : REBUILD_DB_FAILED;
+}
+
+
+/* A record is written after its row, and read before it: if it says more, MySQL lost that. */
+static enum rebuild_result
+keep_payment(struct rebuild *r, const struct lost *l)
+{
+    struct rebuild_payment p = {
+        .product = l->order.product_id, .quantity = l->order.quantity, .gate = l->gate, .row = l->mysql
+    };
+    int came = life_rank(l->gate) >= life_rank(LIFE_PAID) && life_rank(l->mysql) < life_rank(LIFE_PAID);
+    int went_back = l->gate == LIFE_REFUNDED && l->mysql != LIFE_REFUNDED;
+
+    /* Of an order that ended, a missing row is written again as the record says it. */
+    if (!(came || went_back) || (!l->has_row && is_ended(l))) {
+        return REBUILD_DONE;
+    }
+
+    memcpy(p.identifier, l->identifier, sizeof(p.identifier));
+    return rebuild_payment(r, &p);
 }
 
 
@@ -318,7 +343,9 @@ work_off(struct rebuild *r, struct page *p)
             continue;
         }
 
-        if (!l->has_row && is_ended(l)) {
+        result = keep_payment(r, l);
+
+        if (result == REBUILD_DONE && !l->has_row && is_ended(l)) {
             result = write_tombstone(r, l);
         } else if (is_to_enqueue(l) || is_to_refresh(l)) {
             if (r->dry_run) {

@@ -319,6 +319,15 @@ static const struct {
     { "stripe", "{\"type\":\"payment_intent.succeeded\",\"data\":{\"object\":{\"id\":\"p\"}}}", PAYMENT_EVENT_OTHER },
     { "stripe", "{\"type\":\"payment_intent.succeeded\",\"data\":{\"object\":{\"metadata\":"
       "{\"order_identifier\":null}}}}", PAYMENT_EVENT_MALFORMED },
+    { "stripe", "{\"type\":\"checkout.session.async_payment_succeeded\",\"data\":{\"object\":{\"payment_intent\":\"p\","
+      "\"payment_status\":\"paid\",\"amount_total\":1980,\"currency\":\"twd\",\"metadata\":{\"order_identifier\":\"" ID "\"}}}}",
+      PAYMENT_EVENT_CHANGE },
+    { "stripe", "{\"type\":\"checkout.session.async_payment_failed\",\"data\":{\"object\":{\"payment_intent\":\"p\","
+      "\"payment_status\":\"unpaid\",\"metadata\":{\"order_identifier\":\"" ID "\"}}}}", PAYMENT_EVENT_CHANGE },
+    { "gate", "{\"type\":\"payment.succeeded\",\"data\":{\"order_identifier\":\"" ID "\",\"amount\":\"19.80\","
+      "\"currency\":\"TWD\"}}", PAYMENT_EVENT_CHANGE },
+    { "standard", "{\"type\":\"payment.succeeded\",\"data\":{\"order_identifier\":\"" ID "\",\"amount\":\"19.80\","
+      "\"currency\":\"TWD\"}}", PAYMENT_EVENT_MALFORMED },
     { "stripe", "{\"type\":\"invoice.paid\",\"data\":{\"object\":{\"metadata\":{\"order_identifier\":\"" ID "\"}}}}",
       PAYMENT_EVENT_OTHER },
 };
