@@ -134,17 +134,22 @@ subtest 'one order that hangs keeps no others waiting' => sub {
     money_is_right('hang');
 };
 
-subtest 'P3: the order expires while the answer is on its way' => sub {
-    begin('hang');
-    my ($id) = orders(1);
-    my $pid = worker(env => { CHECKOUT_WORKER_PAYMENT_TIMEOUT => '2s' });
-    is_status($id, 'cancelled', 'expired and cancelled');
-    ok(!call($id)->{answered_at}, 'but what the gateway did is not known');
-    $gateway->say();
-    due_now();
-    is_status($id, 'paid', 'the late answer: the unit is there, paid after all');
-    money_is_right('expired, paid after all');
-};
+for my $case ([ lost => 'paid', 'it took the money: the unit is there, paid after all' ], [ hang => 'cancelled', 'it took nothing, and does not now' ]) {
+    my ($word, $status, $name) = @$case;
+    subtest "P3: the order expires while the answer is on its way: $word" => sub {
+        begin($word);
+        my ($id) = orders(1);
+        my $pid = worker(env => { CHECKOUT_WORKER_PAYMENT_TIMEOUT => '2s' });
+        is_status($id, 'cancelled', 'expired and cancelled');
+        ok(!call($id)->{answered_at}, 'but what the gateway did is not known');
+        $gateway->say();
+        due_now();
+        ok($test->wait_until(sub { call($id)->{answered_at} }, 10), 'asked again, and answered');
+        is(($gateway->requests)[-1][3], 'cancelled', 'with a word that the order does not wait any more');
+        is_status($id, $status, $name);
+        money_is_right("expired, $status");
+    };
+}
 
 subtest 'P2: the same, and the unit was sold to somebody else' => sub {
     begin();
@@ -195,20 +200,25 @@ subtest 'cancelled while the gateway could not be reached' => sub {
     money_is_right('not reached');
 };
 
-subtest 'cancelled when the gateway had been asked' => sub {
-    begin('hang');
-    my ($id) = orders(1);
-    worker();
-    ok($test->wait_until(sub { asked($id) }, 10), 'asked');
-    ok(call($id)->{asked_at}, 'which is written down');
-    is(($test->stack->checkoutctl('order', 'cancel', $id))[0], 0, 'cancelled');
-    ok($test->wait_until(sub { (call($id)->{last_error} // '') =~ /./ }, 10), 'no answer');
-    ok(call($id)->{asked_at}, 'it may have been asked for');
-    $gateway->say();
-    due_now();
-    is_status($id, 'paid', 'asked again: the money was taken, and the unit is there');
-    money_is_right('asked before');
-};
+for my $case ([ hang => 'cancelled', 'it took nothing, and the order stays cancelled' ], [ lost => 'paid', 'it took the money, and the unit is there' ]) {
+    my ($word, $status, $name) = @$case;
+    subtest "cancelled when the gateway had been asked: $word" => sub {
+        begin($word);
+        my ($id) = orders(1);
+        worker();
+        ok($test->wait_until(sub { asked($id) }, 10), 'asked');
+        ok(call($id)->{asked_at}, 'which is written down');
+        is(($gateway->requests)[0][3], '-', 'as of an order that waits');
+        is(($test->stack->checkoutctl('order', 'cancel', $id))[0], 0, 'cancelled');
+        ok($test->wait_until(sub { (call($id)->{last_error} // '') =~ /./ }, 10), 'no answer');
+        ok(call($id)->{asked_at}, 'it may have been asked for');
+        $gateway->say();
+        due_now();
+        ok($test->wait_until(sub { call($id)->{answered_at} }, 10), 'asked again, and answered');
+        is_status($id, $status, $name);
+        money_is_right("asked before: $word");
+    };
+}
 
 subtest 'mode webhook: nobody is asked, but what is open is finished' => sub {
     begin('hang');

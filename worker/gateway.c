@@ -253,6 +253,7 @@ read_order(struct sender *s, MYSQL_ROW row)
         return;
     }
 
+    item->order_status = life_status_read(row[1], strlen(row[1]));
     snprintf(item->amount, sizeof(item->amount), "%s", row[2]);
     buffer_format(&item->body, "{\"order_identifier\":\"%s\",\"amount\":\"%s\",\"currency\":\"%s\",\"user_id\":%s}",
                   item->identifier, row[2], s->config->payment.currency, row[3]);
@@ -367,6 +368,10 @@ make_headers(const struct sender *s, const struct sender_item *item)
     struct buffer token = { 0 };
 
     list = list == NULL ? NULL : http_header(list, "Idempotency-Key", item->identifier);
+
+    if (list != NULL && item->order_status != LIFE_PENDING_PAYMENT) {
+        list = http_header(list, "Order-Status", life_status_name(item->order_status));
+    }
 
     if (list != NULL && s->config->payment.gateway_secret != NULL) {
         buffer_format(&token, "Bearer %s", s->config->payment.gateway_secret);

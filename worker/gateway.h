@@ -5,14 +5,17 @@
  *
  *     POST gateway_url            Authorization: Bearer <secret>, Idempotency-Key: <order identifier>
  *     {"order_identifier":"…","amount":"39.60","currency":"TWD","user_id":7}
+ *                                 Order-Status: cancelled (or whatever it is), once the order waits no more
  *
  *     200 {"status":"succeeded","payment_id":"…"}           paid; an "amount" or "currency" that it names counts
  *     200 or 402 {"status":"failed","reason":"…"}           not paid
  *     anything else, no answer                              unknown: asked again, with the same key
  *
  * What is unknown is never taken for either: it is asked again after 1 s at first and up to 5 min, also when the
- * order was cancelled meanwhile, because its money may have been taken, or may be taken by that repeated request: then
- * the payment came late, and the order is paid after all or refund_pending. An order that was cancelled before the
+ * order was cancelled meanwhile, because its money may have been taken: then the payment came late, and the order is
+ * paid after all or refund_pending. Such a request says so in Order-Status, for then the gateway shall tell what it
+ * decided, and take nothing if it did not; its body is the same, because gateways compare what comes with one key. A
+ * gateway that does not heed the header may take the money of that request. An order that was cancelled before the
  * gateway was asked for the first time is not asked for any more. gateway_calls.asked_at tells these apart: it is
  * written with the lease, right before the request, and taken back where nothing of the request left (no connection).
  * It stays where a worker dies between the two.

@@ -22,6 +22,7 @@
 #include "db.h"
 #include "http_client.h"
 #include "lane.h"
+#include "life_rules.h"
 #include "stop.h"
 
 #define SENDER_WAIT_FIRST_MS   1000
@@ -45,6 +46,7 @@ struct sender_item {
     uint64_t now;                                   /* seconds, by the database's clock, when it was leased */
     char amount[32];                                /* calls of the gateway: what is asked for */
     int asked_before;                               /* the same: an earlier request may have reached it */
+    enum life_status order_status;                  /* the same: of the order, when it was leased */
     struct buffer body;
     struct http_request request;
 };

@@ -4,7 +4,7 @@ package DemoGateway;
 #
 #     my $gateway = DemoGateway->start(token => 'secret');      # late => seconds
 #     $gateway->say('fail', "hang $identifier");                # the first line that fits; no line: succeed
-#     my @requests = $gateway->requests;                        # [ time, identifier, word ], oldest first
+#     my @requests = $gateway->requests;                        # [ time, identifier, word, Order-Status ], oldest first
 #     my %decided = $gateway->payments;                         # identifier => { status, payment_id, … }
 
 use strict;
