@@ -35,7 +35,7 @@ END { local $?; end_worker() }
 
 sub empty {
     end_worker();
-    $stack->do("DELETE FROM $_") for qw(order_items orders stock_movements products);
+    $stack->do("DELETE FROM $_") for qw(order_items orders stock_movements payment_events products);
     $stack->redis->flushdb;
     $stack->{$_} = $_ eq 'accepted' ? [] : {} for qw(accepted supplied);
     start_worker();
@@ -57,6 +57,7 @@ sub lose_data {
     $stack->add_product($_, 50) for 2 .. 5;
     $stack->place(1, 2, 7);
     $stack->place(3, 1, 8);
+    $stack->place(3, 1, 6);
     CheckoutStack::wait_until(sub { $stack->is_drained });
     end_worker();
     my ($committed) = column('SELECT order_identifier FROM orders WHERE product_id = 1');
@@ -65,16 +66,18 @@ sub lose_data {
     $stack->place(1, 1, 5);
     my ($entry) = grep { my %f = @{ $_->[1] }; $f{product} == 2 } @{ $stack->redis->xrange('order-processing-queue', '-', '+') };
     $stack->redis->xdel('order-processing-queue', $entry->[0]);
-    # MySQL lost the commit of product 1's first order, and a failed order of product 3.
+    # MySQL lost the commit of product 1's first order, a failed order of product 3, and the payment of another one.
     $stack->do('DELETE FROM order_items WHERE order_identifier = ?', $committed);
     $stack->do('DELETE FROM orders WHERE order_identifier = ?', $committed);
     $stack->do('UPDATE products SET stock = stock + 2, version = version - 1 WHERE id = 1');
-    my ($failed) = column('SELECT order_identifier FROM orders WHERE product_id = 3');
+    my ($failed) = column('SELECT order_identifier FROM orders WHERE product_id = 3 AND user_id = 8');
     $stack->do('DELETE FROM order_items WHERE order_identifier = ?', $failed);
     $stack->do('DELETE FROM orders WHERE order_identifier = ?', $failed);
     $stack->do('UPDATE products SET stock = stock + 1 WHERE id = 3');
     my ($bucket) = $stack->redis->keys('orders:*');
     $stack->redis->hset($bucket, $failed, $stack->redis->hget($bucket, $failed) =~ s/^\S+ \S+/failed out_of_stock/r);
+    my ($paid) = column('SELECT order_identifier FROM orders WHERE product_id = 3 AND user_id = 6');
+    $stack->redis->hset($bucket, $paid, $stack->redis->hget($bucket, $paid) =~ s/^\S+/paid/r);
     $stack->do('DELETE FROM stock_movements WHERE product_id = 4');
     $stack->do('DELETE FROM products WHERE id = 4');
     delete $stack->{supplied}{4};
@@ -102,15 +105,17 @@ sub faults {
     push @faults, "rebuild: $text" if $code;
     start_worker() if !$worker;
     CheckoutStack::wait_until(sub { $stack->is_drained }) or push @faults, 'not drained';
-    my %want = (1 => 3, 2 => 1, 3 => 0);
+    my %want = (1 => 3, 2 => 1, 3 => 1);
     $stack->live_orders($_) == $want{$_} or push @faults, "product $_: " . $stack->live_orders($_) . ' orders' for sort keys %want;
-    my %stock = (1 => 44, 2 => 46, 3 => 50, 5 => 50);
+    my %stock = (1 => 44, 2 => 46, 3 => 49, 5 => 50);
     for my $id (sort keys %stock) {
         CheckoutStack::wait_until(sub { ($stack->redis_stock($id) // -1) == $stock{$id} }, 5) or push @faults, "product $id: gate " . ($stack->redis_stock($id) // 'none');
         $stack->db_stock($id) == $stock{$id} or push @faults, "product $id: MySQL " . $stack->db_stock($id);
     }
-    my $failed = join ' ', column(q(SELECT CONCAT(status, ' ', failure_code) FROM orders WHERE product_id = 3));
+    my $failed = join ' ', column(q(SELECT CONCAT(status, ' ', failure_code) FROM orders WHERE product_id = 3 AND user_id = 8));
     push @faults, "the failed order: $failed" if $failed ne 'failed out_of_stock';
+    my $paid = sub { join ' ', column('SELECT status FROM orders WHERE product_id = 3 AND user_id = 6') };
+    CheckoutStack::wait_until(sub { $paid->() eq 'paid' }, 5) or push @faults, 'the paid order: ' . $paid->();
     my %held = @{ $stack->redis->hgetall('product:1:buyers') };
     push @faults, 'buyers: ' . encode_json(\%held) if ($held{7} // 0) != 5 || ($held{5} // 0) != 1;
     push @faults, 'the product that is gone is open' if ($stack->redis->hget('product:4:register', 'state') // '') ne 'closed';
