@@ -134,11 +134,18 @@ $(BUILD)/bench/%: $(BUILD)/obj/bench/%.o $(LIBRARIES)
 	$(Q)$(CC) $(L_FLAGS) -o $@ $^ $(WORKER_LIBS) -lm
 
 # libFuzzer wants the code under test compiled by clang with its marks.
-$(BUILD)/t/fuzz/%: t/fuzz/%.c $(COMMON_C) $(wildcard common/*.h) $(GENERATED)
+FUZZ_CC = clang -g -O1 -std=c11 -D_GNU_SOURCE -fsanitize=address,undefined -fno-sanitize-recover=all -Icommon -I$(BUILD)/gen \
+          $(LIB_CFLAGS)
+
+$(BUILD)/obj/fuzz/%.o: %.c $(wildcard common/*.h) $(GENERATED)
 	@echo "  FUZZ    $@"
 	$(Q)mkdir -p $(@D)
-	$(Q)clang -g -O1 -std=c11 -D_GNU_SOURCE -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -Icommon \
-	    -I$(BUILD)/gen $(LIB_CFLAGS) -o $@ $< $(COMMON_C) $(WORKER_LIBS)
+	$(Q)$(FUZZ_CC) -fsanitize=fuzzer-no-link -c -o $@ $<
+
+$(BUILD)/t/fuzz/%: $(BUILD)/obj/fuzz/t/fuzz/%.o $(patsubst %.c,$(BUILD)/obj/fuzz/%.o,$(COMMON_C))
+	@echo "  FUZZ    $@"
+	$(Q)mkdir -p $(@D)
+	$(Q)$(FUZZ_CC) -fsanitize=fuzzer -o $@ $^ $(WORKER_LIBS)
 
 # The worker with its fail points compiled in (common/failpoint.h): for tests, never installed.
 .PHONY: failpoints
@@ -146,7 +153,7 @@ failpoints:
 	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/failpoints CPPFLAGS='$(CPPFLAGS) -DCHECKOUT_FAILPOINTS' \
 	    $(BUILD)/failpoints/checkout-worker $(BUILD)/failpoints/checkoutctl
 
-.SECONDARY: $(call object,$(UNIT_C) $(wildcard bench/*.c))
+.SECONDARY: $(call object,$(UNIT_C) $(wildcard bench/*.c)) $(patsubst %.c,$(BUILD)/obj/fuzz/%.o,$(COMMON_C) $(FUZZ_C))
 -include $(patsubst %.o,%.d,$(call object,$(COMMON_C) $(WORKER_C) $(MAINS) $(UNIT_C)))
 
 
@@ -186,6 +193,8 @@ $(BUILD)/nginx: Makefile $(BUILD)/flags
 # $CHECKOUT_BUILD, exported above, tells scripts and tests which build to use.
 
 export TEST_NGINX_BINARY := $(if $(SANITIZE),$(ROOT)/$(BUILD)/nginx,$(NGINX_BINARY))
+# Unless the caller says how many jobs, as many as there are cores.
+PARALLEL := $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(shell nproc))
 STACK := NGINX_BINARY=$(TEST_NGINX_BINARY) deploy/local/stack
 
 .PHONY: deps test check-unit run up down bench clean install FORCE
@@ -193,14 +202,14 @@ deps:
 	$(Q)deploy/local/install
 
 built: deps
-	$(Q)$(MAKE) --no-print-directory all
+	$(Q)$(MAKE) --no-print-directory $(PARALLEL) all
 .PHONY: built
 
 check-unit: unit
 	$(Q)t/lib/run unit $(UNIT_TESTS)
 
 test: built
-	$(Q)$(MAKE) --no-print-directory unit fuzzers failpoints
+	$(Q)$(MAKE) --no-print-directory $(PARALLEL) unit fuzzers failpoints
 	$(Q)NGINX_BINARY=$(TEST_NGINX_BINARY) t/lib/run all $(UNIT_TESTS) -- $(FUZZERS)
 
 run: built
