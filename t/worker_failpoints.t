@@ -181,9 +181,10 @@ sub stale_gate { $test->change_stock(3, 7) }
 
 my %needs = (
     'stream.bury' => \&garbage, 'stream.forget' => \&deleted_entry, 'order.tombstone' => \&poison, 'gate.push' => \&stale_gate,
-    'order.take_stock' => \&sold, 'payment.reject' => \&refused_event,
+    'order.take_stock' => \&sold,
+    map({ $_ => \&refused_event } qw(payment.rollback payment.reject)),
     map({ $_ => \&overdue } grep { /^expiry\./ } @effects),
-    map({ $_ => \&paid_and_failed } grep { (/^payment\./ && $_ ne 'payment.reject') || /^(?:life|transition)\./ } @effects),
+    map({ $_ => \&paid_and_failed } grep { /^payment\.(?!reject|rollback)/ || /^(?:life|transition)\./ } @effects),
     'life.overdue' => \&overdue,
     map({ $_ => \&edit_by_hand } grep { /^sync\./ || $_ eq 'supply.read_one' || $_ eq 'supply.book' } @effects),
 );

@@ -174,6 +174,15 @@ write_outcomes(struct life_thread *t, MYSQL_RES *rows, const struct payment_even
 }
 
 
+/* A rollback that fails closes the connection, and what is written next is escaped by an open one. */
+static enum db_result
+roll_back(struct life_thread *t)
+{
+    db_rollback(&t->db);
+    return db_open(&t->db);
+}
+
+
 /* MySQL refuses what this one event says: it is put aside, or it would keep all others waiting. */
 static enum db_result
 reject(struct life_thread *t, MYSQL_RES *rows)
@@ -187,11 +196,21 @@ reject(struct life_thread *t, MYSQL_RES *rows)
 
     log_clean(id, sizeof(id), row[0]);
     log_error("event=payment_flagged outcome=rejected id=\"%s\" code=%u error=\"%s\"", id, t->db.code, t->db.error);
-    db_rollback(&t->db);
+
+    if (EFFECT("payment.rollback", roll_back(t)) != DB_OK) {
+        return DB_RETRY;
+    }
+
     buffer_clear(&t->sql);
     add_outcome(t, row, &unread, LIFE_OUT_REJECTED);
-    stats_outcome(LIFE_EVENTS, LIFE_OUT_REJECTED);
-    return EFFECT("payment.reject", db_run(&t->db, &t->sql));
+
+    enum db_result result = EFFECT("payment.reject", db_run(&t->db, &t->sql));
+
+    if (result == DB_OK) {
+        stats_outcome(LIFE_EVENTS, LIFE_OUT_REJECTED);
+    }
+
+    return result;
 }
 
 
