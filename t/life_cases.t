@@ -393,6 +393,105 @@ subtest 'law 6: money that came in time is never too late, however late it is lo
     $test->laws_hold('the laws hold');
 };
 
+# Another session, as a person has it.
+sub session { return $test->stack->connect_to($test->stack->{env}{MYSQL_SOCKET}) }
+
+sub tries { return $test->value('SELECT tries FROM payment_events WHERE id = ?', $_[0]) // 0 }
+
+# A trigger of the shop refuses each move of that product's orders.
+sub refuse_changes_of {
+    my ($product) = @_;
+    $test->sql("CREATE TRIGGER not_now BEFORE UPDATE ON orders FOR EACH ROW BEGIN IF NEW.product_id = $product AND NEW.status <> OLD.status
+                THEN SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'not \"now\"'; END IF; END");
+}
+
+sub all_paid {
+    my ($name, $seconds, @ids) = @_;
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+    my $begin = time;
+    my $paid = sub { return scalar grep { $_->[0] eq 'paid' } @{ $test->stack->primary->selectall_arrayref('SELECT status FROM orders') } };
+    ok($test->wait_until(sub { $paid->() == @ids }, $seconds), $name) or diag($paid->(), ' of ', scalar @ids, ' are paid');
+    note(sprintf '%.1f s', time - $begin);
+}
+
+subtest 'an order that somebody locks keeps no other payment and no expiry waiting' => sub {
+    start(units => 400);
+    my ($locked, $unpaid, @others) = order(302);
+    my $person = session();
+    $person->begin_work;
+    $person->selectall_arrayref('SELECT 1 FROM orders WHERE order_identifier = ? FOR UPDATE', undef, $locked);
+    my $event = $events->add(succeeded => $locked);
+    $events->add(succeeded => $_) for @others;
+    sleep 0.05;
+    overdue($unpaid);
+    all_paid('all others are paid', 12, @others);
+    status_becomes($unpaid, 'cancelled', 'what is overdue expires');
+    ok($test->log_holds(qr/level=warn.*event=payment_put_off id="$event" order=$locked code=1205 /), 'the log says what is put off');
+    cmp_ok(tries($event), '>=', 1, 'it is tried again');
+    is(outcome($event), 'none', 'it is not done');
+    $person->rollback;
+    overdue($locked);
+    status_becomes($locked, 'paid', 'paid in time, and done as soon as it can be');
+    is($test->value("SELECT GROUP_CONCAT(DISTINCT outcome) FROM payment_events"), 'paid', 'no payment came too late');
+    $test->laws_hold('the laws hold');
+};
+
+subtest 'a trigger of the shop that refuses one product\'s payments keeps no others waiting' => sub {
+    start(units => 400);
+    $test->load(2, 20);
+    my @refused = $test->place_new(2, 3);
+    my @others = order(100);
+    refuse_changes_of(2);
+    my @events = map { $events->add(succeeded => $_) } @refused;
+    $events->add(succeeded => $_) for @others;
+    sleep 0.05;
+    overdue(@refused);
+    all_paid('all others are paid', 8, @others);
+    is(status($_), 'pending_payment', 'not paid, and not expired') for @refused;
+    ok($test->wait_until(sub { tries($_) >= 1 }, 5), 'it waits') for @events;
+    ok($test->log_holds(qr/event=payment_put_off .*code=1644 error="not 'now'"/), 'the log says why');
+    $test->sql('DROP TRIGGER not_now');
+    status_becomes($_, 'paid', 'paid when the trigger is gone') for @refused;
+    is($test->value("SELECT GROUP_CONCAT(DISTINCT outcome) FROM payment_events"), 'paid', 'none came too late');
+    $test->laws_hold('the laws hold');
+};
+
+subtest 'a product that somebody locks keeps no other expiry waiting; nor does a trigger' => sub {
+    start(units => 400);
+    $test->load(2, 20);
+    $test->load(3, 20);
+    my @locked = order(300);    # more than one look has room for
+    my @free = map { $test->place_new(2, 1) } 1 .. 5;
+    my @refused = $test->place_new(3, 2);
+    $test->wait_drained;
+    my $person = session();
+    $person->begin_work;
+    $person->selectall_arrayref('SELECT 1 FROM products WHERE id = 1 FOR UPDATE');
+    $test->sql("UPDATE orders SET pay_by = NOW(3) - INTERVAL 9 SECOND WHERE product_id = 1");
+    overdue(@free);
+    my $begin = time;
+    status_becomes($_, 'cancelled', 'free') for @free;
+    cmp_ok(time - $begin, '<', 2, 'soon');
+    is($test->value("SELECT COUNT(*) FROM orders WHERE product_id = 1 AND status = 'pending_payment'"), 300, 'the others stay');
+    ok($test->wait_until(sub { $test->log_holds(qr/event=expiry_failed code=1205/) }, 6), 'in the end the lock is waited for');
+    my ($later) = $test->place_new(2, 1);
+    $test->wait_drained;
+    overdue($later);
+    status_becomes($later, 'cancelled', 'and no other one keeps waiting for it');
+    refuse_changes_of(3);
+    $person->rollback;
+    overdue(@refused);
+    $test->sql("UPDATE orders SET pay_by = NOW(3) - INTERVAL 10 SECOND WHERE product_id = 3");
+    $test->wait_until(sub { $test->value("SELECT COUNT(*) FROM orders WHERE product_id = 1 AND status = 'pending_payment'") == 0 }, 10);
+    is(stock(), 400, 'released: they expire, behind some that a trigger refuses');
+    is(status($_), 'pending_payment') for @refused;
+    $test->sql('DROP TRIGGER not_now');
+    status_becomes($_, 'cancelled', 'and these when the trigger is gone') for @refused;
+    $test->laws_hold('the laws hold');
+};
+
+END { $test && eval { $test->sql('DROP TRIGGER IF EXISTS not_now') } }
+
 subtest 'P10: cancelled while still queued' => sub {
     start(units => 10, limit => 3);
     $test->end_worker($_) for keys %{ $test->{workers} };

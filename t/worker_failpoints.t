@@ -177,14 +177,35 @@ sub refused_event {
     $expected->{pending_payment}++;
 }
 
+# A trigger of the shop refuses what it does, until the next cell.
+my $triggers = 0;
+
+sub end_triggers {
+    $test->sql('DROP TRIGGER IF EXISTS not_now') if $triggers;
+    $triggers = 0;
+}
+
+END { $test && eval { end_triggers() } }
+
+sub stuck_event {
+    my ($expected) = @_;
+    $test->load(4, 10);
+    $events->add(succeeded => pending_order(4, 600, 1));
+    $test->sql("CREATE TRIGGER not_now BEFORE UPDATE ON orders FOR EACH ROW
+                BEGIN IF NEW.product_id = 4 THEN SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'not now'; END IF; END");
+    $triggers = 1;
+    $expected->{pending_payment}++;
+}
+
 sub stale_gate { $test->change_stock(3, 7) }
 
 my %needs = (
     'stream.bury' => \&garbage, 'stream.forget' => \&deleted_entry, 'order.tombstone' => \&poison, 'gate.push' => \&stale_gate,
     'order.take_stock' => \&sold,
     map({ $_ => \&refused_event } qw(payment.rollback payment.reject)),
+    'payment.put_off' => \&stuck_event,
     map({ $_ => \&overdue } grep { /^expiry\./ } @effects),
-    map({ $_ => \&paid_and_failed } grep { /^payment\.(?!reject|rollback)/ || /^(?:life|transition)\./ } @effects),
+    map({ $_ => \&paid_and_failed } grep { /^payment\.(?!reject|rollback|put_off)/ || /^(?:life|transition)\./ } @effects),
     'life.overdue' => \&overdue,
     map({ $_ => \&edit_by_hand } grep { /^sync\./ || $_ eq 'supply.read_one' || $_ eq 'supply.book' } @effects),
 );
@@ -192,6 +213,7 @@ my %needs = (
 sub prepare {
     my ($effect, $kind) = @_;
     $test->clear;
+    end_triggers();
     $test->load(1, 20);
     $test->load(2, 20, per_user_limit => 9);
     $test->load(3, 2_000_000_000, price => '9999999999.99');
@@ -290,4 +312,5 @@ subtest 'W5, W7: a connection is cut at each point, both ways' => sub {
 diag(sprintf '%d cells in %.0f s', $cells, time - $begin);
 
 $test->clear;
+end_triggers();
 done_testing;

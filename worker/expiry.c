@@ -6,7 +6,7 @@
 #include "log.h"
 
 #define IDLE_MS      500
-#define LEFT_MOST    3      /* looks running that found every candidate locked, before one waits */
+#define LEFT_MOST    3      /* looks running that found every candidate locked, before one waits for a lock */
 #define ALONE        (2 * LIFE_MOST)
 
 
@@ -51,9 +51,20 @@ all_left(const struct life *life)
 }
 
 
-/* MySQL refuses to change one of them: they are looked at one by one, and that one is passed over. */
+/* Others may be free behind those that are all locked. One by one is no time to wait for a lock. */
+static void
+note_left(struct life_thread *t)
+{
+    int left = all_left(t->life);
+
+    t->turn = left ? t->turn + (t->alone == 0) : 0;
+    t->passed_over += left ? (unsigned) t->life->count : 0;
+}
+
+
+/* MySQL refuses to change one of them, perhaps for long: they are looked at one by one, and that one is passed over. */
 static enum life_look
-on_poison(struct life_thread *t)
+on_refused(struct life_thread *t)
 {
     if (t->alone > 0 && t->life->count > 0) {
         t->passed_over++;
@@ -63,6 +74,20 @@ on_poison(struct life_thread *t)
 
     t->alone = ALONE;
     return LIFE_LOOK_AGAIN;
+}
+
+
+/* A lock that was waited for in vain is not waited for again at once: others may be free. */
+static enum life_look
+on_failure(struct life_thread *t, enum db_result result)
+{
+    t->turn = 0;
+
+    if (result == DB_POISON || life_thread_is_stuck(t, result)) {
+        return on_refused(t);
+    }
+
+    return result == DB_AGAIN ? LIFE_LOOK_AGAIN : LIFE_LOOK_FAILED;
 }
 
 
@@ -87,22 +112,18 @@ look(struct life_thread *t)
             return nothing(t);
         }
 
-        if ((result = EFFECT("expiry.begin", db_text(&t->db, "START TRANSACTION"))) == DB_OK
+        if ((result = EFFECT("expiry.begin", db_text(&t->db, LIFE_START_TRANSACTION))) == DB_OK
             && (result = life_apply(t->life, &t->db)) == DB_OK)
         {
             result = EFFECT("expiry.commit", db_text(&t->db, "COMMIT"));
         }
     }
 
-    if (result == DB_POISON) {
-        return on_poison(t);
-    }
-
     if (result != DB_OK) {
-        return result == DB_AGAIN ? LIFE_LOOK_AGAIN : LIFE_LOOK_FAILED;
+        return on_failure(t, result);
     }
 
-    t->turn = all_left(t->life) ? t->turn + 1 : 0;
+    note_left(t);
     t->alone -= t->alone > 0;
     life_thread_committed(t);
     return LIFE_LOOK_FOUND;

@@ -10,6 +10,9 @@
 
 #define REST_MOST_MS 2000
 #define AGAIN_MOST   20     /* looks at once after lost races; then a rest like after a failure */
+#define STUCK_MOST   20     /* lost races running; a failure counts like half of them, and of a single one like all */
+
+#define ERROR_LOCK_WAIT 1205
 
 
 void
@@ -18,6 +21,26 @@ life_thread_begin(struct life_thread *t)
     life_clear(t->life);
     (void) money_currency(t->life->currency, t->config->payment.currency, strlen(t->config->payment.currency));
     t->life->tells = config_tells(t->config);
+}
+
+
+int
+life_thread_is_stuck(struct life_thread *t, enum db_result result)
+{
+    int is_loss = result == DB_AGAIN;
+
+    if (!is_loss && t->db.code != ERROR_LOCK_WAIT && db_is_environmental(t->db.code)) {
+        return 0;
+    }
+
+    t->stuck += is_loss ? 1 : t->alone > 0 ? STUCK_MOST : STUCK_MOST / 2;
+
+    if (t->stuck < STUCK_MOST) {
+        return 0;
+    }
+
+    t->stuck = 0;
+    return 1;
 }
 
 
@@ -44,6 +67,8 @@ life_thread_committed(struct life_thread *t)
 {
     const struct life *life = t->life;
     size_t moved = 0;
+
+    t->stuck = 0;
 
     for (size_t i = 0; i < life->count; i++) {
         stats_outcome(life->changes[i].event, life->changes[i].outcome);

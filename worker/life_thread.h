@@ -20,6 +20,12 @@
 
 struct life_thread;
 
+/*
+ * Neither thread waits longer than a second for one lock: whoever holds an order or a product for longer than that must
+ * not hold up all the others. (A session of a person, for example; those of the project are shorter.)
+ */
+#define LIFE_START_TRANSACTION "SET SESSION innodb_lock_wait_timeout = 1; START TRANSACTION"
+
 enum life_look {
     LIFE_LOOK_FOUND,       /* something was done, and there may be more */
     LIFE_LOOK_NOTHING,
@@ -50,7 +56,8 @@ struct life_thread {
     uint64_t sold_batches;           /* of orders that this process had settled at the last look */
     int said_settings;
     unsigned alone;                  /* batches of one that are left, after MySQL refused a larger one */
-    unsigned passed_over;            /* orders that MySQL refuses to change */
+    unsigned passed_over;            /* orders at the front that cannot be changed now */
+    unsigned stuck;                  /* counts failed looks running, see life_thread_is_stuck() */
 };
 
 /* Returns 0, or an error number. */
@@ -59,6 +66,14 @@ void life_thread_join(struct life_thread *t);
 
 /* Gives the thread's batch the rules of the configuration, and empties it. */
 void life_thread_begin(struct life_thread *t);
+
+/*
+ * To be asked once after every look that failed. 1: it went on for so long that one of the batch may be the cause (a lock
+ * that somebody keeps, an error that MySQL's list of environmental ones does not hold, a race that is always lost), so
+ * they are to be looked at one by one, and the one that fails is left for later. What is the server's for certain is
+ * never taken for that.
+ */
+int life_thread_is_stuck(struct life_thread *t, enum db_result result);
 
 /* After a commit: tells the gate, logs and counts what became of the batch. */
 void life_thread_committed(struct life_thread *t);

@@ -10,7 +10,7 @@
 #include "stats.h"
 
 #define IDLE_MS   100
-#define ALONE     (2 * LIFE_MOST)   /* events looked at one by one after one of a batch was refused */
+#define ALONE     (2 * LIFE_MOST)   /* events looked at one by one after one of a batch was refused, or stuck */
 #define NO_CHANGE ((size_t) -1)
 
 /* The lock of the inbox comes before all others. */
@@ -214,40 +214,84 @@ reject(struct life_thread *t, MYSQL_RES *rows)
 }
 
 
+/*
+ * What this one event does fails, and may fail for long: somebody keeps its order's lock, or a trigger of the shop refuses
+ * the change. It is tried again later, and keeps no others waiting; nor does its order expire meanwhile.
+ */
+static enum db_result
+put_off(struct life_thread *t, MYSQL_RES *rows, const struct payment_event *e)
+{
+    char id[256];
+
+    mysql_data_seek(rows, 0);
+
+    MYSQL_ROW row = mysql_fetch_row(rows);
+
+    log_clean(id, sizeof(id), row[0]);
+    log_warn("event=payment_put_off id=\"%s\" order=%s code=%u error=\"%s\" tries=%s wait_ms=%u", id,
+             e->identifier[0] != '\0' ? e->identifier : "-", t->db.code, t->db.error, row[3],
+             payment_wait_ms((unsigned) strtoul(row[3], NULL, 10)));
+    stats_mysql_retry(t->db.code);
+
+    if (EFFECT("payment.rollback", roll_back(t)) != DB_OK) {
+        return DB_RETRY;
+    }
+
+    buffer_clear(&t->sql);
+    add_outcome(t, row, e, LIFE_OUT_WAITS);
+
+    enum db_result result = EFFECT("payment.put_off", db_run(&t->db, &t->sql));
+
+    return result == DB_POISON ? reject(t, rows) : result;
+}
+
+
+/* One event must not keep all others waiting: which one it is shows when they are looked at one by one. */
+static enum db_result
+on_failure(struct life_thread *t, MYSQL_RES *rows, const struct payment_event *events, enum db_result result)
+{
+    int single = mysql_num_rows(rows) == 1;
+
+    if (result != DB_POISON && !life_thread_is_stuck(t, result)) {
+        return result;
+    }
+
+    if (single) {
+        return result == DB_POISON ? reject(t, rows) : put_off(t, rows, &events[0]);
+    }
+
+    t->alone = ALONE;
+    return DB_AGAIN;
+}
+
+
 static enum db_result
 apply(struct life_thread *t, MYSQL_RES *rows)
 {
     static _Thread_local struct payment_event events[LIFE_MOST];
     static _Thread_local size_t places[LIFE_MOST];
     enum db_result result;
+    MYSQL_ROW row;
 
     life_thread_begin(t);
     read_bodies(t, rows, events, places);
 
-    if ((result = life_apply(t->life, &t->db)) == DB_OK
-        && (result = write_outcomes(t, rows, events, places)) == DB_OK
-        && (result = EFFECT("payment.commit", db_text(&t->db, "COMMIT"))) == DB_OK)
+    if ((result = life_apply(t->life, &t->db)) != DB_OK
+        || (result = write_outcomes(t, rows, events, places)) != DB_OK
+        || (result = EFFECT("payment.commit", db_text(&t->db, "COMMIT"))) != DB_OK)
     {
-        MYSQL_ROW row;
-
-        mysql_data_seek(rows, 0);
-
-        for (size_t i = 0; (row = mysql_fetch_row(rows)) != NULL; i++) {
-            note_others(&events[i], row);
-        }
-
-        life_thread_committed(t);
+        return on_failure(t, rows, events, result);
     }
 
-    if (result == DB_POISON) {
-        int single = mysql_num_rows(rows) == 1;
+    mysql_data_seek(rows, 0);
 
-        t->alone = single ? t->alone : ALONE;
-        return single ? reject(t, rows) : DB_AGAIN;
+    for (size_t i = 0; (row = mysql_fetch_row(rows)) != NULL; i++) {
+        note_others(&events[i], row);
     }
 
-    t->alone -= t->alone > 0 && result == DB_OK;
-    return result;
+    life_thread_committed(t);
+    t->alone -= t->alone > 0;
+    return DB_OK;
 }
 
 
@@ -269,7 +313,7 @@ look_at(struct life_thread *t, const char *from)
         return result == DB_OK ? LIFE_LOOK_NOTHING : said(result);
     }
 
-    if ((result = EFFECT("payment.begin", db_text(&t->db, "START TRANSACTION"))) != DB_OK
+    if ((result = EFFECT("payment.begin", db_text(&t->db, LIFE_START_TRANSACTION))) != DB_OK
         || (result = read_events(t, from, &rows)) != DB_OK)
     {
         return said(result);

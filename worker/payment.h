@@ -4,6 +4,9 @@
  *
  * An event before its order waits: it is looked at again after 500 ms, then less and less often, every minute at last;
  * after PAYMENT_WAIT_HOURS it is given up, flagged. Events that wait keep no others waiting, nor the other way round.
+ *
+ * An event that cannot be applied for another reason (a lock that somebody keeps, a trigger that refuses its order) is put
+ * off in the same way, for as long as it takes: it is never given up for that.
  */
 #ifndef CHECKOUT_PAYMENT_H
 #define CHECKOUT_PAYMENT_H
