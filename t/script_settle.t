@@ -104,6 +104,30 @@ subtest 'units of an order whose record says already that it ended' => sub {
     }
 };
 
+subtest 'the buyer holds what the record says, although settle and transition come in any order' => sub {
+    fresh([1, stock => 10, per_user_limit => 9]);
+    # What stands, what MySQL said when the entry was decided, what the buyer holds before and afterwards, what stands then.
+    for my $case ([ paid => 'failed', 3, 3, 'paid' ], [ paid => 'cancelled', 3, 3, 'paid' ], [ completed => 'cancelled', 3, 3, 'completed' ],
+        [ paid => 'refunded', 3, 0, 'refunded' ], [ pending_payment => 'failed_payment', 3, 0, 'failed_payment' ],
+        [ cancelled => 'paid', 0, 3, 'paid' ], [ cancelled => 'refund_pending', 0, 0, 'refund_pending' ],
+        [ cancelled => 'pending_payment', 0, 0, 'cancelled' ], [ queued => 'paid', 3, 3, 'paid' ], [ undef, 'pending_payment', 3, 3, 'pending_payment' ],
+        [ undef, 'cancelled', 3, 0, 'cancelled' ], [ refunded => 'paid', 0, 0, 'refunded' ])
+    {
+        my ($stands, $said, $before, $after, $then) = @$case;
+        $r->del('product:1:buyers');
+        my ($id) = enqueue(1, 7, 3);
+        beat('a');
+        my ($e) = take('a');
+        $stands ? $r->hset("orders:$day", $id, "$stands - 1 3 7 1763700000123") : $r->hdel("orders:$day", $id);
+        $r->hset('product:1:buyers', 7, $before);
+        my $push = terms('-', 0);
+        $push->[4] = 9;    # the limit
+        is settle($push, { %$e, records => [$id, "$said x 1 3 7 1763700000123"], buyers => [7, 3, $id] }), 1;
+        is $r->hget('product:1:buyers', 7) // 0, $after, 'stood ' . ($stands // 'none') . ", settled as $said";
+        like $r->hget("orders:$day", $id), qr/^$then /, "then $then stands";
+    }
+};
+
 subtest 'W21: a stream id handed out twice' => sub {
     fresh([1, stock => 10]);
     enqueue(1, 7, 4);

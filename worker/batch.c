@@ -276,8 +276,12 @@ order_gives_back(const struct order *o)
         return GIVES_BACK;
     }
 
-    /* One that was cancelled in the queue, or sold and not paid, gave its units back then, if the gate was told. */
-    return status != LIFE_UNKNOWN && !life_is_live(status) ? GIVES_BACK_BY_RECORD : GIVES_NOTHING_BACK;
+    /*
+     * One that was cancelled in the queue, or sold and not paid, gave its units back then, and one that was paid after
+     * that took them again; each if the gate was told.
+     */
+    return o->verdict == VERDICT_STANDS || (status != LIFE_UNKNOWN && !life_is_live(status)) ? GIVES_BACK_BY_RECORD
+           : GIVES_NOTHING_BACK;
 }
 
 

@@ -76,7 +76,7 @@ void batch_complete(struct batch *batch);
 enum gives_back {
     GIVES_NOTHING_BACK,
     GIVES_BACK,
-    GIVES_BACK_BY_RECORD     /* unless the gate's record says already that the order ended */
+    GIVES_BACK_BY_RECORD     /* what the gate's record and the new one say (record.lua), one way or the other */
 };
 
 enum gives_back order_gives_back(const struct order *order);

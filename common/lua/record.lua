@@ -1,4 +1,4 @@
--- Records of orders, shared by settle and transition (pasted in where `--#include` stands).
+-- Records of orders and the units of their buyers (pasted in where `--#include` stands).
 -- Nothing in an order's life leads back, so of two statuses the one of higher rank is the later one: words of
 -- different workers may come in any order.
 local RANK = {
@@ -20,4 +20,48 @@ end
 local function is_later(record, than)
     local status = type(than) == 'string' and string.match(than, '^%S+')
     return not status or (RANK[string.match(record, '^%S+')] or 0) > (RANK[status] or -1)
+end
+
+-- Units that the buyer holds more (or less) when a record is replaced: by a later one only. An order without a record
+-- is in flight, so the gate counted it.
+local function taken_by(record, old, units)
+    if not is_later(record, old) then return 0 end
+    return (has_ended(old) and units or 0) - (has_ended(record) and units or 0)
+end
+
+-- Changes what a user holds of a product, at least to nothing. A key of another type stays as it is.
+local function hold(key, user, units)
+    local held = redis.pcall('HGET', key, user)
+    if units == 0 or type(held) == 'table' then return end
+    local now = (tonumber(held or '0') or 0) + units
+    if now > 0 then
+        redis.pcall('HSET', key, user, string.format('%.0f', now))
+    elseif held then
+        redis.pcall('HDEL', key, user)
+    end
+end
+
+-- The buyers first .. last of ARGV (user, units, identifier or "-") of decided orders, whose records of verdicts
+-- (identifier, record) are first_record .. first - 1 and are not written yet. "-": the units come back in any case; else
+-- by what the records say. Units are taken again only where there is a limit.
+local function settle_buyers(bucket, key, limit, first_record, first, last)
+    local verdict = {}
+    for i = first_record, first - 1, 2 do verdict[ARGV[i]] = ARGV[i + 1] end
+    for i = first, last, 3 do
+        local user, units, id = ARGV[i], tonumber(ARGV[i + 1]), ARGV[i + 2]
+        local taken = id == '-' and -units or taken_by(verdict[id] or '', redis.pcall('HGET', bucket, id), units)
+        if taken < 0 or limit > 0 then hold(key, user, taken) end
+    end
+end
+
+-- Records first .. last of ARGV (identifier, record, identifier …) of a bucket, where they are later. Creates no bucket.
+local function write_records(bucket, first, last)
+    if first > last or redis.call('TYPE', bucket).ok ~= 'hash' then return end
+    local ids, words = {}, {}
+    for i = first, last, 2 do ids[#ids + 1] = ARGV[i] end
+    for i, found in ipairs(redis.call('HMGET', bucket, unpack(ids))) do
+        local at = first + 2 * (i - 1)
+        if is_later(ARGV[at + 1], found) then words[#words + 1], words[#words + 2] = ARGV[at], ARGV[at + 1] end
+    end
+    if #words > 0 then redis.call('HSET', bucket, unpack(words)) end
 end

@@ -9,8 +9,8 @@
 --         per_user_limit, max_quantity, state
 --         then for each entry: id, nonce, product 1..P, bucket 1..B, units released, orders,
 --         records r, buyers b, dead letters d,
---         then r times: identifier, record · b times: user, units to give back, identifier ("-": in any
---         case; else not if its record says that the order ended: whoever wrote that gave them back)
+--         then r times: identifier, record · b times: user, units, identifier ("-": the units come back in any
+--         case; else as the record that stands and the new one say: whoever wrote that one moved them too)
 --         · d times: units, reason, "<identifier> <record>"
 -- returns entries settled by this call
 -- law     An entry counts only once: the same entry (nonce), still pending (XACK = 1). Never creates
@@ -42,28 +42,6 @@ local function take_off(id, nonce)
     return true
 end
 
-local function give_back(key, user, units)
-    local bought = redis.pcall('HGET', key, user)
-    if type(bought) ~= 'string' then return end
-    if (tonumber(bought) or 0) > units then
-        redis.pcall('HINCRBY', key, user, -units)
-    else
-        redis.call('HDEL', key, user)
-    end
-end
-
--- Records first .. last (identifier, record, identifier …) of a bucket.
-local function write_records(bucket, first, last)
-    if redis.call('TYPE', bucket).ok ~= 'hash' then return end
-    local ids, words = {}, {}
-    for i = first, last, 2 do ids[#ids + 1] = ARGV[i] end
-    for i, found in ipairs(redis.call('HMGET', bucket, unpack(ids))) do
-        local at = first + 2 * (i - 1)
-        if is_later(ARGV[at + 1], found) then words[#words + 1], words[#words + 2] = ARGV[at], ARGV[at + 1] end
-    end
-    if #words > 0 then redis.call('HSET', bucket, unpack(words)) end
-end
-
 redis.call('XLEN', dead)   -- another type is an error, here and not between the writes
 local settled, left_queue = 0, 0
 local released = {}
@@ -79,12 +57,9 @@ while a <= #ARGV do
         local k = product_key(product)
         settled, left_queue = settled + 1, left_queue + orders
         released[product] = (released[product] or 0) + units
-        for i = first_buyer, first_dead - 1, 3 do
-            if ARGV[i + 2] == '-' or not has_ended(redis.pcall('HGET', bucket, ARGV[i + 2])) then
-                give_back(KEYS[k + 2], ARGV[i], tonumber(ARGV[i + 1]))
-            end
-        end
-        if r > 0 then write_records(bucket, first_record, first_buyer - 1) end
+        local limit = tonumber(ARGV[4 + 7 * (product - 1) + 4]) or 0
+        settle_buyers(bucket, KEYS[k + 2], limit, first_record, first_buyer, first_dead - 1)
+        write_records(bucket, first_record, first_buyer - 1)
         for i = first_dead, first_dead + 3 * d - 1, 3 do
             redis.call('XADD', dead, '*', 'nonce', nonce, 'product', string.match(KEYS[k], 'product:(%d+):stock$'),
                        'units', ARGV[i], 'count', 1, 'day', string.match(bucket, 'orders:(.*)$'),

@@ -27,18 +27,6 @@ local function find(identifier)
     end
 end
 
-local function hold(product, user, units)
-    local key, limit = KEYS[3 + 3 * product], tonumber(ARGV[3 + 7 * (product - 1) + 4]) or 0
-    local held = redis.pcall('HGET', key, user)
-    if limit == 0 or type(held) == 'table' then return end
-    local now = (tonumber(held or '0') or 0) + units
-    if now > 0 then
-        redis.pcall('HSET', key, user, string.format('%.0f', now))
-    elseif held then
-        redis.pcall('HDEL', key, user)
-    end
-end
-
 -- Units that the buyer holds more when the order of that record gets that status.
 local function difference(record, status)
     local old, quantity = string.match(record, '^(%S+) %S+ %d+ (%d+) ')
@@ -57,7 +45,8 @@ for a = 3 + 7 * products, #ARGV, 6 do
             changed, units = changed + 1, difference(record, ARGV[a + 1])
         end
     end
-    if product > 0 and units ~= 0 then hold(product, ARGV[a + 4], units) end
+    local limit = product > 0 and tonumber(ARGV[3 + 7 * (product - 1) + 4]) or 0
+    if limit > 0 then hold(KEYS[3 + 3 * product], ARGV[a + 4], units) end
 end
 
 for p = 1, products do

@@ -207,7 +207,7 @@ START_TEST(test_W5_a_verdict_found_again_stands)
 
     ck_assert_int_eq(o[0].verdict, VERDICT_STANDS);
     ck_assert_str_eq(o[0].status, "paid");
-    ck_assert_int_eq(order_gives_back(&o[0]), GIVES_NOTHING_BACK);
+    ck_assert_int_eq(order_gives_back(&o[0]), GIVES_BACK_BY_RECORD);
     ck_assert_int_eq(o[1].verdict, VERDICT_STANDS);
     ck_assert_str_eq(o[1].reason, "out_of_stock");
     ck_assert_int_eq(order_gives_back(&o[1]), GIVES_BACK_BY_RECORD);
