@@ -103,6 +103,50 @@ subtest 'drop' => sub {
     is($stack->order_status($dead)->{failure_code}, 'dropped', 'the client is told');
 };
 
+subtest 'a dead letter whose order was cancelled meanwhile' => sub {
+    for my $way ([ 4, 'retry' ], [ 5, 'drop', '--yes' ]) {
+        my ($product, $verb, @words) = @$way;
+        $stack->add_product($product, 10, '--per-user-limit', 5);
+        make_poison();
+        my $dead = $stack->place($product, 4, $POISON)->{data}{order_identifier};
+        ok(CheckoutStack::wait_until(sub { $stack->redis->xlen('dead-letter-queue') == 1 }), "$verb: a dead letter");
+        end_poison();
+        json(0, 'order', 'cancel', $dead);
+        is($stack->redis->hget("product:$product:buyers", $POISON), undef, 'cancelled: the buyer may buy again');
+        is($stack->redis_stock($product), 6, 'its units are in flight as long as the letter is there');
+        $stack->place($product, 2, $POISON);
+        $stack->wait_drained;
+        my ($letter) = letters();
+        json(0, 'dlq', $verb, $letter->{id}, @words);
+        $stack->wait_drained;
+        is(scalar letters(), 0, "$verb: no letter is left");
+        is($stack->redis_stock($product), 8, 'its units are back');
+        is($stack->db_stock($product), 8);
+        is($stack->redis->hget("product:$product:buyers", $POISON), 2, 'the buyer\'s came back once');
+        is_deeply([ @{ $stack->order_status($dead) }{qw(status failure_code)} ], [qw(cancelled cancelled_by_operator)], 'cancelled it stays');
+        is($stack->value('SELECT CONCAT(status, failure_code) FROM orders WHERE order_identifier = ?', $dead), 'cancelledcancelled_by_operator');
+        is(json(0, 'audit')->{dead_letters}, 0, 'the laws hold');
+    }
+};
+
+subtest 'drop while the gate\'s record says more already' => sub {
+    $stack->add_product(6, 10, '--per-user-limit', 5);
+    make_poison();
+    my $dead = $stack->place(6, 4, $POISON)->{data}{order_identifier};
+    CheckoutStack::wait_until(sub { $stack->redis->xlen('dead-letter-queue') == 1 });
+    end_poison();
+    my ($letter) = letters();
+    my ($bucket) = grep { $stack->redis->hget($_, $dead) } $stack->redis->keys('orders:*');
+    my $record = $stack->redis->hget($bucket, $dead) =~ s/^queued/paid/r;
+    $stack->redis->hset($bucket, $dead, $record);
+    json(0, 'dlq', 'drop', $letter->{id}, '--yes');
+    is($stack->redis->hget($bucket, $dead), $record, 'an earlier verdict replaces no later one');
+    is($stack->redis->hget('product:6:buyers', $POISON), 4, 'and the buyer holds what it says');
+    is($stack->redis_stock(6), 10);
+    $stack->redis->hset($bucket, $dead, $record =~ s/^paid -/failed dropped/r);
+    $stack->redis->hdel('product:6:buyers', $POISON);
+};
+
 subtest 'something else wrote into the queue' => sub {
     $stack->add_product(3, 10);
     $stack->redis->xadd('order-processing-queue', '*', 'hello', 'world');
