@@ -490,6 +490,58 @@ subtest 'a product that somebody locks keeps no other expiry waiting; nor does a
     $test->laws_hold('the laws hold');
 };
 
+# Its records were looked at already, and it waits for the lock of product 1 before it counts buyers.
+sub rebuild_waits_for {
+    my ($person) = @_;
+    $person->begin_work;
+    $person->selectall_arrayref('SELECT 1 FROM products WHERE id = 1 FOR UPDATE');
+    my $pid = fork // die "fork: $!";
+    POSIX::_exit(($test->stack->checkoutctl('rebuild'))[0]) if $pid == 0;
+    ok($test->wait_until(sub { $test->value("SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE '%FOR UPDATE'") }, 5),
+        'a rebuild is under way');
+    return $pid;
+}
+
+# What expiry and a late payment commit, without a word to the gate.
+sub move_by_hand {
+    my ($id, $status, $code, $units) = @_;
+    $test->sql('UPDATE orders SET status = ?, failure_code = ? WHERE order_identifier = ?', $status, $code, $id);
+    $test->sql('UPDATE products SET stock = stock + ?, version = version + 1 WHERE id = 2', $units);
+    $test->sql("INSERT INTO stock_movements (product_id, kind, units, stock_after, order_identifier)
+                SELECT id, 'cancel', ?, stock, ? FROM products WHERE id = 2", $units, $id);
+}
+
+subtest 'a rebuild between the commit of a move and the gate being told of it' => sub {
+    start();
+    $test->load(2, 20, per_user_limit => 9);
+    my ($expired) = $test->place_new(2, 1, 7);
+    my ($paid) = $test->place_new(2, 1, 8);
+    $test->place_new(2, 1, 7);
+    $test->wait_drained;
+    $events->add(failed => $paid);
+    ok($test->wait_until(sub { $test->record($paid) =~ /^failed_payment / }, 5));
+    $test->end_worker($_) for keys %{ $test->{workers} };
+    my $held = sub { return join ' ', map { $test->redis->hget('product:2:buyers', $_) // 0 } 7, 8 };
+    is($held->(), '2 0');
+    my $person = session();
+    my $pid = rebuild_waits_for($person);
+    move_by_hand($expired, 'cancelled', 'payment_expired', 1);
+    move_by_hand($paid, 'paid', undef, -1);
+    $person->rollback;
+    waitpid $pid, 0;
+    is($?, 0, 'rebuilt');
+    like($test->record($expired), qr/^pending_payment /, 'the gate does not know');
+    is($held->(), '2 0', 'what buyers hold is what its records say');
+    my ($version, $stock) = $test->stack->primary->selectrow_array('SELECT version, stock FROM products WHERE id = 2');
+    my @buckets = map { 'orders:' . POSIX::strftime('%Y-%m-%d', gmtime(time + 86400 * $_)) } 0, -1, 1;
+    $test->script('transition', [ @buckets, CheckoutRedis::product_keys(2), 'product:2:buyers' ],
+        [ 0, 1, $version, $stock, 0, 0, 9, 0, 'open', $expired, 'cancelled', 'payment_expired', 1, 7, -1, $paid, 'paid', '-', 1, 8, 1 ]);
+    is($held->(), '1 1', 'and then it is told');
+    $test->laws_hold('the laws hold');
+    is(($test->stack->checkoutctl('rebuild'))[0], 0, 'another rebuild');
+    is($held->(), '1 1', 'counts the same');
+};
+
 END { $test && eval { $test->sql('DROP TRIGGER IF EXISTS not_now') } }
 
 subtest 'P10: cancelled while still queued' => sub {

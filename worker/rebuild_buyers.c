@@ -3,6 +3,7 @@
  * for the others no such count.
  */
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,19 +17,29 @@
 #include "scan.h"
 #include "stop.h"
 
-#define TRIES   50    /* counts of one product, while workers settle its jobs */
-#define WAIT_MS 100
+#define TRIES         50       /* counts of one product, while workers settle its jobs */
+#define WAIT_MS       100
+#define MOVED_MINUTES 10       /* the gate is told of a move within seconds, or never */
+#define MOVED_MOST    100000   /* of one product; the newest ones */
 
 struct holding {
     uint64_t user;
     int64_t units;
 };
 
+/* An order whose record may be about to change, and the count with it. */
+struct by_record {
+    char identifier[CHECKOUT_IDENTIFIER_LEN + 1];
+    uint64_t user;
+    uint32_t quantity;
+    int without;                   /* 1: counted also where it has no record */
+};
+
 struct holdings {
     struct holding *all;
     size_t count, capacity;
-    const struct queued_order **ended;   /* in flight, and their rows say that they ended; the gate's records may not */
-    size_t ended_count, ended_capacity;
+    struct by_record *told;        /* counted by what the gate's records say when the count is written */
+    size_t told_count, told_capacity;
 };
 
 
@@ -45,14 +56,17 @@ add_holding(struct holdings *h, uint64_t user, int64_t units)
 
 
 static void
-add_ended(struct holdings *h, const struct queued_order *q)
+add_by_record(struct holdings *h, const char *identifier, uint64_t user, uint32_t quantity, int without)
 {
-    if (h->ended_count == h->ended_capacity) {
-        h->ended_capacity = h->ended_capacity == 0 ? 256 : 2 * h->ended_capacity;
-        h->ended = memory_resize(h->ended, h->ended_capacity, sizeof(*h->ended));
+    if (h->told_count == h->told_capacity) {
+        h->told_capacity = h->told_capacity == 0 ? 256 : 2 * h->told_capacity;
+        h->told = memory_resize(h->told, h->told_capacity, sizeof(*h->told));
     }
 
-    h->ended[h->ended_count++] = q;
+    struct by_record *told = &h->told[h->told_count++];
+
+    *told = (struct by_record) { .user = user, .quantity = quantity, .without = without };
+    snprintf(told->identifier, sizeof(told->identifier), "%s", identifier);
 }
 
 
@@ -114,10 +128,20 @@ read_live(struct rebuild *r, uint64_t product, struct holdings *h)
 }
 
 
+/* Is that row the one that the waiting order asks for? The same identifier with other content will fail. */
+static const struct queued_order *
+find_waiting(const struct rebuild *r, MYSQL_ROW row)
+{
+    const struct queued_order *q = queue_view_find(&r->waiting, row[0]);
+
+    return q != NULL && q->user == strtoull(row[1], NULL, 10) && q->quantity == strtoul(row[2], NULL, 10) ? q : NULL;
+}
+
+
 /*
  * An order that waits is counted as well, and its settle gives the units back if it failed. Where its own row is there
- * already, that row counts it while it is live; one that ended is counted by what the gate's record says when the count
- * is written. The same identifier with other content is another matter: it will fail.
+ * already, the gate's record decides when the count is written: whoever changes that record moves the units too, be it
+ * the settle or what tells the gate of a move that came after it (cancelled in the queue, paid after that).
  */
 static enum rebuild_result
 subtract_decided(struct rebuild *r, const struct buffer *identifiers, struct holdings *h)
@@ -144,14 +168,12 @@ subtract_decided(struct rebuild *r, const struct buffer *identifiers, struct hol
     }
 
     for (MYSQL_ROW row; (row = mysql_fetch_row(rows)) != NULL; ) {
-        const struct queued_order *q = queue_view_find(&r->waiting, row[0]);
+        const struct queued_order *q = find_waiting(r, row);
 
-        if (q != NULL && q->user == strtoull(row[1], NULL, 10) && q->quantity == strtoul(row[2], NULL, 10)) {
-            add_holding(h, q->user, -(int64_t) q->quantity);
-
-            if (row[3][0] == '0') {
-                add_ended(h, q);
-            }
+        if (q != NULL) {
+            /* Once as it waits, and once more where its row is live. */
+            add_holding(h, q->user, -(int64_t) q->quantity * (row[3][0] == '1' ? 2 : 1));
+            add_by_record(h, q->identifier, q->user, q->quantity, 1);
         }
     }
 
@@ -197,6 +219,54 @@ read_waiting(struct rebuild *r, uint64_t product, struct holdings *h)
 }
 
 
+/*
+ * A move of stock that was committed and that the gate was perhaps not told of: whoever tells it changes record and count.
+ * An order that ended is counted as long as its record does not say so, and one that was paid after it had ended is not
+ * counted before. Those that wait were looked at.
+ */
+static enum rebuild_result
+read_moved(struct rebuild *r, uint64_t product, struct holdings *h)
+{
+    struct buffer sql = { 0 };
+    MYSQL_RES *rows;
+
+    buffer_format(&sql, "SELECT DISTINCT o.order_identifier, o.user_id, COALESCE(i.quantity, o.quantity, 0),"
+                  " o.status IN ('pending_payment', 'paid', 'completed') FROM (SELECT order_identifier FROM stock_movements"
+                  " WHERE product_id = %" PRIu64 " AND order_identifier IS NOT NULL"
+                  " AND created_at > NOW(3) - INTERVAL %d MINUTE ORDER BY id DESC LIMIT %d) m"
+                  " JOIN orders o ON o.order_identifier = m.order_identifier LEFT JOIN order_items i"
+                  " ON i.order_identifier = o.order_identifier AND i.product_id = %" PRIu64, product, MOVED_MINUTES,
+                  MOVED_MOST, product);
+
+    enum db_result result = EFFECT("rebuild.read_moved", db_rows(r->db, &sql, &rows));
+
+    buffer_free(&sql);
+
+    if (result != DB_OK) {
+        return REBUILD_DB_FAILED;
+    }
+
+    for (MYSQL_ROW row; (row = mysql_fetch_row(rows)) != NULL; ) {
+        uint64_t user = strtoull(row[1], NULL, 10);
+        uint32_t quantity = (uint32_t) strtoul(row[2], NULL, 10);
+        int live = row[3][0] == '1';
+
+        if (find_waiting(r, row) != NULL) {
+            continue;
+        }
+
+        if (live) {
+            add_holding(h, user, -(int64_t) quantity);
+        }
+
+        add_by_record(h, row[0], user, quantity, live);
+    }
+
+    mysql_free_result(rows);
+    return REBUILD_DONE;
+}
+
+
 /* *answer: 1 written, 0 units in flight changed since they were counted. */
 static enum rebuild_result
 write_buyers(struct rebuild *r, uint64_t product, const struct holdings *h, const struct days *days, int64_t *answer)
@@ -215,12 +285,13 @@ write_buyers(struct rebuild *r, uint64_t product, const struct holdings *h, cons
 
     args_text(&args, r->token);
     args_signed(&args, queue_view_units(&r->waiting, product));
-    args_number(&args, h->ended_count);
+    args_number(&args, h->told_count);
 
-    for (size_t i = 0; i < h->ended_count; i++) {
-        args_text(&args, h->ended[i]->identifier);
-        args_number(&args, h->ended[i]->user);
-        args_number(&args, h->ended[i]->quantity);
+    for (size_t i = 0; i < h->told_count; i++) {
+        args_text(&args, h->told[i].identifier);
+        args_number(&args, h->told[i].user);
+        args_number(&args, h->told[i].quantity);
+        args_text(&args, h->told[i].without ? "1" : "0");
     }
 
     for (size_t i = 0; i < h->count; i++) {
@@ -262,13 +333,15 @@ count_product(struct rebuild *r, uint64_t product)
 
         result = read_live(r, product, &h);
 
-        if (result == REBUILD_DONE && (result = read_waiting(r, product, &h)) == REBUILD_DONE) {
+        if (result == REBUILD_DONE && (result = read_waiting(r, product, &h)) == REBUILD_DONE
+            && (result = read_moved(r, product, &h)) == REBUILD_DONE)
+        {
             sum_up(&h);
             result = write_buyers(r, product, &h, &days, &written);
         }
 
         free(h.all);
-        free(h.ended);
+        free(h.told);
 
         if (result == REBUILD_DONE && written == 0) {
             result = REBUILD_BUSY;
