@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "failpoint.h"
 #include "statement.h"
@@ -293,6 +294,33 @@ db_open(struct db *db)
 }
 
 
+uint64_t
+db_begun(const struct db *db)
+{
+    return __atomic_load_n(&db->statement_at, __ATOMIC_RELAXED);
+}
+
+
+void
+db_begin(struct db *db)
+{
+    struct timespec now;
+
+    (void) clock_gettime(CLOCK_MONOTONIC, &now);
+    __atomic_store_n(&db->statement_at, (uint64_t) now.tv_sec * 1000000 + (uint64_t) now.tv_nsec / 1000,
+                     __ATOMIC_RELAXED);
+}
+
+
+/* The next of several statements that were sent together begins when the one before it is done. */
+static int
+next_result(struct db *db)
+{
+    db_begin(db);
+    return mysql_next_result(db->mysql);
+}
+
+
 static enum db_result
 send_sql(struct db *db, const char *sql, size_t len)
 {
@@ -300,6 +328,7 @@ send_sql(struct db *db, const char *sql, size_t len)
         return retry_because(db, "not connected");
     }
 
+    db_begin(db);
     return mysql_real_query(db->mysql, sql, (unsigned long) len) == 0 ? DB_OK : failed(db);
 }
 
@@ -316,7 +345,7 @@ static enum db_result
 finish(struct db *db, enum db_result result)
 {
     while (result == DB_OK) {
-        int next = mysql_next_result(db->mysql);
+        int next = next_result(db);
 
         if (next == -1) {
             return DB_OK;
@@ -371,7 +400,7 @@ change(struct db *db, const struct buffer *sql, uint64_t *rows, size_t *changed_
         *rows += mysql_affected_rows(db->mysql);
         *changed_one += mysql_affected_rows(db->mysql) == 1;
 
-        int next = mysql_next_result(db->mysql);
+        int next = next_result(db);
 
         if (next == -1) {
             break;
@@ -421,7 +450,13 @@ db_change_rows(struct db *db, const struct buffer *sql, uint64_t wanted)
 void
 db_rollback(struct db *db)
 {
-    if (db->mysql != NULL && EFFECT("mysql.rollback", mysql_rollback(db->mysql))) {
+    if (db->mysql == NULL) {
+        return;
+    }
+
+    db_begin(db);
+
+    if (EFFECT("mysql.rollback", mysql_rollback(db->mysql))) {
         close_mysql(db);
     }
 }

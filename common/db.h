@@ -1,5 +1,6 @@
 /*
- * One connection to the MySQL primary, through MySQL's or MariaDB's client library, and what its errors mean.
+ * One connection to a MySQL server, the primary or a replica, through MySQL's or MariaDB's client library, and what its
+ * errors mean.
  *
  * A connection belongs to one thread; that thread calls db_thread_end() before it ends. The session is
  * READ COMMITTED, UTC, strict, and commits each statement that stands outside a transaction. After DB_RETRY the
@@ -48,6 +49,7 @@ struct db {
     const struct db_server *server;   /* not owned */
     MYSQL *mysql;                     /* NULL: closed */
     struct statement_cache *statements;   /* prepared on this connection (statement.h); they end with it */
+    uint64_t statement_at;            /* of db_begun() */
     unsigned code;                    /* MySQL's number of the last error; 0: ours */
     char error[512];                  /* its text, fit to stand between double quotes on a line of a log */
 };
@@ -66,6 +68,15 @@ int db_is_over_its_time(unsigned code);
 
 /* Connects when the connection is closed. */
 enum db_result db_open(struct db *db);
+
+/*
+ * When the last statement was begun: µs of CLOCK_MONOTONIC, 0 when none was. Another thread may ask while the
+ * connection's own uses it.
+ */
+uint64_t db_begun(const struct db *db);
+
+/* A statement is about to be sent by a call of the client library that is not made here. */
+void db_begin(struct db *db);
 
 /* Runs one statement, or several divided by ";" of which none gives rows. */
 enum db_result db_run(struct db *db, const struct buffer *sql);

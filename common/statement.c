@@ -131,6 +131,8 @@ keep(struct run *run, const char *sql, MYSQL_STMT *stmt)
     struct statement_cache *cache = run->db->statements;
     char *text = strdup(sql);
 
+    db_begin(run->db);
+
     if (text == NULL || mysql_stmt_prepare(stmt, sql, (unsigned long) strlen(sql)) != 0) {
         (void) (text == NULL ? no_memory(run) : failed(run, stmt));
         free(text);
@@ -206,7 +208,7 @@ bind_value(MYSQL_BIND *b, const struct statement_value *value)
 
 /* 0, or -1 and the error is the statement's. */
 static int
-send(MYSQL_STMT *stmt, const struct statement_value *values, size_t n)
+send(struct db *db, MYSQL_STMT *stmt, const struct statement_value *values, size_t n)
 {
     MYSQL_BIND binds[STATEMENT_VALUES_MAX + 2];
 
@@ -215,6 +217,8 @@ send(MYSQL_STMT *stmt, const struct statement_value *values, size_t n)
     for (size_t i = 0; i < n; i++) {
         bind_value(&binds[i], &values[i]);
     }
+
+    db_begin(db);
 
     /* The library copies the binds; what they point to is sent at once. */
     return (n > 0 && mysql_stmt_bind_param(stmt, binds)) || mysql_stmt_execute(stmt) != 0 ? -1 : 0;
@@ -258,7 +262,7 @@ execute(struct run *run, const char *sql, const struct statement_value *values, 
             return NULL;
         }
 
-        if (send(entry->stmt, values, n) == 0) {
+        if (send(run->db, entry->stmt, values, n) == 0) {
             return entry->stmt;
         }
 

@@ -795,7 +795,7 @@ void ngx_http_checkout_mysql_exit(ngx_http_checkout_main_conf_t *cmcf);
 
 /* metrics */
 
-uint64_t ngx_http_checkout_now_us(void);
+uint64_t ngx_http_checkout_now_us(void);    /* of CLOCK_MONOTONIC, as db_begun() */
 void ngx_http_checkout_metrics_call(ngx_uint_t orders, uint64_t us);
 ngx_int_t ngx_http_checkout_metrics_handler(ngx_http_request_t *r);
 

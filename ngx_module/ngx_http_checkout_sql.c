@@ -518,8 +518,8 @@ ngx_http_checkout_task_left(uint64_t since, ngx_msec_t timeout)
 
 
 /*
- * A try that had to connect. The thread does not say when it has, so that is looked at from time to time: at least as
- * often as the read time-out, which then begins with the moment that the thread noted.
+ * The time-out of a try may be over. The thread does not say what it has come to, so that is looked at here: at least
+ * as often as the read time-out, which begins anew with each statement, at the moment that the thread noted.
  */
 static void
 ngx_http_checkout_task_look(ngx_http_checkout_task_t *task)
@@ -531,7 +531,10 @@ ngx_http_checkout_task_look(ngx_http_checkout_task_t *task)
 
     if (ngx_http_checkout_try_phase(task->try) == NGX_HTTP_CHECKOUT_TRY_RUN) {
         task->state = NGX_HTTP_CHECKOUT_TASK_RUNNING;
-        left = ngx_http_checkout_task_left(task->try->connected, access->read_timeout);
+    }
+
+    if (task->state == NGX_HTTP_CHECKOUT_TASK_RUNNING) {
+        left = ngx_http_checkout_task_left(ngx_http_checkout_try_since(task->try), access->read_timeout);
 
     } else {
         left = ngx_min(ngx_http_checkout_task_left(task->try->begun, access->connect_timeout),
@@ -568,11 +571,8 @@ ngx_http_checkout_task_timer(ngx_event_t *ev)
         return;
 
     case NGX_HTTP_CHECKOUT_TASK_CONNECTING:
-        ngx_http_checkout_task_look(task);
-        return;
-
     case NGX_HTTP_CHECKOUT_TASK_RUNNING:
-        ngx_http_checkout_task_give_up(task);
+        ngx_http_checkout_task_look(task);
         return;
 
     case NGX_HTTP_CHECKOUT_TASK_RESTING:

@@ -127,6 +127,7 @@ ngx_uint_t ngx_http_checkout_threads_wait(void);
 ngx_uint_t ngx_http_checkout_threads_free(void);
 ngx_http_checkout_try_t *ngx_http_checkout_try_start(ngx_http_checkout_task_t *task, ngx_http_checkout_conn_t *conn);
 ngx_http_checkout_try_phase_e ngx_http_checkout_try_phase(ngx_http_checkout_try_t *try);
+uint64_t ngx_http_checkout_try_since(ngx_http_checkout_try_t *try);
 void ngx_http_checkout_try_abandon(ngx_http_checkout_try_t *try);
 void ngx_http_checkout_try_close(ngx_http_checkout_conn_t *conn);
 void ngx_http_checkout_try_free(ngx_http_checkout_try_t *try);
@@ -138,7 +139,7 @@ typedef enum {
     NGX_HTTP_CHECKOUT_TASK_RESTING,          /* not started, or with nothing more to try */
     NGX_HTTP_CHECKOUT_TASK_WAITING,          /* for a connection: it is in pool->waiting, timer is the longest wait */
     NGX_HTTP_CHECKOUT_TASK_CONNECTING,       /* a try runs: timer is the connect time-out */
-    NGX_HTTP_CHECKOUT_TASK_RUNNING           /* a try runs: timer is the read time-out */
+    NGX_HTTP_CHECKOUT_TASK_RUNNING           /* a try runs: timer is the read time-out of a statement */
 } ngx_http_checkout_task_state_e;
 
 struct ngx_http_checkout_task_s {

@@ -2,7 +2,7 @@
  * One run of a job on one connection, in a thread of nginx's pool: connect where needed, run, report to the event loop.
  *
  * The event loop makes a try and frees it; in between the thread alone uses try and connection, but for `phase`, which
- * both change, and `fd`, which the thread publishes with it. The job's input outlives the try, which counts as one of
+ * both change, `fd`, which the thread publishes with it, and the moment of the last statement (db_begun()). The job's input outlives the try, which counts as one of
  * the job's references.
  *
  * A time-out is nginx's: the client library knows whole seconds, and counts them for each read. When a try is given up,
@@ -154,6 +154,19 @@ ngx_http_checkout_try_phase_e
 ngx_http_checkout_try_phase(ngx_http_checkout_try_t *try)
 {
     return __atomic_load_n(&try->phase, __ATOMIC_ACQUIRE);
+}
+
+
+/* µs: when the statement that is under way was sent, or else the try's own last step. */
+uint64_t
+ngx_http_checkout_try_since(ngx_http_checkout_try_t *try)
+{
+    uint64_t  since;
+
+    since = ngx_http_checkout_try_phase(try) == NGX_HTTP_CHECKOUT_TRY_RUN ? try->connected : try->begun;
+
+    /* one of the job before it, on the same connection, is older */
+    return ngx_max(since, db_begun(&try->conn->db));
 }
 
 

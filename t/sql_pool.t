@@ -352,6 +352,27 @@ subtest 'a statement that is too slow is ended by the server, which is not to bl
     is_sane($nginx);
 };
 
+subtest 'each statement of a job has the read time-out: a slow page and its slow total blame no server' => sub {
+    my $nginx = start(both('max_fails=1 fail_timeout=9s'), 'checkout_mysql_read_timeout 1s; checkout_timeout 4s;', 'location = /pages {
+        checkout_query "SELECT 1 AS id, SLEEP(0.6) AS slept"; checkout_query_page $arg_page $arg_n "count=SELECT 1 + SLEEP(0.6)"; }');
+    for (1 .. 4) {
+        my ($status, undef, $seconds) = ask($nginx, '/pages');
+        is $status, 200, 'longer than one time-out, together';
+        cmp_ok $seconds, '>', 1.1, 'and it took that long';
+    }
+    is metric($nginx, 'checkout_mysql_failures_total{reason="read_timeout"}'), 0, 'no server failed';
+    my %count;
+    $count{ (ask($nginx, '/who'))[1] }++ for 1 .. 10;
+    is_deeply \%count, { map { $_->id => 5 } @server }, 'both are asked';
+    $server[0]->pause;
+    my @asked = map { [ ask($nginx, '/who') ] } 1 .. 2;
+    $server[0]->resume;
+    is_deeply [ map { $_->[0] } @asked ], [ 200, 200 ], 'one falls silent: the other one answers';
+    cmp_ok $asked[0][2] + $asked[1][2], '<', 1.5, 'after one time-out';
+    is metric($nginx, 'checkout_mysql_failures_total{reason="read_timeout"}'), 1, 'which blames it';
+    is_sane($nginx);
+};
+
 subtest 'a row that somebody else keeps: 503, nothing was changed' => sub {
     $server[0]->do($_) for 'CREATE TABLE checkout.kept (n INT) ENGINE=InnoDB', 'INSERT INTO checkout.kept VALUES (1)', q(CREATE FUNCTION checkout.take() RETURNS INT DETERMINISTIC
         MODIFIES SQL DATA BEGIN UPDATE checkout.kept SET n = n + 1; RETURN 1; END);
