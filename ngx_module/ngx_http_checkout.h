@@ -686,6 +686,7 @@ typedef struct {
     ngx_array_t                  accesses;   /* ngx_http_checkout_access_t * */
     ngx_str_t                    thread_pool;   /* its name */
     ngx_uint_t                   threads;       /* that it is said to have */
+    ngx_uint_t                   threads_kept;  /* of these, that readers leave to who writes */
     ngx_http_checkout_zone_t    *zone;       /* NULL: none */
 #if (NGX_HTTP_SSL)
     ngx_array_t                  tls;        /* ngx_http_checkout_tls_t * */

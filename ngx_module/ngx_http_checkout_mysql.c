@@ -559,6 +559,23 @@ ngx_http_checkout_note_address(ngx_array_t *addresses, ngx_addr_t *addr)
 }
 
 
+/*
+ * A name that is resolved while nginx runs: nobody knows yet how many addresses it has. What stands in its place since
+ * nginx 1.27.3 is an address like that of every other such name.
+ */
+static ngx_uint_t
+ngx_http_checkout_is_resolved_later(ngx_http_upstream_server_t *server)
+{
+#if (NGX_HTTP_UPSTREAM_ZONE && nginx_version >= 1027003)
+    if (server->host.len) {
+        return 1;
+    }
+#endif
+
+    return server->naddrs == 0;
+}
+
+
 /* The addresses of an upstream into the list; names that are resolved later into *later. */
 static ngx_int_t
 ngx_http_checkout_note_servers(ngx_conf_t *cf, ngx_http_upstream_srv_conf_t *upstream, ngx_array_t *addresses,
@@ -580,7 +597,10 @@ ngx_http_checkout_note_servers(ngx_conf_t *cf, ngx_http_upstream_srv_conf_t *ups
             continue;
         }
 
-        *later += server[i].naddrs == 0;
+        if (ngx_http_checkout_is_resolved_later(&server[i])) {
+            (*later)++;
+            continue;
+        }
 
         for (j = 0; j < server[i].naddrs; j++) {
             if (ngx_http_checkout_note_address(addresses, &server[i].addrs[j]) != NGX_OK) {
@@ -623,7 +643,7 @@ ngx_int_t
 ngx_http_checkout_mysql_check(ngx_conf_t *cf)
 {
     ngx_int_t                       servers;
-    ngx_uint_t                      i, connections;
+    ngx_uint_t                      i, connections, writers;
     ngx_http_checkout_access_t    **access;
     ngx_http_checkout_main_conf_t  *cmcf;
 
@@ -640,6 +660,7 @@ ngx_http_checkout_mysql_check(ngx_conf_t *cf)
 
     access = cmcf->accesses.elts;
     connections = 0;
+    writers = 0;
 
     for (i = 0; i < cmcf->accesses.nelts; i++) {
         servers = ngx_http_checkout_access_servers(cf, access[i]);
@@ -649,6 +670,7 @@ ngx_http_checkout_mysql_check(ngx_conf_t *cf)
         }
 
         connections += servers * access[i]->pool.size;
+        writers += access[i]->writes ? servers * access[i]->pool.size : 0;
 
         if (connections > cmcf->threads) {
             ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
@@ -658,6 +680,9 @@ ngx_http_checkout_mysql_check(ngx_conf_t *cf)
             return NGX_ERROR;
         }
     }
+
+    /* names may have more addresses than were counted */
+    cmcf->threads_kept = ngx_min(writers, cmcf->threads - 1);
 
     return ngx_thread_pool_add(cf, &cmcf->thread_pool) != NULL ? NGX_OK : NGX_ERROR;
 }

@@ -174,7 +174,7 @@ ngx_http_checkout_pool_take(ngx_http_checkout_pool_t *pool)
 {
     ngx_queue_t  *q;
 
-    if (ngx_http_checkout_threads_free() == 0) {
+    if (ngx_http_checkout_threads_free(pool->access) == 0) {
         return NULL;
     }
 
@@ -286,7 +286,7 @@ ngx_http_checkout_pool_dispatch(void)
             }
         }
 
-    } while (served && ngx_http_checkout_threads_free());
+    } while (served);
 }
 
 

@@ -124,7 +124,7 @@ struct ngx_http_checkout_try_s {
 
 ngx_int_t ngx_http_checkout_threads_init(ngx_cycle_t *cycle, ngx_http_checkout_main_conf_t *cmcf);
 ngx_uint_t ngx_http_checkout_threads_wait(void);
-ngx_uint_t ngx_http_checkout_threads_free(void);
+ngx_uint_t ngx_http_checkout_threads_free(ngx_http_checkout_access_t *access);
 ngx_http_checkout_try_t *ngx_http_checkout_try_start(ngx_http_checkout_task_t *task, ngx_http_checkout_conn_t *conn);
 ngx_http_checkout_try_phase_e ngx_http_checkout_try_phase(ngx_http_checkout_try_t *try);
 uint64_t ngx_http_checkout_try_since(ngx_http_checkout_try_t *try);

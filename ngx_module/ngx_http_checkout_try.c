@@ -11,7 +11,8 @@
  * is no descriptor yet, and the thread ends with the library's own time-out, or finds when it is connected that the try
  * was given up: whoever changes `phase` first decides whether the job begins, so that none runs after its answer.
  *
- * No more tries run at once than there are threads, whatever the pools would allow.
+ * No more tries run at once than there are threads, whatever the pools would allow, and some of these are out of the
+ * readers' reach: servers that a name stands for may be more than were known when the threads were counted.
  */
 #include "ngx_http_checkout_sql.h"
 
@@ -24,7 +25,9 @@
 
 static ngx_thread_pool_t  *ngx_http_checkout_threads;
 static ngx_uint_t          ngx_http_checkout_threads_max;
+static ngx_uint_t          ngx_http_checkout_threads_kept;      /* for who writes */
 static ngx_uint_t          ngx_http_checkout_threads_busy;
+static ngx_uint_t          ngx_http_checkout_threads_reading;   /* of the busy ones */
 static pthread_key_t       ngx_http_checkout_thread_key;
 
 
@@ -70,7 +73,9 @@ ngx_http_checkout_threads_init(ngx_cycle_t *cycle, ngx_http_checkout_main_conf_t
 
     ngx_http_checkout_threads = ngx_thread_pool_get(cycle, &cmcf->thread_pool);
     ngx_http_checkout_threads_max = cmcf->threads;
+    ngx_http_checkout_threads_kept = cmcf->threads_kept;
     ngx_http_checkout_threads_busy = 0;
+    ngx_http_checkout_threads_reading = 0;
 
     if (ngx_http_checkout_threads == NULL) {
         ngx_log_error(NGX_LOG_EMERG, cycle->log, 0, "checkout: there is no thread pool \"%V\"", &cmcf->thread_pool);
@@ -115,20 +120,25 @@ ngx_http_checkout_threads_wait(void)
 }
 
 
-/* Tries that may start now. */
+/* May a try start now? */
 ngx_uint_t
-ngx_http_checkout_threads_free(void)
+ngx_http_checkout_threads_free(ngx_http_checkout_access_t *access)
 {
-    return ngx_http_checkout_threads_busy < ngx_http_checkout_threads_max
-           ? ngx_http_checkout_threads_max - ngx_http_checkout_threads_busy : 0;
+    if (ngx_http_checkout_threads_busy >= ngx_http_checkout_threads_max) {
+        return 0;
+    }
+
+    return access->writes || ngx_http_checkout_threads_reading < ngx_http_checkout_threads_max
+                                                                 - ngx_http_checkout_threads_kept;
 }
 
 
-/* In a thread that speaks to MySQL: the client library wants to be told of its end. */
+/* In a thread that speaks to MySQL: the client library wants to be told of its beginning and of its end. */
 static void
 ngx_http_checkout_thread_enter(void)
 {
     if (pthread_getspecific(ngx_http_checkout_thread_key) == NULL) {
+        (void) mysql_thread_init();
         (void) pthread_setspecific(ngx_http_checkout_thread_key, &ngx_http_checkout_thread_key);
     }
 }
@@ -334,6 +344,7 @@ ngx_http_checkout_try_post(ngx_http_checkout_task_t *task, ngx_http_checkout_con
     }
 
     ngx_http_checkout_threads_busy++;
+    ngx_http_checkout_threads_reading += !conn->pool->access->writes;
 
     return try;
 }
@@ -426,6 +437,7 @@ ngx_http_checkout_try_done(ngx_event_t *ev)
     ngx_http_checkout_task_t  *task;
 
     ngx_http_checkout_threads_busy--;
+    ngx_http_checkout_threads_reading -= !try->conn->pool->access->writes;
     ngx_http_checkout_try_take_socket(try);
     task = try->task;
 

@@ -45,6 +45,14 @@ ok_with('as many connections as threads: 3 servers to read from, one to write to
     server { location /a { checkout_query 'SELECT 1'; } $webhook }");
 ok_with('nothing of MySQL is needed without it', "$mysql checkout_pool size=1000; server { location / { checkout_health; } }");
 
+SKIP: {
+    my ($major, $minor, $patch) = qx($CheckoutTest::binary -v 2>&1) =~ m{nginx/(\d+)\.(\d+)\.(\d+)};
+    skip "nginx $major.$minor.$patch does not know \"resolve\"", 2 if $major * 1e6 + $minor * 1e3 + $patch < 1027003;
+    my $names = 'resolver 127.0.0.1; upstream names { zone names 64k; server a.test:3306 resolve; server b.test:3306 resolve; }';
+    ok_with('two names, of which nothing is known yet', "$names$mysql checkout_read_from names; checkout_pool size=16;$query");
+    like check("$names$mysql checkout_read_from names; checkout_pool size=17;$query"), qr/allows 34 connections/, 'are two servers, though they have one port';
+}
+
 for my $case (
     [ "$db$mysql checkout_read_from db; checkout_pool size=11;$query", 'allows 33 connections to all MySQL servers together, which is more than the 32 threads of "checkout_thread_pool default"', 'too few threads' ],
     [ "$db$mysql checkout_read_from db; checkout_thread_pool default threads=11;$query", 'allows 12 connections', 'too few threads said' ],

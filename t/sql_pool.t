@@ -6,6 +6,7 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 use CheckoutTest;
 use Digest::SHA qw(hmac_sha256);
+use FakeDns;
 use HttpBurst;
 use MIME::Base64 qw(encode_base64);
 use SqlServer;
@@ -183,6 +184,36 @@ subtest 'who writes has connections of his own: readers take none of them away' 
     $count{ CheckoutTest::Nginx::answer($_)->{status} }++ for @reads;
     is_deeply \%count, { 200 => 4, 503 => 6 }, 'readers fill what is theirs';
     is $server[0]->value('SELECT COUNT(*) FROM checkout.payment_events'), 5, 'all are kept';
+    is_sane($nginx);
+};
+
+# Names that nginx resolves while it runs: since 1.27.3.
+sub skip_without_resolve {
+    my ($version) = qx($CheckoutTest::binary -v 2>&1) =~ m{nginx/([\d.]+)};
+    my ($major, $minor, $patch) = split /\./, $version;
+    return plan skip_all => "nginx $version does not know \"resolve\"" if $major * 1e6 + $minor * 1e3 + $patch < 1027003;
+}
+
+subtest 'names that stand for more servers than there are threads: who writes has his own' => sub {
+    skip_without_resolve();
+    my $silent = SqlServer::Fake->start(sub { sleep 15 }, '0.0.0.0');
+    my $dns = FakeDns->start('replicas.test' => '127.0.0.1,127.0.0.2,127.0.0.3');
+    my ($port) = $silent->address =~ /(\d+)$/;
+    my ($secret, $webhook) = webhook();
+    $webhook =~ s/checkout_primary db/checkout_primary primary/;
+    my $nginx = start("zone db 64k; resolver 127.0.0.1:@{[ $dns->port ]} ipv6=off; server replicas.test:$port resolve max_fails=0;",
+        "upstream primary { server @{[ $server[0]->address ]}; } checkout_pool size=2 queue=9 timeout=5s; checkout_thread_pool default threads=4;
+        checkout_mysql_connect_timeout 4s; checkout_timeout 3s;", $webhook);
+    sleep 1;
+    my @reads = map { my $s = $nginx->connect; print {$s} "GET /one HTTP/1.1\r\nHost: a\r\n\r\n"; $s } 1 .. 8;
+    ok wait_until(2, sub { $silent->connections >= 2 }), 'readers hang';
+    for (1 .. 3) {
+        my $begun = time;
+        is event($nginx, "evt_beside_$_")->{status}, 200, 'an event beside them';
+        cmp_ok time - $begun, '<', 1, 'at once';
+    }
+    is $silent->connections, 2, 'readers have the other threads alone';
+    CheckoutTest::Nginx::answer($_, 5) for @reads;
     is_sane($nginx);
 };
 

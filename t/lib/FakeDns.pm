@@ -3,7 +3,7 @@ package FakeDns;
 # A name server for tests: A records of names that may move, RFC 1035 as far as a resolver asks.
 #
 #     my $dns = FakeDns->start('redis.test' => '127.0.0.2');
-#     $dns->set('redis.test' => '127.0.0.3');
+#     $dns->set('redis.test' => '127.0.0.3,127.0.0.4');
 
 use strict;
 use warnings;
@@ -47,9 +47,10 @@ sub reply {
     my $question = substr $query, 12, $at + 5 - 12;
     open my $file, '<', $self->{file}->filename or return;
     my %names = map { split ' ' } <$file>;
-    my $address = $names{ join '.', @labels };
-    return pack('n6', $id, 0x8183, 1, 0, 0, 0) . $question if !$address;
-    return pack('n6', $id, 0x8180, 1, 1, 0, 0) . $question . pack('n3 N n C4', 0xc00c, 1, 1, 1, 4, split /\./, $address);
+    my @addresses = split /,/, $names{ join '.', @labels } // '';
+    return pack('n6', $id, 0x8183, 1, 0, 0, 0) . $question if !@addresses;
+    return pack('n6', $id, 0x8180, 1, scalar @addresses, 0, 0) . $question
+        . join '', map { pack 'n3 N n C4', 0xc00c, 1, 1, 1, 4, split /\./ } @addresses;
 }
 
 sub port { $_[0]{port} }

@@ -121,9 +121,10 @@ use warnings;
 use IO::Socket::INET;
 
 # The script is called in a process of its own for each connection, with the socket and the connection's number from 0.
+# It listens at 127.0.0.1, or at another address: 0.0.0.0 is all of 127.0.0.0/8.
 sub start {
-    my ($class, $script) = @_;
-    my $listen = IO::Socket::INET->new(Listen => 64, LocalAddr => '127.0.0.1', LocalPort => 0) or die "listen: $!";
+    my ($class, $script, $address) = @_;
+    my $listen = IO::Socket::INET->new(Listen => 64, LocalAddr => $address // '127.0.0.1', LocalPort => 0) or die "listen: $!";
     my $self = bless { owner => $$, port => $listen->sockport, file => File::Temp->new }, $class;
     $self->{pid} = fork // die "fork: $!";
     return $self if $self->{pid};
