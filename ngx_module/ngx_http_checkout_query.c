@@ -202,7 +202,8 @@ static ngx_int_t
 ngx_http_checkout_query_take(ngx_http_request_t *r, ngx_pool_t *pool, ngx_http_checkout_query_value_t *value,
     struct statement_value *to)
 {
-    ngx_str_t  given, text;
+    ngx_str_t   given, text;
+    ngx_uint_t  encoded;
 
     ngx_memzero(to, sizeof(struct statement_value));
 
@@ -210,8 +211,11 @@ ngx_http_checkout_query_take(ngx_http_request_t *r, ngx_pool_t *pool, ngx_http_c
         return NGX_ERROR;
     }
 
+    encoded = value->encoded;
+
     if (given.len == 0 && value->by_default.data != NULL) {
         given = value->by_default;
+        encoded = 0;    /* it stands in the configuration as it is meant */
 
     } else if (given.len > 3 * NGX_HTTP_CHECKOUT_QUERY_TEXT_MAX) {
         return CHECKOUT_FIELD_TOO_LONG;
@@ -226,7 +230,7 @@ ngx_http_checkout_query_take(ngx_http_request_t *r, ngx_pool_t *pool, ngx_http_c
 
     ngx_memcpy(text.data, given.data, given.len);
 
-    if (value->encoded && ngx_http_checkout_query_decode(&text) != NGX_OK) {
+    if (encoded && ngx_http_checkout_query_decode(&text) != NGX_OK) {
         return CHECKOUT_FIELD_NOT_UTF8;
     }
 

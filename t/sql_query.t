@@ -73,6 +73,10 @@ my $config = <<'END';
         checkout_query "SELECT ? AS t, ? AS u, ? AS i, ? AS l" $arg_t $arg_u:uint=7 $arg_i:int=-1 $arg_l:like;
         checkout_query_result plain;
     }
+    location = /defaults {
+        checkout_query "SELECT ? AS l, ? AS t, ? AS p" $arg_l:like=100% $arg_t:text=a+b $arg_p:text=%41;
+        checkout_query_result plain;
+    }
     location = /name {
         checkout_query "SELECT id FROM products WHERE name = ?" $arg_name:text;
     }
@@ -166,6 +170,8 @@ subtest 'R3 values' => sub {
     is status('/values?i=' . $_), 422, "no integer: $_" for qw(9223372036854775808 -9223372036854775809 - --1 -01 1.5);
     is body('/values?t=&i=-9223372036854775808&u=18446744073709551615&l=x'), '{"t":"","u":18446744073709551615,"i":-9223372036854775808,"l":"%x%"}', 'bounds';
     is body('/values?t=a%2Bb+c%22'), '{"t":"a+b c\"","u":7,"i":-1,"l":"%"}', 'defaults, and + as a space';
+    is body('/defaults'), '{"l":"%100\\\\%%","t":"a+b","p":"%41"}', 'defaults are taken as they are written';
+    is body('/defaults?l=100%25&t=a%2Bb&p=%41'), '{"l":"%100\\\\%%","t":"a+b","p":"A"}', 'what a request brings is decoded';
     is body('/values?l=%25_%5C'), '{"t":"","u":7,"i":-1,"l":"%\\\\%\\\\_\\\\\\\\%"}', 'LIKE is escaped';
     my $said = $json->decode(body('/values?u=x&i=y&t=%FF'));
     is join(',', sort keys %{ $said->{errors} }), 'i,t,u', 'all that is wrong is said';
