@@ -7,7 +7,8 @@
  *     TELL      the gate takes the new status, the stock and the buyer's units (transition.lua)
  *
  * Only COMMIT counts. Where the gate cannot be told, the answer is the same, and the reconciler brings the stock; a
- * repeat tells it again. Each step has the request's time, and can be made again: the transaction finds its own work.
+ * repeat tells it again. COMMIT has the whole of checkout_timeout, the others half of it each; every step can be made
+ * again: the transaction finds its own work.
  *
  * The state lives in the request's pool. Lookup and job that are under way are told by their own rooms when the request
  * goes away; a transaction that runs then is carried through.
@@ -293,6 +294,7 @@ ngx_http_checkout_cancel_commit(ngx_http_request_t *r, ngx_http_checkout_cancel_
     job->done = ngx_http_checkout_cancel_committed;
     job->data = cancel;
     job->primary = 1;
+    cancel->ctx->started = ngx_current_msec;    /* of this step: the answer that a lock is kept must come in time */
 
     return ngx_http_checkout_job_start(r, job, again);
 }

@@ -198,5 +198,29 @@ subtest 'Redis or MySQL is away' => sub {
     is($stack->value("SELECT COUNT(*) FROM stock_movements WHERE product_id = 5 AND kind = 'cancel'"), 2);
 };
 
+subtest 'Redis is silent, then MySQL waits for a lock: it is said that nothing was changed' => sub {
+    my $env = $stack->{env};
+    my $silent = CheckoutTest::FakeRedis->start(sub { sleep 15 });
+    my $nginx = CheckoutTest::Nginx->start('location ~ ^/cancel/(?<order>[^/]+)$ { checkout_cancel_order $order; }', http => <<"HTTP");
+    upstream primary { server unix:$env->{MYSQL_SOCKET}; }
+    checkout_redis 127.0.0.1:@{[ $silent->port ]};
+    checkout_mysql database=$env->{MYSQL_DATABASE} user=$env->{MYSQL_USER} password_file=$stack->{dir}/mysql.password;
+    checkout_primary primary;
+    checkout_timeout 1800ms;
+HTTP
+    $stack->add_product(7, 10);
+    my $id = new_order(7);
+    $stack->wait_drained;
+    my $locker = $stack->connect_to($env->{MYSQL_SOCKET});
+    $locker->begin_work;
+    $locker->selectall_arrayref('SELECT * FROM orders WHERE order_identifier = ? FOR UPDATE', undef, $id);
+    is($nginx->request('POST', "/cancel/$id")->{status}, 503, 'not 504, by which nobody knows');
+    $locker->rollback;
+    is(row($id), 'pending_payment', 'nothing was changed');
+    is($nginx->request('POST', "/cancel/$id")->{status}, 200, 'later');
+    soon(sub { $stack->redis_stock(7) == 10 }, 'the stock follows');
+    $nginx->stop('TERM');
+};
+
 $stack->laws_hold;
 done_testing;
