@@ -562,7 +562,8 @@ ngx_http_checkout_task_timer(ngx_event_t *ev)
         task->crowded |= !task->pool->failing;
         ngx_http_checkout_task_stop_waiting(task);
 
-        if (ngx_http_checkout_peer_left(&task->peer) && task->pool->failing) {
+        /* its connections may hang, and another server be idle */
+        if (ngx_http_checkout_peer_left(&task->peer)) {
             ngx_http_checkout_task_next(task);
             return;
         }

@@ -158,6 +158,17 @@ subtest 'a pool has a bound, its queue too, and waits have an end' => sub {
     is_sane($nginx);
 };
 
+subtest 'who has waited too long for one server is sent to another one' => sub {
+    my $nginx = start(both('max_fails=0'), 'checkout_pool size=1 timeout=200ms; checkout_mysql_read_timeout 1500ms; checkout_timeout 3s;');
+    is +(ask($nginx, '/who'))[0], 200, 'connected' for 1 .. 2;
+    $server[0]->pause;
+    my ($count, $seconds) = ask_together($nginx, '/who', 4);
+    $server[0]->resume;
+    is_deeply $count, { 200 => 4 }, 'one server has just fallen silent, the other one answers all';
+    is metric($nginx, 'checkout_mysql_jobs_total{outcome="busy"}'), 0, 'none is refused';
+    is_sane($nginx);
+};
+
 # An event of a payment provider, signed.
 sub event {
     my ($nginx, $id) = @_;
