@@ -414,6 +414,7 @@ typedef struct {
     unsigned                     read:1;     /* a read, not an order */
     unsigned                     admin:1;    /* init-stock */
     unsigned                     cancel:1;   /* a cancellation */
+    unsigned                     late:1;     /* a clock of it ran out */
     unsigned                     bad_key:1;  /* the Idempotency-Key is none */
     char                         identifier[CHECKOUT_IDENTIFIER_LEN];   /* first byte NUL: none */
 } ngx_http_checkout_ctx_t;
@@ -487,6 +488,7 @@ struct ngx_http_checkout_job_s {
     ngx_http_checkout_job_pt     done;
     void                        *data;       /* of the caller; may be of the request's pool */
     unsigned                     primary:1;  /* the primary is asked, whatever the request is */
+    unsigned                     of_primary:1;  /* told with the outcome: the primary was asked last */
     /* what follows is the room's own */
 };
 

@@ -99,10 +99,9 @@ ngx_http_checkout_init_expire(ngx_http_checkout_alarm_t *alarm)
     ngx_http_checkout_ctx_t   *ctx;
     ngx_http_checkout_init_t  *init;
 
-    ngx_http_checkout_count(timeouts, 1);
-
     init = (ngx_http_checkout_init_t *) ((u_char *) alarm - offsetof(ngx_http_checkout_init_t, alarm));
     ctx = init->ctx;
+    ctx->late = 1;
 
     /* a lookup may be under way */
     if (ctx->detach != NULL) {

@@ -2,7 +2,8 @@
  * Reads: what their handlers have in common, and the asking of Redis for one request.
  *
  * A lookup is a call with its clock. It outlives its request and is freed here: with its reply, or when it
- * could be withdrawn. Its script writes nothing, so after a lost connection it is sent again while its clock runs.
+ * could be withdrawn. Its script writes nothing, or bears being run again (push, transition), so after a lost connection
+ * it is sent again while its clock runs.
  */
 #include "ngx_http_checkout.h"
 
@@ -118,14 +119,13 @@ ngx_http_checkout_lookup_expire(ngx_http_checkout_alarm_t *alarm)
     ngx_http_request_t          *r;
     ngx_http_checkout_lookup_t  *lookup;
 
-    ngx_http_checkout_count(timeouts, 1);
-
     lookup = (ngx_http_checkout_lookup_t *) ((u_char *) alarm - offsetof(ngx_http_checkout_lookup_t, alarm));
     r = ngx_http_checkout_lookup_take_request(lookup);
 
     withdrawn = ngx_http_checkout_redis_withdraw(&lookup->call);
 
     if (r != NULL) {
+        lookup->ctx->late = 1;
         lookup->done(lookup, r, NULL);
     }
 

@@ -307,6 +307,11 @@ ngx_http_checkout_note_refusal(ngx_http_request_t *r, ngx_http_checkout_code_e c
     ctx->status = ngx_http_checkout_refusals[code].code;
     ctx->refused = 1;
 
+    /* who had an answer all the same is not counted */
+    if (ctx->late && ngx_http_checkout_refusals[code].status >= 500) {
+        ngx_http_checkout_count(timeouts, 1);
+    }
+
     if (ctx->admin) {
         if (ngx_http_checkout_refusals[code].status < 500) {
             ngx_http_checkout_count(stock_inits[NGX_HTTP_CHECKOUT_STOCK_REFUSED], 1);

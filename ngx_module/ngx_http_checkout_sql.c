@@ -219,7 +219,13 @@ ngx_http_checkout_task_alarm(ngx_event_t *ev)
 {
     ngx_http_checkout_task_t *task = ev->data;
 
-    ngx_http_checkout_count(timeouts, 1);
+    ngx_http_checkout_ctx_t  *ctx;
+
+    ctx = task->request != NULL ? ngx_http_get_module_ctx(task->request, ngx_http_checkout_module) : NULL;
+
+    if (ctx != NULL) {
+        ctx->late = 1;
+    }
 
     if (task->state == NGX_HTTP_CHECKOUT_TASK_WAITING) {
         ngx_http_checkout_task_stop_waiting(task);
@@ -289,11 +295,13 @@ static ngx_http_upstream_srv_conf_t *
 ngx_http_checkout_task_upstream(ngx_http_checkout_task_t *task, ngx_http_request_t *r)
 {
     if (task->job.primary || task->conf->read_from == NULL) {
+        task->job.of_primary = 1;
         return task->conf->primary;
     }
 
     /* a client that has just written reads from the primary, where there is one */
     task->sticky = task->conf->primary != NULL && ngx_http_checkout_sticky(r);
+    task->job.of_primary = task->sticky;
 
     return task->sticky ? task->conf->primary : task->conf->read_from;
 }
@@ -309,6 +317,7 @@ ngx_http_checkout_task_fail(ngx_http_checkout_task_t *task)
     }
 
     task->sticky = 0;
+    task->job.of_primary = 0;
     ngx_http_checkout_peer_end(&task->peer);
     ngx_memzero(&task->peer, sizeof(ngx_http_checkout_peer_t));
 

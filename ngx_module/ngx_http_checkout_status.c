@@ -3,13 +3,15 @@
  *
  * What got a 202 is never 404. The record stands from the moment of the 202 on; where it says that the order waits,
  * that is the answer. Else a replica is asked (the primary, for a sticky client), and what it does not have, the
- * primary. 404 takes two who know: a Redis that has no record, and a MySQL, asked last on the primary, that has no
- * row. Where MySQL cannot be asked, the record answers.
+ * primary. So is what a replica has in an earlier status than the record, that an order once shown as paid stays paid;
+ * where the primary gives no answer then, the replica's row does. 404 takes two who know: a Redis that has no record,
+ * and a MySQL, asked last on the primary, that has no row. Where MySQL cannot be asked, the record answers.
  *
  * What is known so far stands in the request's pool.
  */
 #include "ngx_http_checkout.h"
 
+#include "life_rules.h"
 #include "order_read.h"
 
 
@@ -22,10 +24,11 @@ typedef enum {
 typedef struct {
     ngx_http_checkout_ctx_t       *ctx;
     ngx_http_checkout_record_e     record;
-    ngx_buf_t                     *answer;       /* of the record */
+    ngx_buf_t                     *answer;       /* of the record, or of a replica that is behind it */
     uint64_t                       product_id;
-    unsigned                       primary:1;    /* was asked, for want of an answer elsewhere */
-    unsigned                       lagged:1;     /* because another server had no row */
+    int                            rank;         /* of the record's status (life_rules.h) */
+    unsigned                       primary:1;    /* was asked */
+    unsigned                       lagged:1;     /* because a replica had no row, or an earlier status */
     char                           identifier[CHECKOUT_IDENTIFIER_LEN];
 } ngx_http_checkout_status_t;
 
@@ -91,8 +94,8 @@ ngx_http_checkout_status_row(ngx_http_request_t *r, ngx_http_checkout_status_t *
 
     if (st->lagged) {
         ngx_http_checkout_count(sql_fallbacks, 1);
-        ngx_log_error(NGX_LOG_INFO, r->connection->log, 0, "checkout: order %*s was read from the primary, for it is"
-                      " not on a replica yet", (size_t) CHECKOUT_IDENTIFIER_LEN, st->identifier);
+        ngx_log_error(NGX_LOG_INFO, r->connection->log, 0, "checkout: order %*s was read from the primary, for a"
+                      " replica is behind", (size_t) CHECKOUT_IDENTIFIER_LEN, st->identifier);
     }
 
     /* The orders of others are nobody's business. */
@@ -107,29 +110,69 @@ ngx_http_checkout_status_row(ngx_http_request_t *r, ngx_http_checkout_status_t *
 }
 
 
+/* Is the row of an earlier status than the record? The worker tells the gate when MySQL has committed. */
+static ngx_uint_t
+ngx_http_checkout_status_is_behind(ngx_http_checkout_status_t *st, struct sql_result *result)
+{
+    char    *status;
+    size_t   len;
+
+    if (result->body.failed || result->body.len <= ORDER_READ_STATUS_AT) {
+        return 0;
+    }
+
+    status = result->body.data + ORDER_READ_STATUS_AT;
+    len = ngx_strlchr((u_char *) status, (u_char *) result->body.data + result->body.len, '"') - (u_char *) status;
+
+    return life_rank(life_status_read(status, len)) < st->rank;
+}
+
+
+/* The primary knows more, or as much. NGX_DONE: it is asked; else the request is answered. */
+static ngx_int_t
+ngx_http_checkout_status_ask_primary(ngx_http_request_t *r, ngx_http_checkout_status_t *st,
+    struct sql_result *result)
+{
+    ngx_buf_t  *b;
+
+    st->primary = 1;
+    st->lagged = result != NULL;
+
+    if (result != NULL && result->rows) {
+        b = ngx_http_checkout_status_text(r, &result->body);
+
+        if (b == NULL) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
+        st->answer = b;
+        st->product_id = result->numbers[ORDER_READ_PRODUCT];
+    }
+
+    return ngx_http_checkout_status_ask(r, st, 1);
+}
+
+
 static void
 ngx_http_checkout_status_asked(ngx_http_checkout_job_t *job, ngx_http_request_t *r,
     ngx_http_checkout_sql_outcome_e outcome, struct sql_result *result)
 {
     ngx_int_t                      rc;
-    ngx_uint_t                     done;
+    ngx_uint_t                     done, may_ask;
     ngx_http_checkout_status_t    *st;
     ngx_http_checkout_loc_conf_t  *clcf;
 
     st = job->data;
+    st->primary |= job->of_primary;
     done = outcome == NGX_HTTP_CHECKOUT_SQL_DONE;
-
-    if (done && result->rows) {
-        ngx_http_checkout_finish(r, ngx_http_checkout_status_row(r, st, result));
-        return;
-    }
-
     clcf = ngx_http_get_module_loc_conf(r, ngx_http_checkout_module);
+    may_ask = !st->primary && clcf->primary != NULL;
 
-    if ((done || outcome == NGX_HTTP_CHECKOUT_SQL_FAILED) && !st->primary && clcf->primary != NULL) {
-        st->primary = 1;
-        st->lagged = done && !ngx_http_checkout_sticky(r);
-        rc = ngx_http_checkout_status_ask(r, st, 1);
+    if (done && result->rows && !(may_ask && ngx_http_checkout_status_is_behind(st, result))) {
+        rc = ngx_http_checkout_status_row(r, st, result);
+
+    } else if (may_ask && (done || outcome == NGX_HTTP_CHECKOUT_SQL_FAILED)) {
+        rc = ngx_http_checkout_status_ask_primary(r, st, result);
 
         if (rc == NGX_DONE) {
             return;
@@ -222,6 +265,7 @@ ngx_http_checkout_status_record(ngx_http_request_t *r, ngx_http_checkout_status_
 
     st->record = NGX_HTTP_CHECKOUT_RECORD_FOUND;
     st->product_id = record.order.product_id;
+    st->rank = life_rank(life_status_read(record.status, record.status_len));
 
     return ngx_http_checkout_status_is_queued(&record) ? ngx_http_checkout_status_settle(r, st) : NGX_DECLINED;
 }

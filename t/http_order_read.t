@@ -8,6 +8,7 @@ use CheckoutTest;
 use CheckoutStack;
 use JSON;
 use Math::BigInt;
+use PaymentEvents;
 use Test::More;
 use Time::HiRes qw(sleep time);
 
@@ -168,6 +169,49 @@ subtest 'R1 replicas lag by 3 s' => sub {
     is(fallbacks(), $before);
 };
 
+subtest 'what was paid is never shown as waiting for its payment, by replicas that lag' => sub {
+    my $events = PaymentEvents->new(sub { $stack->do(@_) });
+    my $id = made_order();
+    $stack->delay_replica($_, 3) for qw(replica replica2);
+    $events->add(succeeded => $id, amount => '39.60');
+    my $record = sub { (grep {defined} map { $stack->redis->hget($_, $id) } $stack->redis->keys('orders:*'))[0] };
+    ok(CheckoutStack::wait_until(sub { $record->() =~ /^paid / }, 8), 'the gate knows of the payment') or diag $record->();
+    my $before = fallbacks();
+    my $asked = ask("/api/orders/$id");
+    is($asked->{status}, 'paid', 'so the read knows too');
+    is(peer_of($asked) =~ s/.*, //r =~ s/.* : //r, "unix:$env->{MYSQL_SOCKET}", 'from the primary');
+    is(fallbacks(), $before + 1, 'a fall-back');
+    $asked = ask("/replicas/$id");
+    is_deeply([ @$asked{qw(code status total_price)} ], [ 200, 'pending_payment', '39.60' ], 'without the primary a replica\'s row answers');
+    $stack->delay_replica($_, 0) for qw(replica replica2);
+    catch_up();
+    $asked = ask("/api/orders/$id");
+    is($asked->{status}, 'paid');
+    isnt(peer_of($asked), "unix:$env->{MYSQL_SOCKET}", 'when they have caught up, the replicas answer');
+    is(fallbacks(), $before + 1);
+};
+
+subtest 'the primary is asked once' => sub {
+    my $unknown = '/api/orders/017f22e2-79b0-7000-8000-00000000000f';
+    my $jobs = sub { my ($server) = @_; return $server->get('/metrics')->{body} =~ /^checkout_mysql_jobs_total\{outcome="done"\} (\d+)/m ? $1 : die };
+    my $before = $jobs->($nginx);
+    is(ask($unknown, 'Checkout-Sticky: ' . int(time * 1000 + 3000))->{code}, 404, 'a sticky client');
+    is($jobs->($nginx), $before + 1, 'one statement');
+    my $alone = CheckoutTest::Nginx->start(<<'END', http => <<"HTTP");
+    location ~ ^/api/orders/(?<order>[^/]+)$ { checkout_order_status $order; }
+    location = /metrics { checkout_metrics; }
+END
+    upstream primary { server unix:$env->{MYSQL_SOCKET}; }
+    checkout_zone checkout:1m;
+    checkout_redis 127.0.0.1:$env->{REDIS_PORT} database=$env->{REDIS_DB};
+    checkout_mysql database=$env->{MYSQL_DATABASE} user=$env->{MYSQL_USER} password_file=$stack->{dir}/mysql.password;
+    checkout_primary primary;
+HTTP
+    is($alone->get($unknown)->{status}, 404, 'no replicas');
+    is($jobs->($alone), 1, 'one statement');
+    $alone->stop;
+};
+
 subtest 'what nobody ever placed is 404' => sub {
     is(ask('/api/orders/017f22e2-79b0-7000-8000-00000000000f')->{code}, 404);
     is(ask('/api/orders/x')->{code}, 404);
@@ -189,6 +233,33 @@ subtest 'Redis away: MySQL alone answers' => sub {
     is($asked->{code}, 200);
     is($asked->{total_price}, '39.60');
     is(ask('/record/017f22e2-79b0-7000-8000-00000000000f')->{code}, 503, 'what has no row may be queued');
+};
+
+subtest 'Redis is silent: MySQL answers, and only what is refused counts as timed out' => sub {
+    my $id = made_order();
+    my $silent = CheckoutTest::FakeRedis->start(sub { sleep 15 });
+    my $waits = CheckoutTest::Nginx->start(<<'END', http => <<"HTTP");
+    location ~ ^/api/orders/(?<order>[^/]+)$ { checkout_order_status $order; }
+    location ~ ^/stock/(?<product>\d+)$ { checkout_stock $product; }
+    location = /metrics { checkout_metrics; }
+END
+    upstream primary { server unix:$env->{MYSQL_SOCKET}; }
+    checkout_zone checkout:1m;
+    checkout_redis 127.0.0.1:@{[ $silent->port ]};
+    checkout_mysql database=$env->{MYSQL_DATABASE} user=$env->{MYSQL_USER} password_file=$stack->{dir}/mysql.password;
+    checkout_primary primary;
+    checkout_timeout 600ms;
+HTTP
+    my $late = sub { $waits->get('/metrics')->{body} =~ /^checkout_timeouts_total (\d+)/m ? $1 : die };
+    my $begin = time;
+    is($waits->get("/api/orders/$id")->{status}, 200, 'MySQL has the order');
+    cmp_ok(time - $begin, '>', 0.29, 'which was asked after half of the time');
+    is($late->(), 0, 'answered');
+    is($waits->get('/stock/1')->{status}, 503, 'only Redis knows live stock');
+    is($late->(), 1, 'refused');
+    is($waits->get('/api/orders/017f22e2-79b0-7000-8000-00000000000f')->{status}, 503, 'what has no row may be queued');
+    is($late->(), 2, 'refused');
+    $waits->stop('TERM');
 };
 
 subtest 'R1 a replica is stopped' => sub {
