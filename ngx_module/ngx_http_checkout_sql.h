@@ -116,6 +116,7 @@ struct ngx_http_checkout_try_s {
     int                          fd;         /* as in conn, of a new connection; the thread's until phase is RUN */
 
     ngx_uint_t                   runs;       /* of the job, that lost against somebody else */
+    ngx_event_t                  hanging;    /* while it is given up: see ngx_http_checkout_try_abandon() */
 
     unsigned                     reopen:1;   /* the server has closed the connection: open it again first */
     unsigned                     connects:1; /* the connection was closed before: of the event loop */

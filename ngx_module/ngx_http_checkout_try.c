@@ -20,7 +20,8 @@
 #include <pthread.h>
 
 
-#define NGX_HTTP_CHECKOUT_END_WAIT  1000    /* ms, for threads that end */
+#define NGX_HTTP_CHECKOUT_END_WAIT     1000    /* ms, for threads that end */
+#define NGX_HTTP_CHECKOUT_HANG_MARGIN  2000    /* ms, by which the client library rounds its time-outs up */
 
 
 static ngx_thread_pool_t  *ngx_http_checkout_threads;
@@ -392,7 +393,18 @@ ngx_http_checkout_try_take_socket(ngx_http_checkout_try_t *try)
 }
 
 
-/* The task goes on without it. */
+static void
+ngx_http_checkout_try_hangs_on(ngx_event_t *ev)
+{
+    /* void */
+}
+
+
+/*
+ * The task goes on without it. A worker process that is told to exit stays in its event loop while a timer runs, and
+ * only there it can wait for the thread: nginx's end of a thread pool asks again and again, and keeps a core busy. The
+ * timer is for as long as the client library may take.
+ */
 void
 ngx_http_checkout_try_abandon(ngx_http_checkout_try_t *try)
 {
@@ -407,6 +419,12 @@ ngx_http_checkout_try_abandon(ngx_http_checkout_try_t *try)
     if (try->conn->fd != -1) {
         (void) shutdown(try->conn->fd, SHUT_RDWR);
     }
+
+    try->hanging.handler = ngx_http_checkout_try_hangs_on;
+    try->hanging.data = try;
+    try->hanging.log = ngx_cycle->log;
+    ngx_add_timer(&try->hanging, try->conn->pool->server.connect_timeout + try->conn->pool->server.timeout
+                                 + NGX_HTTP_CHECKOUT_HANG_MARGIN);
 }
 
 
@@ -439,6 +457,11 @@ ngx_http_checkout_try_done(ngx_event_t *ev)
     ngx_http_checkout_threads_busy--;
     ngx_http_checkout_threads_reading -= !try->conn->pool->access->writes;
     ngx_http_checkout_try_take_socket(try);
+
+    if (try->hanging.timer_set) {
+        ngx_del_timer(&try->hanging);
+    }
+
     task = try->task;
 
     if (task == NULL) {

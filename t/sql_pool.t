@@ -9,6 +9,7 @@ use Digest::SHA qw(hmac_sha256);
 use FakeDns;
 use HttpBurst;
 use MIME::Base64 qw(encode_base64);
+use POSIX ();
 use SqlServer;
 use Test::More;
 use Time::HiRes qw(sleep time);
@@ -338,6 +339,30 @@ for my $kind (sort keys %bad) {
         cmp_ok time - $begun, '<', $kind =~ /byte/ ? 20 : 4, 'nginx ends, though threads hang';
     };
 }
+
+# Ticks of the processor that a process has used; undef when it is gone.
+sub ticks {
+    my ($pid) = @_;
+    open my $file, '<', "/proc/$pid/stat" or return undef;
+    my @fields = split ' ', <$file> =~ s/^.*\) //r;
+    return $fields[0] eq 'Z' ? undef : $fields[11] + $fields[12];
+}
+
+subtest 'a process that shall end waits for a thread that hangs without working' => sub {
+    my $silent = SqlServer::Fake->start(sub { sleep 15 });
+    my $nginx = start('server ' . $silent->address . ';', 'checkout_mysql_connect_timeout 200ms; checkout_mysql_read_timeout 3s;');
+    is +(ask($nginx, '/one'))[0], 502, 'given up';
+    my ($worker) = $nginx->workers;
+    my $before = my $ticks = ticks($worker);
+    my $begun = time;
+    $nginx->reload;
+    for (1 .. 500) { my $now = ticks($worker) // last; $ticks = $now; sleep 0.02 }
+    my $seconds = time - $begun;
+    cmp_ok $seconds, '>', 0.4, "it waited for $seconds s";
+    cmp_ok $seconds, '<', 8, 'and ended';
+    cmp_ok $ticks - $before, '<', 0.2 * POSIX::sysconf(POSIX::_SC_CLK_TCK()), 'in its sleep';
+    is_sane($nginx);
+};
 
 subtest 'R2 every server is dead, or slow' => sub {
     CheckoutTest::fresh(17, stock => 1000000);
