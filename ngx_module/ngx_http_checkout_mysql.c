@@ -363,6 +363,16 @@ ngx_http_checkout_mysql_tls(ngx_conf_t *cf, ngx_http_checkout_loc_conf_t *conf, 
         return NGX_ERROR;
     }
 
+#ifndef MARIADB_PACKAGE_VERSION
+    /* libmysqlclient does not know the authorities that the system trusts: it would refuse every server */
+    if (server->ssl_verify && conf->mysql_ssl_trusted_certificate.len == 0) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "\"checkout_mysql_ssl_verify on\" needs \"checkout_mysql_ssl_trusted_certificate\" with "
+                      "libmysqlclient, for \"%V\" in %V:%ui", &conf->handler, &conf->file, conf->line);
+        return NGX_ERROR;
+    }
+#endif
+
     if (server->ssl_verify
         && ngx_http_checkout_mysql_file(cf, conf, &conf->mysql_ssl_trusted_certificate, &server->ssl_ca) != NGX_OK)
     {

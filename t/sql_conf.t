@@ -45,6 +45,16 @@ ok_with('as many connections as threads: 3 servers to read from, one to write to
     server { location /a { checkout_query 'SELECT 1'; } $webhook }");
 ok_with('nothing of MySQL is needed without it', "$mysql checkout_pool size=1000; server { location / { checkout_health; } }");
 
+my $tls = "$db$mysql checkout_read_from db; checkout_mysql_ssl on;";
+ok_with('TLS that believes every certificate', "$tls checkout_mysql_ssl_verify off;$query");
+
+if (qx(ldd $CheckoutTest::module) =~ /libmysqlclient/) {
+    like check("$tls$query"), qr/needs "checkout_mysql_ssl_trusted_certificate" with libmysqlclient, for "checkout_query" in \S+nginx.conf:\d+/, 'a library that trusts nobody';
+
+} else {
+    ok_with('the authorities that the system trusts', "$tls$query");
+}
+
 SKIP: {
     my ($major, $minor, $patch) = qx($CheckoutTest::binary -v 2>&1) =~ m{nginx/(\d+)\.(\d+)\.(\d+)};
     skip "nginx $major.$minor.$patch does not know \"resolve\"", 2 if $major * 1e6 + $minor * 1e3 + $patch < 1027003;
