@@ -679,6 +679,7 @@ typedef struct {
     ngx_array_t                  upstreams;  /* ngx_http_upstream_srv_conf_t * */
     ngx_str_t                    file;       /* where the first of the locations has its handler */
     ngx_uint_t                   line;
+    time_t                       logged;     /* of a worker process: second of the last "no live server" error */
 } ngx_http_checkout_access_t;
 
 

@@ -117,6 +117,20 @@ ngx_http_checkout_task_log(ngx_http_checkout_task_t *task)
 }
 
 
+/* While servers are away each request has an error to tell: one in a second is told as such, as the gate does it. */
+static ngx_uint_t
+ngx_http_checkout_task_level(time_t *logged)
+{
+    if (*logged == ngx_time()) {
+        return NGX_LOG_INFO;
+    }
+
+    *logged = ngx_time();
+
+    return NGX_LOG_ERR;
+}
+
+
 static void
 ngx_http_checkout_task_stop_timer(ngx_event_t *ev)
 {
@@ -407,7 +421,7 @@ ngx_http_checkout_task_next(ngx_http_checkout_task_t *task)
         rc = ngx_http_checkout_peer_next(&task->peer, ngx_http_checkout_task_log(task));
 
         if (rc != NGX_OK) {
-            ngx_log_error(NGX_LOG_ERR, ngx_http_checkout_task_log(task), 0,
+            ngx_log_error(ngx_http_checkout_task_level(&task->conf->access->logged), ngx_http_checkout_task_log(task), 0,
                           "checkout: no live MySQL server is left for \"%V\" in %V:%ui", &task->conf->handler,
                           &task->conf->file, task->conf->line);
             ngx_http_checkout_task_no_server(task);
@@ -508,7 +522,7 @@ ngx_http_checkout_task_give_up(ngx_http_checkout_task_t *task)
         ngx_http_checkout_count(sql_read_timeouts, 1);
     }
 
-    ngx_log_error(NGX_LOG_ERR, ngx_http_checkout_task_log(task), 0,
+    ngx_log_error(ngx_http_checkout_task_level(&task->pool->logged), ngx_http_checkout_task_log(task), 0,
                   "checkout: MySQL %V timed out while it was %s, for \"%V\" in %V:%ui", &task->peer.name,
                   connecting ? "connected to" : "running the job", &task->conf->handler, &task->conf->file,
                   task->conf->line);
@@ -671,9 +685,9 @@ ngx_http_checkout_try_verdict(ngx_http_checkout_try_t *try)
 
 
 static void
-ngx_http_checkout_task_log_error(ngx_http_checkout_task_t *task, ngx_http_checkout_try_t *try)
+ngx_http_checkout_task_log_error(ngx_http_checkout_task_t *task, ngx_http_checkout_try_t *try, ngx_uint_t level)
 {
-    ngx_log_error(NGX_LOG_ERR, ngx_http_checkout_task_log(task), 0,
+    ngx_log_error(level, ngx_http_checkout_task_log(task), 0,
                   "checkout: MySQL %V %s: error %ud \"%s\", for \"%V\" in %V:%ui", &task->peer.name,
                   try->connected ? "did not run the job" : "could not be connected to", try->code, try->error,
                   &task->conf->handler, &task->conf->file, task->conf->line);
@@ -761,8 +775,11 @@ ngx_http_checkout_task_tried(ngx_http_checkout_task_t *task, ngx_http_checkout_t
     case NGX_HTTP_CHECKOUT_TRY_WRONG:
     case NGX_HTTP_CHECKOUT_TRY_SLOW:
     case NGX_HTTP_CHECKOUT_TRY_LOCKED:
+        ngx_http_checkout_task_log_error(task, try, NGX_LOG_ERR);
+        break;
+
     case NGX_HTTP_CHECKOUT_TRY_FAILED:
-        ngx_http_checkout_task_log_error(task, try);
+        ngx_http_checkout_task_log_error(task, try, ngx_http_checkout_task_level(&task->pool->logged));
         break;
 
     default:

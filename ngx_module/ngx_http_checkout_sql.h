@@ -77,6 +77,7 @@ struct ngx_http_checkout_pool_s {
     ngx_queue_t                  waiting;    /* tasks, the oldest first */
     ngx_uint_t                   nwaiting;
     ngx_event_t                  timer;      /* closes what is idle for too long */
+    time_t                       logged;     /* second of its last failure that was logged as an error */
     unsigned                     failing:1;  /* the server did not answer the last try */
 };
 
