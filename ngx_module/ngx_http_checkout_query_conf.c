@@ -129,10 +129,12 @@ ngx_http_checkout_query_variable(ngx_str_t *text)
     size_t     i;
     ngx_str_t  name;
 
+    static ngx_str_t  none = ngx_null_string;
+
     name = *text;
 
     if (name.len < 2 || name.data[0] != '$') {
-        goto none;
+        return none;
     }
 
     name.data++;
@@ -147,15 +149,9 @@ ngx_http_checkout_query_variable(ngx_str_t *text)
         if (!((name.data[i] | 0x20) >= 'a' && (name.data[i] | 0x20) <= 'z')
             && !(name.data[i] >= '0' && name.data[i] <= '9') && name.data[i] != '_')
         {
-            goto none;
+            return none;
         }
     }
-
-    return name;
-
-none:
-
-    ngx_str_null(&name);
 
     return name;
 }
@@ -506,6 +502,10 @@ ngx_http_checkout_query_fault(ngx_http_checkout_query_t *query)
 
     if (query->form != STATEMENT_ROWS) {
         return "\"checkout_query_page\" with a result that is no \"rows\"";
+    }
+
+    if (query->page->count.len && !query->page->total) {
+        return "\"count\" with \"total=off\"";
     }
 
     if (query->page->count.len && statement_places((char *) query->page->count.data) != query->nvalues) {

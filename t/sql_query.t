@@ -370,6 +370,7 @@ subtest 'nginx -t' => sub {
     like check('checkout_query "SELECT 1"; checkout_query_result plain; checkout_query_page $arg_page $arg_n;'), qr/"checkout_query_page" with a result that is no "rows"/, 'pages of one';
     like check("checkout_query \"SELECT 1\"; checkout_query_page \$arg_page \$arg_n $_;"), qr/invalid parameter "$_"/, $_ for qw(max=0 max=x total=maybe default=0 size=3);
     like check('checkout_query "SELECT 1"; checkout_query_page $arg_page $arg_n "count=SELECT ?";'), qr/"count" needs as many places "\?" as "checkout_query" has values in/, 'another count';
+    like check('checkout_query "SELECT 1"; checkout_query_page $arg_page $arg_n total=off "count=SELECT 1";'), qr/"count" with "total=off" in \S+nginx\.conf:4/, 'a count of no total';
     like check('checkout_query "SELECT 1"; checkout_query_page $arg_page $arg_n max=5 default=6;'), qr/"default" above its "max"/, 'default above max';
     like check('checkout_query "SELECT 1"; checkout_query_max_size 1;'), qr/must be between 1k and 2g/, 'a size';
 };
