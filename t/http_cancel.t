@@ -151,6 +151,8 @@ subtest 'only the buyer may' => sub {
     my $env = $stack->{env};
     my $nginx = CheckoutTest::Nginx->start(<<'END', http => <<"HTTP");
     location ~ ^/cancel/(?<order>[^/]+)$ { checkout_user $arg_me; checkout_cancel_order $order; }
+    location ~ ^/paged/(?<order>[^/]+)$ { checkout_cancel_order $order; error_page 404 409 = @page; }
+    location @page { return 499 "a page for $checkout_code"; }
     location = /metrics { checkout_metrics; }
 END
     upstream primary { server unix:$env->{MYSQL_SOCKET}; }
@@ -177,6 +179,10 @@ HTTP
     is(row($_), 'cancelled cancelled_by_buyer') for $id, $other;
     like($nginx->get('/metrics')->{body}, qr/^checkout_cancels_total\{outcome="cancelled"\} 2\ncheckout_cancels_total\{outcome="refused"\} 4$/m,
         'it is counted');
+    is($nginx->request('POST', '/paged/01a1fc4d-a3c0-7000-a938-43790cd90f5a')->{body}, 'a page for order_not_found', 'a page of its own for refusals');
+    $stack->do("UPDATE orders SET status = 'failed_payment' WHERE order_identifier = ?", $id);
+    is($nginx->request('POST', "/paged/$id")->{body}, 'a page for not_cancellable', 'which the primary decided');
+    $stack->do("UPDATE orders SET status = 'cancelled' WHERE order_identifier = ?", $id);
 };
 
 subtest 'Redis or MySQL is away' => sub {

@@ -30,6 +30,8 @@ my $config = "checkout_redis 127.0.0.1:@{[ $redis->port ]};" . <<'END';
     location @page { default_type text/plain; return 499 "a page for $checkout_code"; }
     location ~ ^/api/orders/(?<order>.+)$ { checkout_order_status $order; }
     location = /api/stock { checkout_stock 17; }
+    location ~ ^/paged/orders/(?<order>.+)$ { checkout_order_status $order; error_page 404 405 = @page; }
+    location ~ ^/paged/stock/(?<product>.+)$ { checkout_stock $product; error_page 404 = @page; }
     location = /limited { limit_req zone=one; limit_req_status 429; checkout_place_order; }
     location = /private {
         auth_request /who;
@@ -125,6 +127,10 @@ subtest 'error_page, which may speak of the refusal' => sub {
     is "$answer->{status} $answer->{body}", '499 a page for out_of_stock';
     like logged('/api/paged'), qr/\[out_of_stock\] \[out_of_stock\] .* 499$/, 'in the log too';
     is place_at('/api/paged', '[]')->{body}, 'a page for invalid_request';
+    is $plain->get('/paged/orders/017f22e2-79b0-7000-8000-00000000000f')->{body}, 'a page for order_not_found', 'after Redis was asked';
+    is $plain->get('/paged/orders/x')->{body}, 'a page for order_not_found', 'and without';
+    is place_at('/paged/orders/x', body())->{body}, 'a page for method_not_allowed';
+    is $plain->get('/paged/stock/99')->{body}, 'a page for unknown_product';
 };
 
 subtest 'handlers go on inside if and limit_except' => sub {

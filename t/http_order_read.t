@@ -27,7 +27,9 @@ sub start_nginx {
     location ~ ^/mine/(?<order>[^/]+)\$ { checkout_user \$arg_me; checkout_order_status \$order; }
     location ~ ^/record/(?<order>[^/]+)\$ { checkout_redis 127.0.0.1:1; checkout_order_status \$order; add_header X-Peer "\$upstream_addr"; }
     location ~ ^/replicas/(?<order>[^/]+)\$ { checkout_primary none; checkout_order_status \$order; }
+    location ~ ^/cancel/(?<order>[^/]+)\$ { checkout_cancel_order \$order; }
     location = /readyz { checkout_ready; }
+    location = /quick/readyz { checkout_timeout 400ms; checkout_ready; }
     location = /metrics { checkout_metrics; }
 END
     upstream replicas { server unix:$env->{MYSQL_REPLICA_SOCKET} max_fails=1 fail_timeout=1s; server unix:$env->{MYSQL_REPLICA2_SOCKET} max_fails=1 fail_timeout=1s; }
@@ -191,6 +193,21 @@ subtest 'what was paid is never shown as waiting for its payment, by replicas th
     is(fallbacks(), $before + 1);
 };
 
+subtest 'who has cancelled reads from the primary' => sub {
+    my $id = made_order();
+    $stack->delay_replica($_, 3) for qw(replica replica2);
+    my $answer = $nginx->request('POST', "/cancel/$id");
+    is($answer->{status}, 200);
+    my ($until) = $answer->{headers} =~ /^Checkout-Sticky: (\d+)/m;
+    forget_record($id);
+    is(ask("/api/orders/$id")->{status}, 'pending_payment', 'what others still see');
+    my $asked = ask("/api/orders/$id", "Cookie: checkout_sticky=$until");
+    is($asked->{status}, 'cancelled', 'not the one who did it');
+    is(peer_of($asked), "unix:$env->{MYSQL_SOCKET}", 'from the primary');
+    $stack->delay_replica($_, 0) for qw(replica replica2);
+    catch_up();
+};
+
 subtest 'the primary is asked once' => sub {
     my $unknown = '/api/orders/017f22e2-79b0-7000-8000-00000000000f';
     my $jobs = sub { my ($server) = @_; return $server->get('/metrics')->{body} =~ /^checkout_mysql_jobs_total\{outcome="done"\} (\d+)/m ? $1 : die };
@@ -290,6 +307,8 @@ subtest 'R2 all servers are silent' => sub {
     my $id = made_order();
     my @pids = @$env{ values %pid_key };
     kill 'STOP', @pids;
+    my $ready = $json->decode($nginx->get('/quick/readyz')->{body});
+    is_deeply($ready->{checks}{replica}, { ok => JSON::false, error => 'timeout' }, 'readiness says what is wrong');
     my $begin = time;
     my $asked = ask("/api/orders/$id");
     is_deeply([ @$asked{qw(code status)} ], [ 200, 'pending_payment' ], 'the record answers');

@@ -471,6 +471,29 @@ subtest 'a client that leaves' => sub {
     is_sane($nginx);
 };
 
+# A frame of HTTP/2 (RFC 9113, section 4.1).
+sub frame { my ($type, $flags, $stream, $payload) = @_; return substr(pack('N', length $payload), 1) . pack('CCN', $type, $flags, $stream) . $payload }
+
+# HEADERS of a GET, which end the stream; the fields are literals of HPACK (RFC 7541) without Huffman code.
+sub get_frame { my ($stream, $path) = @_; return frame(1, 0x5, $stream, "\x82\x86\x04" . chr(length $path) . "$path\x01\x01a") }
+
+subtest 'HTTP/2: a client that resets its streams while their jobs run' => sub {
+    my $nginx = start('server ' . $server[0]->address . ';', 'checkout_pool size=1;', undef, listen => 'http2');
+    my $socket = $nginx->connect;
+    print {$socket} "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", frame(4, 0, 0, ''), map { get_frame($_, '/sleep') } 1, 3, 5;
+    sleep 0.1;
+    print {$socket} map { frame(3, 0, $_, pack 'N', 8) } 1, 3, 5;
+    print {$socket} get_frame(7, '/who');
+    my ($text, $id) = ('', $server[0]->id);
+    my $found = wait_until(3, sub { $socket->blocking(0); sysread $socket, $text, 65536, length $text; $text =~ /\{"data":\[\{"id":$id\}\]\}/ });
+    ok $found, 'the next stream of the connection is answered';
+    close $socket;
+    my $metrics = qx(curl -s --http2-prior-knowledge http://127.0.0.1:@{[ $nginx->port ]}/metrics);
+    like $metrics, qr/^checkout_mysql_jobs_total\{outcome="gone"\} 3$/m, 'counted: gone';
+    like $metrics, qr/^checkout_mysql_waiting_jobs 0$/m, 'nobody waits any more';
+    is_sane($nginx);
+};
+
 subtest 'pipelined requests are answered in order' => sub {
     my $nginx = start('server ' . $server[0]->address . ';');
     my $socket = $nginx->connect;

@@ -86,6 +86,10 @@ my $config = <<'END';
         checkout_query "SELECT 1 AS a FROM DUAL WHERE FALSE";
         checkout_query_result plain;
     }
+    location = /failed-page { error_page 502 504 @failed; checkout_query "SELECT nothing FROM nowhere"; }
+    location = /late-page { error_page 502 504 @failed; checkout_timeout 300ms; checkout_query "SELECT SLEEP(0.9) AS a"; }
+    location = /failed-file { error_page 502 504 = /fallback; checkout_query "SELECT nothing FROM nowhere"; }
+    location @failed { return 200 "page $checkout_code $upstream_status"; }
     location = /fallback { return 200 "fallback $checkout_code"; }
     location = /changes { checkout_query "UPDATE products SET stock = 0"; }
     location = /missing { checkout_query "SELECT nothing FROM nowhere"; }
@@ -134,6 +138,8 @@ subtest 'forms' => sub {
     is decode_utf8(body('/stock/99')), '{"message":"商品不存在","code":"unknown_product"}', 'and its words';
     is code('/nothing'), 'not_found', 'the usual code';
     is body('/error-page'), 'fallback not_found', 'error_page';
+    is_deeply [ @{ get($_->[0]) }{qw(status body)} ], $_->[1], "error_page: $_->[1][1]" for
+        ['/failed-page', [502, 'page bad_gateway 502']], ['/late-page', [504, 'page gateway_timeout 504']], ['/failed-file', [200, 'fallback bad_gateway']];
     is body('/if?x=1'), '{"a":5}', 'inside an if';
 };
 
