@@ -33,6 +33,7 @@ my $locations = <<'END';
     location = /one { checkout_query "SELECT 1"; }
     location = /who { checkout_query "SELECT @@server_id AS id"; }
     location = /connection { checkout_query "SELECT CONNECTION_ID() AS id"; }
+    location = /short { checkout_query "SELECT SLEEP(0.05) AS id"; }
     location = /sleep { checkout_query "SELECT SLEEP(0.3) AS id"; }
     location = /long { checkout_query "SELECT SLEEP(20) AS id"; }
     location = /slow { checkout_query "WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM n WHERE i < 900)
@@ -386,7 +387,7 @@ subtest 'R2 every server is dead, or slow' => sub {
 subtest 'a job that is given up frees its connection, and its thread, at once' => sub {
     my $nginx = start('server ' . $server[0]->address . ' max_fails=0;', 'checkout_pool size=2; checkout_mysql_read_timeout 200ms;');
     for (1 .. 5) {
-        ask_together($nginx, '/one', 2) for 1 .. 2;
+        ask_together($nginx, '/short', 2) for 1 .. 2;    # longer than it takes to ask for both: two connections
         $server[0]->pause;
         my ($count, $seconds) = ask_together($nginx, '/one', 2);
         $server[0]->resume;
