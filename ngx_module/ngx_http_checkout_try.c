@@ -2,8 +2,8 @@
  * One run of a job on one connection, in a thread of nginx's pool: connect where needed, run, report to the event loop.
  *
  * The event loop makes a try and frees it; in between the thread alone uses try and connection, but for `phase`, which
- * both change, `fd`, which the thread publishes with it, and the moment of the last statement (db_begun()). The job's input outlives the try, which counts as one of
- * the job's references.
+ * both change, `fd`, which the thread publishes with it, and the moment of the last statement (db_begun()). The job's
+ * input outlives the try, which counts as one of the job's references.
  *
  * A time-out is nginx's: the client library knows whole seconds, and counts them for each read. When a try is given up,
  * its thread is woken by shutting down the socket, through a second descriptor of it: that one belongs to the event
