@@ -179,7 +179,11 @@ set_tls(struct db *db)
     int wanted = s->ssl || is_given(s->ssl_ca);
     int verify = wanted && s->ssl_verify;
 
-    set_file(db, MYSQL_OPT_SSL_CA, s->ssl_ca);
+    /* MariaDB's newer clients check what there is an authority for, whatever the option says. */
+    if (verify) {
+        set_file(db, MYSQL_OPT_SSL_CA, s->ssl_ca);
+    }
+
     set_file(db, MYSQL_OPT_SSL_CERT, s->ssl_cert);
     set_file(db, MYSQL_OPT_SSL_KEY, s->ssl_key);
 
