@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "failpoint.h"
+#include "log_text.h"
 #include "statement.h"
 
 /* Numbers of the server's errors: MySQL Reference Manual and MariaDB Knowledge Base, "Error Codes". */
@@ -96,22 +97,6 @@ close_mysql(struct db *db)
 }
 
 
-/* Copies text so that it fits between double quotes on one line. */
-static void
-copy_clean(char *out, size_t size, const char *text)
-{
-    size_t i = 0;
-
-    for (; text[i] != '\0' && i + 1 < size; i++) {
-        unsigned char c = (unsigned char) text[i];
-
-        out[i] = c < 0x20 || c == 0x7f ? ' ' : c == '"' ? '\'' : c == '\\' ? '/' : (char) c;
-    }
-
-    out[i] = '\0';
-}
-
-
 /* Notes an error of our own. */
 static enum db_result
 retry_because(struct db *db, const char *why)
@@ -127,7 +112,7 @@ static enum db_result
 failed(struct db *db)
 {
     db->code = mysql_errno(db->mysql);
-    copy_clean(db->error, sizeof(db->error), mysql_error(db->mysql));
+    log_clean(db->error, sizeof(db->error), mysql_error(db->mysql));
 
     enum db_result result = db->code != 0 ? db_class(db->code) : DB_RETRY;
 
@@ -145,7 +130,7 @@ db_error(struct db *db, unsigned code, const char *text)
     enum db_result result = code != 0 ? db_class(code) : DB_RETRY;
 
     db->code = code;
-    copy_clean(db->error, sizeof(db->error), text);
+    log_clean(db->error, sizeof(db->error), text);
 
     if (result == DB_RETRY && (code == 0 || (code >= 2000 && code < 3000))) {
         close_mysql(db);

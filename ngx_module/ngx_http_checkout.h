@@ -538,6 +538,7 @@ struct ngx_http_checkout_lookup_s {
 
 ngx_int_t ngx_http_checkout_read_method(ngx_http_request_t *r);
 ngx_int_t ngx_http_checkout_read_begin(ngx_http_request_t *r, ngx_str_t *value);
+ngx_int_t ngx_http_checkout_read_order(ngx_http_request_t *r, ngx_str_t *identifier, uint64_t *user_id);
 ngx_int_t ngx_http_checkout_read_found(ngx_http_request_t *r, ngx_buf_t *b, u_char *status, size_t len);
 
 /* The request has a context. NULL: no memory, or too many. Set write and done, then start it. */
@@ -554,6 +555,7 @@ ngx_int_t ngx_http_checkout_lookup_start(ngx_http_request_t *r, ngx_http_checkou
 
 ngx_int_t ngx_http_checkout_status_handler(ngx_http_request_t *r);
 ngx_int_t ngx_http_checkout_stock_handler(ngx_http_request_t *r);
+ngx_int_t ngx_http_checkout_stock_write(ngx_http_checkout_lookup_t *lookup);
 ngx_int_t ngx_http_checkout_health_handler(ngx_http_request_t *r);
 
 typedef struct ngx_http_checkout_ready_s  ngx_http_checkout_ready_t;

@@ -364,22 +364,6 @@ ngx_http_checkout_init_write_create(ngx_http_checkout_lookup_t *lookup)
 }
 
 
-static ngx_int_t
-ngx_http_checkout_init_write_show(ngx_http_checkout_lookup_t *lookup)
-{
-    char    id[20];
-    size_t  len;
-
-    len = checkout_uint_write(id, lookup->product_id) - id;
-
-    ngx_http_checkout_script_begin(&checkout_script_get_stock, lookup->source, 2);
-    ngx_http_checkout_script_key("product:", id, len, ":stock");
-    ngx_http_checkout_script_key("product:", id, len, ":register");
-
-    return ngx_http_checkout_script_end(&lookup->call);
-}
-
-
 /* The step begins that asks Redis. */
 static void
 ngx_http_checkout_init_ask(ngx_http_checkout_init_t *init, ngx_http_checkout_init_state_e state)
@@ -402,7 +386,7 @@ ngx_http_checkout_init_ask(ngx_http_checkout_init_t *init, ngx_http_checkout_ini
     lookup->write = state == NGX_HTTP_CHECKOUT_INIT_INSPECT ? ngx_http_checkout_init_write_inspect
                     : state == NGX_HTTP_CHECKOUT_INIT_PUSH ? ngx_http_checkout_init_write_push
                     : state == NGX_HTTP_CHECKOUT_INIT_CREATE ? ngx_http_checkout_init_write_create
-                    : ngx_http_checkout_init_write_show;
+                    : ngx_http_checkout_stock_write;
 
     if (ngx_http_checkout_lookup_start(r, lookup, 1) != NGX_DONE) {
         ngx_http_checkout_init_failed(init);

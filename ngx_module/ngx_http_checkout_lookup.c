@@ -59,6 +59,27 @@ ngx_http_checkout_read_begin(ngx_http_request_t *r, ngx_str_t *value)
 }
 
 
+/* NGX_DECLINED: the identifier is one, and user_id the buyer who asks (0: nobody says); else the answer is given. */
+ngx_int_t
+ngx_http_checkout_read_order(ngx_http_request_t *r, ngx_str_t *identifier, uint64_t *user_id)
+{
+    ngx_int_t  rc;
+
+    rc = ngx_http_checkout_user(r, user_id);
+
+    if (rc != NGX_OK) {
+        return rc == NGX_DECLINED ? ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_UNAUTHORIZED, NULL, 0)
+                                  : NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (checkout_identifier_check((char *) identifier->data, identifier->len) != 0) {
+        return ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_ORDER_NOT_FOUND, NULL, 0);
+    }
+
+    return NGX_DECLINED;
+}
+
+
 /* 200. status: for the variables; it lives as long as the request. */
 ngx_int_t
 ngx_http_checkout_read_found(ngx_http_request_t *r, ngx_buf_t *b, u_char *status, size_t len)

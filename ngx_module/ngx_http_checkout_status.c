@@ -352,15 +352,10 @@ ngx_http_checkout_status_handler(ngx_http_request_t *r)
         return rc;
     }
 
-    rc = ngx_http_checkout_user(r, &user_id);
+    rc = ngx_http_checkout_read_order(r, &value, &user_id);
 
-    if (rc != NGX_OK) {
-        return rc == NGX_DECLINED ? ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_UNAUTHORIZED, NULL, 0)
-                                  : NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    if (checkout_identifier_check((char *) value.data, value.len) != 0) {
-        return ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_ORDER_NOT_FOUND, NULL, 0);
+    if (rc != NGX_DECLINED) {
+        return rc;
     }
 
     st = ngx_pcalloc(r->pool, sizeof(ngx_http_checkout_status_t));

@@ -4,7 +4,8 @@
 #include "ngx_http_checkout.h"
 
 
-static ngx_int_t
+/* Asks for the stock of lookup->product_id: get_stock.lua. */
+ngx_int_t
 ngx_http_checkout_stock_write(ngx_http_checkout_lookup_t *lookup)
 {
     char    id[20];

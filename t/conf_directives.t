@@ -19,6 +19,9 @@ sub check {
     return $? == 0 ? undef : $said;
 }
 
+is join(' ', sort map { (split)[2] } split /\n/, `nm -D --defined-only $CheckoutTest::module`), 'ngx_module_names ngx_module_order ngx_modules',
+    'the module shows nginx what it looks for, and nothing that another module could take for its own';
+
 sub location { return "server { location / { $_[0] } }" }
 
 is check("checkout_redis 127.0.0.1:6379;\n" . location('checkout_place_order;')), undef, 'the shortest configuration';

@@ -5,6 +5,7 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 use CheckoutTest;
 use SqlServer;
+use TestCertificates;
 use Test::More;
 
 # MySQL's client library takes TLS where it can have it, MariaDB's where it is told to.
@@ -13,20 +14,7 @@ my $takes_tls = qx(ldd $ENV{CHECKOUT_MODULE}) =~ /libmysqlclient/;
 my $dir = File::Temp->newdir('sql-XXXXXX', TMPDIR => 1);
 my $redis = CheckoutTest::redis();
 
-sub run_quietly { my (@words) = @_; system("@words > $dir/out 2>&1") == 0 or die "@words: " . qx(cat $dir/out) }
-
-# An authority, certificates of it for the server and for a client; a second authority that nobody knows.
-for my $authority ('ca', 'other') {
-    run_quietly("openssl req -x509 -newkey rsa:2048 -nodes -days 2 -keyout $dir/$authority.key -out $dir/$authority.pem -subj /CN=$authority");
-}
-for my $name ('server', 'client') {
-    open my $out, '>', "$dir/$name.ext" or die $!;
-    print {$out} "subjectAltName=IP:127.0.0.1,DNS:localhost\n";
-    close $out;
-    run_quietly("openssl req -newkey rsa:2048 -nodes -keyout $dir/$name.key -out $dir/$name.csr -subj /CN=$name");
-    run_quietly("openssl x509 -req -in $dir/$name.csr -CA $dir/ca.pem -CAkey $dir/ca.key -CAcreateserial -days 2 -extfile $dir/$name.ext -out $dir/$name.pem");
-}
-
+TestCertificates::make($dir);
 my $server = SqlServer->start(options => [ "--ssl-ca=$dir/ca.pem", "--ssl-cert=$dir/server.pem", "--ssl-key=$dir/server.key",
     '--bind-address=127.0.0.1,127.0.0.2' ]);
 $server->do($_) for map { ("CREATE USER $_->[0]\@127.0.0.1 REQUIRE $_->[1]", "GRANT ALL ON *.* TO $_->[0]\@127.0.0.1") } ([ 'tls', 'SSL' ], [ 'known', 'X509' ]);

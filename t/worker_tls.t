@@ -5,6 +5,7 @@ use File::Temp;
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use SqlServer;
+use TestCertificates;
 use Test::More;
 
 my $build = $ENV{CHECKOUT_BUILD} // "$FindBin::Bin/../build";
@@ -13,22 +14,6 @@ my $server;
 
 # The client libraries differ in what they do without an authority.
 my $is_libmysqlclient = qx(ldd $build/checkoutctl) =~ /libmysqlclient/;
-
-sub run_quietly { my (@words) = @_; system("@words > $dir/out 2>&1") == 0 or die "@words: " . qx(cat $dir/out) }
-
-# An authority, and certificates of it for the server and for a client; a second authority that nobody knows.
-sub make_certificates {
-    for my $authority ('ca', 'other') {
-        run_quietly("openssl req -x509 -newkey rsa:2048 -nodes -days 2 -keyout $dir/$authority.key -out $dir/$authority.pem -subj /CN=$authority");
-    }
-    for my $name ('server', 'client') {
-        open my $out, '>', "$dir/$name.ext" or die $!;
-        print {$out} "subjectAltName=IP:127.0.0.1,DNS:localhost\n";
-        close $out;
-        run_quietly("openssl req -newkey rsa:2048 -nodes -keyout $dir/$name.key -out $dir/$name.csr -subj /CN=$name");
-        run_quietly("openssl x509 -req -in $dir/$name.csr -CA $dir/ca.pem -CAkey $dir/ca.key -CAcreateserial -days 2 -extfile $dir/$name.ext -out $dir/$name.pem");
-    }
-}
 
 sub start_server {
     $server = SqlServer->start(options => [ '--bind-address=127.0.0.1,127.0.0.2', "--ssl-ca=$dir/ca.pem", "--ssl-cert=$dir/server.pem",
@@ -57,7 +42,7 @@ sub is_refused {
     like($said, $why, "$name: and says why");
 }
 
-make_certificates();
+TestCertificates::make($dir);
 start_server();
 
 connects_ok('plain, without TLS', 'plain');

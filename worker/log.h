@@ -8,7 +8,7 @@
 #ifndef CHECKOUT_LOG_H
 #define CHECKOUT_LOG_H
 
-#include <stddef.h>
+#include "log_text.h"
 
 enum log_level {
     LOG_LEVEL_DEBUG,
@@ -29,9 +29,6 @@ void log_set_level(enum log_level level);
 void log_reopen(void);
 
 void log_line(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-/* Copies text so that it fits between double quotes on one line; out is always closed by a NUL. */
-void log_clean(char *out, size_t size, const char *text);
 
 #define log_debug(...) log_line(LOG_LEVEL_DEBUG, __VA_ARGS__)
 #define log_info(...)  log_line(LOG_LEVEL_INFO, __VA_ARGS__)
