@@ -23,7 +23,25 @@ $stack->add_product($_, 1000) for 1 .. 3;
 
 sub get { my ($path, %headers) = @_; return $stack->request('GET', $path, undef, %headers) }
 sub data_of { return decode_json($_[0]{body})->{data} }
-sub signal { my ($signal, @names) = @_; return kill $signal, @{ $stack->{env} }{@names} }
+
+# A process that shall stop has stopped when each of its threads has; until then one of them may still answer.
+sub has_stopped {
+    my ($pid) = @_;
+    for my $file (glob "/proc/$pid/task/*/stat") {
+        open my $in, '<', $file or next;
+        return 0 if (<$in> // '') !~ /\) T /;
+    }
+    return 1;
+}
+
+sub signal {
+    my ($signal, @names) = @_;
+    my @pids = @{ $stack->{env} }{@names};
+    kill $signal, @pids;
+    return if $signal ne 'STOP';
+    CheckoutStack::wait_until(sub { !grep { !has_stopped($_) } @pids }) or die "@names did not stop";
+}
+
 
 # Past the cache: no page is asked for twice.
 sub uncached { return '/api/products?page=' . ++$serial }
