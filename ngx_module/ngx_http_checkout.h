@@ -388,7 +388,7 @@ void ngx_http_checkout_finish(ngx_http_request_t *r, ngx_int_t rc);
 
 /* body */
 
-ngx_uint_t ngx_http_checkout_body_is_json(ngx_http_request_t *r);
+ngx_int_t ngx_http_checkout_body_read_json(ngx_http_request_t *r, ngx_http_client_body_handler_pt handler);
 ngx_int_t ngx_http_checkout_refuse_unread(ngx_http_request_t *r, ngx_http_checkout_code_e code);
 ngx_int_t ngx_http_checkout_body_text(ngx_http_request_t *r, size_t most, ngx_str_t *text);
 u_char *ngx_http_checkout_body_syntax(u_char *p, u_char *end, u_char *first, const char *syntax, size_t offset,
@@ -422,6 +422,7 @@ typedef struct {
 ngx_int_t ngx_http_checkout_add_variables(ngx_conf_t *cf);
 ngx_http_checkout_ctx_t *ngx_http_checkout_ctx_get(ngx_http_request_t *r);
 ngx_http_checkout_ctx_t *ngx_http_checkout_ctx_create(ngx_http_request_t *r);
+ngx_http_checkout_ctx_t *ngx_http_checkout_ctx_create_main(ngx_http_request_t *r, const char *directive);
 
 
 /* order and gate */
@@ -538,6 +539,7 @@ struct ngx_http_checkout_lookup_s {
 
 ngx_int_t ngx_http_checkout_read_method(ngx_http_request_t *r);
 ngx_int_t ngx_http_checkout_read_begin(ngx_http_request_t *r, ngx_str_t *value);
+ngx_int_t ngx_http_checkout_read_user(ngx_http_request_t *r, uint64_t *user_id);
 ngx_int_t ngx_http_checkout_read_order(ngx_http_request_t *r, ngx_str_t *identifier, uint64_t *user_id);
 ngx_int_t ngx_http_checkout_read_found(ngx_http_request_t *r, ngx_buf_t *b, u_char *status, size_t len);
 

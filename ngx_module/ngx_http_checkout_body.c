@@ -6,7 +6,7 @@
 #include "ngx_http_checkout.h"
 
 
-ngx_uint_t
+static ngx_uint_t
 ngx_http_checkout_body_is_json(ngx_http_request_t *r)
 {
     size_t      len;
@@ -40,6 +40,28 @@ ngx_http_checkout_refuse_unread(ngx_http_request_t *r, ngx_http_checkout_code_e 
     }
 
     return ngx_http_checkout_refuse(r, code, NULL, 0);
+}
+
+
+/* Reads a body that has to be JSON, of at most NGX_HTTP_CHECKOUT_BODY_MAX bytes. NGX_DONE, or the request is answered. */
+ngx_int_t
+ngx_http_checkout_body_read_json(ngx_http_request_t *r, ngx_http_client_body_handler_pt handler)
+{
+    ngx_int_t  rc;
+
+    if (!ngx_http_checkout_body_is_json(r)) {
+        return ngx_http_checkout_refuse_unread(r, NGX_HTTP_CHECKOUT_UNSUPPORTED_TYPE);
+    }
+
+    if (r->headers_in.content_length_n > NGX_HTTP_CHECKOUT_BODY_MAX) {
+        return ngx_http_checkout_refuse_unread(r, NGX_HTTP_CHECKOUT_BODY_TOO_LARGE);
+    }
+
+    r->request_body_in_single_buf = 1;
+
+    rc = ngx_http_read_client_request_body(r, handler);
+
+    return rc >= NGX_HTTP_SPECIAL_RESPONSE ? rc : NGX_DONE;
 }
 
 

@@ -379,12 +379,7 @@ ngx_http_checkout_cancel_begin(ngx_http_request_t *r, ngx_str_t *identifier)
     ngx_http_checkout_ctx_t       *ctx;
     ngx_http_checkout_loc_conf_t  *clcf;
 
-    if (r != r->main) {
-        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0, "checkout_cancel_order in a subrequest");
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    ctx = ngx_http_checkout_ctx_create(r);
+    ctx = ngx_http_checkout_ctx_create_main(r, "checkout_cancel_order");
 
     if (ctx == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;

@@ -136,15 +136,9 @@ ngx_http_checkout_init_unauthorized(ngx_http_request_t *r)
 ngx_int_t
 ngx_http_checkout_init_stock_handler(ngx_http_request_t *r)
 {
-    ngx_int_t                 rc;
     ngx_http_checkout_ctx_t  *ctx;
 
-    if (r != r->main) {
-        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0, "checkout_init_stock in a subrequest");
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    ctx = ngx_http_checkout_ctx_create(r);
+    ctx = ngx_http_checkout_ctx_create_main(r, "checkout_init_stock");
 
     if (ctx == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -160,23 +154,7 @@ ngx_http_checkout_init_stock_handler(ngx_http_request_t *r)
         return ngx_http_checkout_init_unauthorized(r);
     }
 
-    if (!ngx_http_checkout_body_is_json(r)) {
-        return ngx_http_checkout_refuse_unread(r, NGX_HTTP_CHECKOUT_UNSUPPORTED_TYPE);
-    }
-
-    if (r->headers_in.content_length_n > NGX_HTTP_CHECKOUT_BODY_MAX) {
-        return ngx_http_checkout_refuse_unread(r, NGX_HTTP_CHECKOUT_BODY_TOO_LARGE);
-    }
-
-    r->request_body_in_single_buf = 1;
-
-    rc = ngx_http_read_client_request_body(r, ngx_http_checkout_init_body);
-
-    if (rc >= NGX_HTTP_SPECIAL_RESPONSE) {
-        return rc;
-    }
-
-    return NGX_DONE;
+    return ngx_http_checkout_body_read_json(r, ngx_http_checkout_init_body);
 }
 
 

@@ -59,24 +59,38 @@ ngx_http_checkout_read_begin(ngx_http_request_t *r, ngx_str_t *value)
 }
 
 
-/* NGX_DECLINED: the identifier is one, and user_id the buyer who asks (0: nobody says); else the answer is given. */
+/* NGX_DECLINED, and the buyer who asks (0: nobody says); else the answer is given. */
 ngx_int_t
-ngx_http_checkout_read_order(ngx_http_request_t *r, ngx_str_t *identifier, uint64_t *user_id)
+ngx_http_checkout_read_user(ngx_http_request_t *r, uint64_t *user_id)
 {
     ngx_int_t  rc;
 
     rc = ngx_http_checkout_user(r, user_id);
 
-    if (rc != NGX_OK) {
-        return rc == NGX_DECLINED ? ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_UNAUTHORIZED, NULL, 0)
-                                  : NGX_HTTP_INTERNAL_SERVER_ERROR;
+    if (rc == NGX_OK) {
+        return NGX_DECLINED;
     }
 
-    if (checkout_identifier_check((char *) identifier->data, identifier->len) != 0) {
+    return rc == NGX_DECLINED ? ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_UNAUTHORIZED, NULL, 0)
+                              : NGX_HTTP_INTERNAL_SERVER_ERROR;
+}
+
+
+/* The same, and the identifier is one. */
+ngx_int_t
+ngx_http_checkout_read_order(ngx_http_request_t *r, ngx_str_t *identifier, uint64_t *user_id)
+{
+    ngx_int_t  rc;
+
+    rc = ngx_http_checkout_read_user(r, user_id);
+
+    if (rc == NGX_DECLINED
+        && checkout_identifier_check((char *) identifier->data, identifier->len) != 0)
+    {
         return ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_ORDER_NOT_FOUND, NULL, 0);
     }
 
-    return NGX_DECLINED;
+    return rc;
 }
 
 

@@ -82,12 +82,7 @@ ngx_http_checkout_order_handler(ngx_http_request_t *r)
     ngx_int_t                 rc;
     ngx_http_checkout_ctx_t  *ctx;
 
-    if (r != r->main) {
-        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0, "checkout_place_order in a subrequest");
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    ctx = ngx_http_checkout_ctx_create(r);
+    ctx = ngx_http_checkout_ctx_create_main(r, "checkout_place_order");
 
     if (ctx == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -104,25 +99,9 @@ ngx_http_checkout_order_handler(ngx_http_request_t *r)
                                   : NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    if (!ngx_http_checkout_body_is_json(r)) {
-        return ngx_http_checkout_refuse_unread(r, NGX_HTTP_CHECKOUT_UNSUPPORTED_TYPE);
-    }
-
-    if (r->headers_in.content_length_n > NGX_HTTP_CHECKOUT_BODY_MAX) {
-        return ngx_http_checkout_refuse_unread(r, NGX_HTTP_CHECKOUT_BODY_TOO_LARGE);
-    }
-
     ngx_http_checkout_order_key(r, ctx);
 
-    r->request_body_in_single_buf = 1;
-
-    rc = ngx_http_read_client_request_body(r, ngx_http_checkout_order_body);
-
-    if (rc >= NGX_HTTP_SPECIAL_RESPONSE) {
-        return rc;
-    }
-
-    return NGX_DONE;
+    return ngx_http_checkout_body_read_json(r, ngx_http_checkout_order_body);
 }
 
 

@@ -593,12 +593,9 @@ ngx_http_checkout_query_handler(ngx_http_request_t *r)
     clcf = ngx_http_get_module_loc_conf(r, ngx_http_checkout_module);
     user_id = 0;
 
-    rc = clcf->query->of_buyer ? ngx_http_checkout_user(r, &user_id) : NGX_OK;
-
-    if (rc != NGX_OK) {
-        return rc == NGX_DECLINED ? ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_UNAUTHORIZED, NULL, 0)
-                                  : NGX_HTTP_INTERNAL_SERVER_ERROR;
+    if (clcf->query->of_buyer) {
+        rc = ngx_http_checkout_read_user(r, &user_id);
     }
 
-    return ngx_http_checkout_query_start(r, user_id);
+    return rc == NGX_DECLINED ? ngx_http_checkout_query_start(r, user_id) : rc;
 }

@@ -71,6 +71,19 @@ ngx_http_checkout_ctx_create(ngx_http_request_t *r)
 }
 
 
+/* The same for a request that changes something: it has a body of its own. NULL also in a subrequest. */
+ngx_http_checkout_ctx_t *
+ngx_http_checkout_ctx_create_main(ngx_http_request_t *r, const char *directive)
+{
+    if (r != r->main) {
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0, "%s in a subrequest", directive);
+        return NULL;
+    }
+
+    return ngx_http_checkout_ctx_create(r);
+}
+
+
 static ngx_int_t
 ngx_http_checkout_variable_text(ngx_http_variable_value_t *v, const u_char *text, size_t len)
 {

@@ -133,12 +133,7 @@ ngx_http_checkout_webhook_handler(ngx_http_request_t *r)
     ngx_http_checkout_ctx_t        *ctx;
     enum checkout_signature_result  result;
 
-    if (r != r->main) {
-        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0, "checkout_webhook in a subrequest");
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    ctx = ngx_http_checkout_ctx_create(r);
+    ctx = ngx_http_checkout_ctx_create_main(r, "checkout_webhook");
 
     if (ctx == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
