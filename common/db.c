@@ -377,6 +377,21 @@ db_rows(struct db *db, const struct buffer *sql, MYSQL_RES **rows)
 }
 
 
+enum db_result
+db_any(struct db *db, const struct buffer *sql, int *any)
+{
+    MYSQL_RES *rows;
+    enum db_result result = db_rows(db, sql, &rows);
+
+    if (result == DB_OK) {
+        *any = mysql_num_rows(rows) > 0;
+        mysql_free_result(rows);
+    }
+
+    return result;
+}
+
+
 /* Sends guarded updates; counts rows changed, and statements that changed exactly one. */
 static enum db_result
 change(struct db *db, const struct buffer *sql, uint64_t *rows, size_t *changed_one)

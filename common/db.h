@@ -85,6 +85,9 @@ enum db_result db_text(struct db *db, const char *sql);
 /* Runs one statement that gives rows; mysql_free_result() them. */
 enum db_result db_rows(struct db *db, const struct buffer *sql, MYSQL_RES **rows);
 
+/* Does one statement give any row? *any: 1 or 0 where it ran. */
+enum db_result db_any(struct db *db, const struct buffer *sql, int *any);
+
 /* Runs `statements` statements divided by ";", each of which must change exactly one row, else DB_AGAIN. */
 enum db_result db_change_one_each(struct db *db, const struct buffer *sql, size_t statements);
 

@@ -42,22 +42,15 @@ static enum db_result
 look(struct db *db, const struct inbox_event *event, int *found)
 {
     struct buffer sql = { 0 };
-    MYSQL_RES *rows = NULL;
 
     buffer_text(&sql, "SELECT 1 FROM payment_events WHERE id = ");
     db_quote(db, &sql, event->id);
     buffer_text(&sql, " AND provider = ");
     db_quote(db, &sql, event->provider);
 
-    enum db_result result = EFFECT("inbox.look", db_rows(db, &sql, &rows));
+    enum db_result result = EFFECT("inbox.look", db_any(db, &sql, found));
 
     buffer_free(&sql);
-
-    if (result == DB_OK) {
-        *found = mysql_num_rows(rows) > 0;
-        mysql_free_result(rows);
-    }
-
     return result;
 }
 

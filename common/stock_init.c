@@ -42,22 +42,15 @@ was_done(struct db *db, const struct stock_init *in, int *done)
 {
     struct buffer sql = { 0 };
     char reason[64];
-    MYSQL_RES *rows;
 
     write_reason(reason, in);
     buffer_format(&sql, "SELECT 1 FROM (SELECT kind, reason FROM stock_movements WHERE product_id = %" PRIu64
                   " ORDER BY id DESC LIMIT %d) newest WHERE kind = 'load' AND reason = '%s' LIMIT 1",
                   in->request.product_id, MOVEMENTS_MOST, reason);
 
-    enum db_result result = db_rows(db, &sql, &rows);
+    enum db_result result = db_any(db, &sql, done);
 
     buffer_free(&sql);
-
-    if (result == DB_OK) {
-        *done = mysql_num_rows(rows) > 0;
-        mysql_free_result(rows);
-    }
-
     return result;
 }
 
@@ -122,20 +115,13 @@ static enum db_result
 has_many_items(struct db *db, uint64_t product, int *many)
 {
     struct buffer sql = { 0 };
-    MYSQL_RES *rows;
 
     buffer_format(&sql, "SELECT 1 FROM order_items WHERE product_id = %" PRIu64 " LIMIT 1 OFFSET %d", product,
                   ITEMS_MOST);
 
-    enum db_result result = db_rows(db, &sql, &rows);
+    enum db_result result = db_any(db, &sql, many);
 
     buffer_free(&sql);
-
-    if (result == DB_OK) {
-        *many = mysql_num_rows(rows) > 0;
-        mysql_free_result(rows);
-    }
-
     return result;
 }
 

@@ -32,12 +32,12 @@ sub text_of {
     return scalar <$in>;
 }
 
-my $call = qr/\b(?:redis_call|redis_script|redisConnect\w*|db_run|db_text|db_rows|db_change_one_each|mysql_real_connect|mysql_rollback|
+my $call = qr/\b(?:redis_call|redis_script|redisConnect\w*|db_run|db_text|db_rows|db_any|db_change_one_each|db_change_rows|mysql_real_connect|mysql_rollback|
                    mysql_commit|mysql_query|http_client_start)\(/x;
 my $primitive = qr/\b(?:redisCommand\w*|redisAppend\w*|redisGetReply|mysql_real_query|mysql_send_query|mysql_stmt_\w+)\(/;
 
-# What dial() calls is inside EFFECT("….connect", dial(…)), what log_in() calls is inside enter().
-my %wrapped_by_name = map { $_ => 1 } qw(dial enter log_in);
+# What dial() calls is inside EFFECT("….connect", dial(…)), what log_in() calls is inside enter(); db_any() itself is a call.
+my %wrapped_by_name = map { $_ => 1 } qw(dial enter log_in db_any);
 
 sub calls_outside {
     my ($file) = @_;

@@ -128,6 +128,21 @@ ctl_take_number(int *argc, char **argv, const char *name, uint64_t most, uint64_
 }
 
 
+int
+ctl_take_word(int *argc, char **argv, const char *word)
+{
+    for (int i = 0; i < *argc; i++) {
+        if (strcmp(argv[i], word) == 0) {
+            *argc -= 1;
+            memmove(argv + i, argv + i + 1, (size_t) (*argc - i) * sizeof(char *));
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
 void
 json_int(cJSON *object, const char *name, int64_t value)
 {
@@ -179,6 +194,31 @@ json_digits(cJSON *object, const char *name, const char *text)
         json_text(object, name, text);
     } else {
         cJSON_AddRawToObject(object, name, text);
+    }
+}
+
+
+void
+json_row(cJSON *object, MYSQL_RES *rows, MYSQL_ROW row)
+{
+    const MYSQL_FIELD *fields = mysql_fetch_fields(rows);
+
+    for (unsigned i = 0; i < mysql_num_fields(rows); i++) {
+        (IS_NUM(fields[i].type) ? json_digits : json_text)(object, fields[i].name, row[i]);
+    }
+}
+
+
+void
+json_rows(cJSON *object, const char *name, MYSQL_RES *rows)
+{
+    cJSON *list = cJSON_AddArrayToObject(object, name);
+
+    for (MYSQL_ROW row; (row = mysql_fetch_row(rows)) != NULL; ) {
+        cJSON *one = cJSON_CreateObject();
+
+        json_row(one, rows, row);
+        cJSON_AddItemToArray(list, one);
     }
 }
 

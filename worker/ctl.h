@@ -79,6 +79,9 @@ int ctl_product_id(const char *word, uint64_t *id);
  */
 int ctl_take_number(int *argc, char **argv, const char *name, uint64_t most, uint64_t *value);
 
+/* Takes a word out of the words, wherever it stands. Returns 1, or 0: it is not there. */
+int ctl_take_word(int *argc, char **argv, const char *word);
+
 /* Prints an object and ends it: as JSON, or member by member as text. Returns CTL_OK. */
 int ctl_print(const struct ctl *ctl, cJSON *object);
 
@@ -95,5 +98,11 @@ void json_text(cJSON *object, const char *name, const char *text);
 /* What the gate holds of a product that is loaded; a stock key that is missing is -1. */
 void json_gate(cJSON *object, const struct gate_product *gate);
 void json_digits(cJSON *object, const char *name, const char *text);
+
+/* The columns of a row by their names: those of numbers as json_digits(), others as json_text(). */
+void json_row(cJSON *object, MYSQL_RES *rows, MYSQL_ROW row);
+
+/* All rows that were not fetched yet, as a member that is an array of such objects. */
+void json_rows(cJSON *object, const char *name, MYSQL_RES *rows);
 
 #endif

@@ -61,37 +61,6 @@ read_event(const char *word, struct choice *choice)
 }
 
 
-static int
-take_all(int *argc, char **argv)
-{
-    int kept = 0, all = 0;
-
-    for (int i = 0; i < *argc; i++) {
-        if (strcmp(argv[i], "--all") == 0) {
-            all = 1;
-        } else {
-            argv[kept++] = argv[i];
-        }
-    }
-
-    *argc = kept;
-    return all;
-}
-
-
-static cJSON *
-event_object(MYSQL_ROW row, const MYSQL_FIELD *fields, unsigned n)
-{
-    cJSON *one = cJSON_CreateObject();
-
-    for (unsigned i = 0; i < n; i++) {
-        (IS_NUM(fields[i].type) ? json_digits : json_text)(one, fields[i].name, row[i]);
-    }
-
-    return one;
-}
-
-
 int
 ctl_events_list(struct ctl *ctl, int argc, char **argv)
 {
@@ -103,7 +72,7 @@ ctl_events_list(struct ctl *ctl, int argc, char **argv)
         return CTL_ERROR;
     }
 
-    int all = take_all(&argc, argv);
+    int all = ctl_take_word(&argc, argv, "--all");
 
     if (argc > 0) {
         return ctl_fail("events list takes --all and --limit N");
@@ -125,12 +94,8 @@ ctl_events_list(struct ctl *ctl, int argc, char **argv)
     }
 
     cJSON *o = cJSON_CreateObject();
-    cJSON *list = cJSON_AddArrayToObject(o, "events");
 
-    for (MYSQL_ROW row; (row = mysql_fetch_row(rows)) != NULL; ) {
-        cJSON_AddItemToArray(list, event_object(row, mysql_fetch_fields(rows), mysql_num_fields(rows)));
-    }
-
+    json_rows(o, "events", rows);
     mysql_free_result(rows);
     return ctl_print(ctl, o);
 }
@@ -181,7 +146,7 @@ int
 ctl_events_retry(struct ctl *ctl, int argc, char **argv)
 {
     struct choice choice = { 0 };
-    int all = take_all(&argc, argv);
+    int all = ctl_take_word(&argc, argv, "--all");
 
     if (argc != !all) {
         return ctl_fail("events retry takes an event, or --all for those that are dead");

@@ -2,7 +2,6 @@
  * checkoutctl payments: the inbox of payment events; what needs a person first of all.
  */
 #include <inttypes.h>
-#include <string.h>
 
 #include "ctl.h"
 #include "life_rules.h"
@@ -21,21 +20,6 @@ add_flagged(struct buffer *sql)
 }
 
 
-static int
-take_word(int *argc, char **argv, const char *word)
-{
-    for (int i = 0; i < *argc; i++) {
-        if (strcmp(argv[i], word) == 0) {
-            *argc -= 1;
-            memmove(argv + i, argv + i + 1, (size_t) (*argc - i) * sizeof(char *));
-            return 1;
-        }
-    }
-
-    return 0;
-}
-
-
 int
 ctl_payments(struct ctl *ctl, int argc, char **argv)
 {
@@ -47,7 +31,7 @@ ctl_payments(struct ctl *ctl, int argc, char **argv)
         return CTL_ERROR;
     }
 
-    int waiting = take_word(&argc, argv, "--waiting"), all = take_word(&argc, argv, "--all");
+    int waiting = ctl_take_word(&argc, argv, "--waiting"), all = ctl_take_word(&argc, argv, "--all");
 
     if (argc > 0 || (waiting && all)) {
         return ctl_fail("payments takes --waiting or --all, and --limit N");
@@ -77,19 +61,8 @@ ctl_payments(struct ctl *ctl, int argc, char **argv)
     }
 
     cJSON *o = cJSON_CreateObject();
-    cJSON *list = cJSON_AddArrayToObject(o, "payment_events");
-    const MYSQL_FIELD *fields = mysql_fetch_fields(rows);
 
-    for (MYSQL_ROW row; (row = mysql_fetch_row(rows)) != NULL; ) {
-        cJSON *one = cJSON_CreateObject();
-
-        for (unsigned i = 0; i < mysql_num_fields(rows); i++) {
-            (IS_NUM(fields[i].type) ? json_digits : json_text)(one, fields[i].name, row[i]);
-        }
-
-        cJSON_AddItemToArray(list, one);
-    }
-
+    json_rows(o, "payment_events", rows);
     mysql_free_result(rows);
     return ctl_print(ctl, o);
 }

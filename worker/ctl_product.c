@@ -263,11 +263,10 @@ ctl_product_show(struct ctl *ctl, int argc, char **argv)
     }
 
     cJSON *o = cJSON_CreateObject();
-    const MYSQL_FIELD *fields = mysql_fetch_fields(rows);
     MYSQL_ROW row = mysql_fetch_row(rows);
 
-    for (unsigned i = 0; row != NULL && i < mysql_num_fields(rows); i++) {
-        (IS_NUM(fields[i].type) ? json_digits : json_text)(o, fields[i].name, row[i]);
+    if (row != NULL) {
+        json_row(o, rows, row);
     }
 
     mysql_free_result(rows);

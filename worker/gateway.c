@@ -160,19 +160,11 @@ enlist(struct sender *s)
 static int
 look(struct sender *s)
 {
-    MYSQL_RES *rows = NULL;
+    int due;
 
     buffer_clear(&s->sql);
     buffer_text(&s->sql, "SELECT 1 FROM gateway_calls WHERE next_try_at <= NOW(3) LIMIT 1");
-
-    if (EFFECT("gateway.look", db_rows(&s->db, &s->sql, &rows)) != DB_OK) {
-        return -1;
-    }
-
-    int due = mysql_num_rows(rows) > 0;
-
-    mysql_free_result(rows);
-    return due;
+    return EFFECT("gateway.look", db_any(&s->db, &s->sql, &due)) == DB_OK ? due : -1;
 }
 
 

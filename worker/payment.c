@@ -34,19 +34,9 @@ payment_wait_ms(unsigned tries)
 static enum db_result
 peek(struct life_thread *t, const char *from, int *found)
 {
-    MYSQL_RES *rows;
-
     buffer_clear(&t->sql);
     buffer_format(&t->sql, "SELECT 1%s1", from);
-
-    enum db_result result = EFFECT("payment.peek", db_rows(&t->db, &t->sql, &rows));
-
-    if (result == DB_OK) {
-        *found = mysql_num_rows(rows) > 0;
-        mysql_free_result(rows);
-    }
-
-    return result;
+    return EFFECT("payment.peek", db_any(&t->db, &t->sql, found));
 }
 
 

@@ -48,15 +48,7 @@ struct page {
 static int
 is_ended(const struct lost *l)
 {
-    static const char *const ended[] = { "failed", "failed_payment", "cancelled", "refund_pending", "refunded" };
-
-    for (size_t i = 0; i < sizeof(ended) / sizeof(ended[0]); i++) {
-        if (strcmp(l->status, ended[i]) == 0) {
-            return 1;
-        }
-    }
-
-    return 0;
+    return l->gate != LIFE_UNKNOWN && !life_is_live(l->gate);
 }
 
 
