@@ -7,6 +7,7 @@ use CheckoutStack;
 use File::Temp;
 use IO::Socket::INET;
 use JSON::PP;
+use Suspend;
 use Test::More;
 use Time::HiRes qw(sleep);
 
@@ -35,7 +36,7 @@ subtest 'errors of nginx itself, in both languages' => sub {
     my $said = sub { my ($answer) = @_; my $data = eval { decode_json($answer->{body}) } // {}; return ($data->{message} // '', $data->{code} // '') };
     my $large = '{"x":"' . 'y' x 20_000 . '"}';
     my %json = ('Content-Type' => 'application/json');
-    kill 'STOP', @{ $stack->{env} }{qw(MYSQL_REPLICA_PID MYSQL_REPLICA2_PID)};
+    Suspend::stop(@{ $stack->{env} }{qw(MYSQL_REPLICA_PID MYSQL_REPLICA2_PID)});
     my $serial = 0;
     for my $case ([ 413, 'body_too_large', sub { $stack->request('POST', '/api/place-order', $large, %json, @_) } ],
         [ '50[24]', '(?:bad_gateway|gateway_timeout)', sub { get('/api/products?search=' . ++$serial, @_) } ])
@@ -53,7 +54,7 @@ subtest 'errors of nginx itself, in both languages' => sub {
         ($message) = $said->($ask->('Accept-Language' => 'eno'));
         like($message, qr/\P{ASCII}/, 'another language that begins with the same letters');
     }
-    kill 'CONT', @{ $stack->{env} }{qw(MYSQL_REPLICA_PID MYSQL_REPLICA2_PID)};
+    Suspend::go_on(@{ $stack->{env} }{qw(MYSQL_REPLICA_PID MYSQL_REPLICA2_PID)});
     ok(CheckoutStack::wait_until(sub { get('/api/products?search=' . ++$serial)->{status} == 200 }, 15), 'and afterwards all is well again');
 };
 

@@ -6,6 +6,7 @@ use lib "$FindBin::Bin/lib";
 use CheckoutStack;
 use JSON::PP;
 use List::Util qw(sum0);
+use Suspend;
 use Test::More;
 use Time::HiRes qw(sleep time);
 
@@ -129,7 +130,7 @@ subtest 'many at once ask MySQL once' => sub {
 subtest 'R2: while no replica answers, what was read last is served' => sub {
     my $path = fresh();
     my $good = get($path);
-    kill 'STOP', @{ $stack->{env} }{qw(MYSQL_REPLICA_PID MYSQL_REPLICA2_PID)};
+    Suspend::stop(@{ $stack->{env} }{qw(MYSQL_REPLICA_PID MYSQL_REPLICA2_PID)});
     sleep 1.3;    # older than its validity now
     my $begin = time;
     my $stale = get($path);
@@ -138,7 +139,7 @@ subtest 'R2: while no replica answers, what was read last is served' => sub {
     cmp_ok(time - $begin, '<', 0.5, 'at once');
     my $unknown = get(fresh());
     like($unknown->{status}, qr/^50[234]$/, "what was never read: $unknown->{status}");
-    kill 'CONT', @{ $stack->{env} }{qw(MYSQL_REPLICA_PID MYSQL_REPLICA2_PID)};
+    Suspend::go_on(@{ $stack->{env} }{qw(MYSQL_REPLICA_PID MYSQL_REPLICA2_PID)});
     ok(CheckoutStack::wait_until(sub { get('/api/products?search=' . ++$page)->{status} == 200 }, 15), 'and afterwards all is well again');
 };
 

@@ -9,6 +9,7 @@ use HttpBurst;
 use JSON::PP;
 use PaymentEvents;
 use POSIX qw(strftime);
+use Suspend;
 use Test::More;
 
 my $stack = CheckoutStack->start;
@@ -189,15 +190,15 @@ subtest 'Redis or MySQL is away' => sub {
     $stack->add_product(5, 10);
     my ($id, $other) = (new_order(5), new_order(5));
     $stack->wait_drained;
-    kill 'STOP', $stack->{env}{MYSQL_PID};
+    Suspend::stop($stack->{env}{MYSQL_PID});
     my $answer = cancel($id);
-    kill 'CONT', $stack->{env}{MYSQL_PID};
+    Suspend::go_on($stack->{env}{MYSQL_PID});
     like($answer->{status}, qr/^50[234]$/, 'MySQL: an error in time');
     is(cancel($id)->{status}, 200, 'and it can be asked again');
     soon(sub { row($id) eq 'cancelled cancelled_by_buyer' }, 'once');
-    kill 'STOP', $stack->{env}{REDIS_PID};
+    Suspend::stop($stack->{env}{REDIS_PID});
     $answer = cancel($other);
-    kill 'CONT', $stack->{env}{REDIS_PID};
+    Suspend::go_on($stack->{env}{REDIS_PID});
     is($answer->{status}, 200, 'Redis: MySQL decides');
     is(row($other), 'cancelled cancelled_by_buyer');
     soon(sub { $stack->redis_stock(5) == 10 }, 'the stock follows');

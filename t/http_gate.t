@@ -8,6 +8,7 @@ use lib "$FindBin::Bin/lib";
 use CheckoutTest;
 use IO::Select;
 use JSON;
+use Suspend;
 use Test::More;
 use Time::HiRes qw(sleep time);
 
@@ -93,13 +94,13 @@ subtest 'G7 Redis is full' => sub {
 
 subtest 'G17 a client leaves before the answer' => sub {
     CheckoutTest::fresh(17, stock => 3);
-    kill 'STOP', $redis->{pid};
+    Suspend::stop($redis->{pid});
     my $socket = $nginx->connect;
     print $socket CheckoutTest::Nginx::order_request(body(1));
     sleep 0.1;
     close $socket;
     sleep 0.1;
-    kill 'CONT', $redis->{pid};
+    Suspend::go_on($redis->{pid});
     ok wait_until(2, sub { CheckoutTest::queued() == 1 }), 'the order stands';
     is $nginx->place(body(1))->{status}, 202, 'and others go on';
 };
@@ -164,9 +165,9 @@ subtest 'Redis is silent: unknown, and the late reply is dropped' => sub {
     CheckoutTest::fresh(17, stock => 3);
     my $edge = CheckoutTest::Nginx->start(place_location($redis->port, 'checkout_timeout 300ms; checkout_read_timeout 5s;'));
     is $edge->place(body(1))->{status}, 202;
-    kill 'STOP', $redis->{pid};
+    Suspend::stop($redis->{pid});
     my $answer = $edge->place(body(1));
-    kill 'CONT', $redis->{pid};
+    Suspend::go_on($redis->{pid});
     is $answer->{status}, 500;
     my $json = decode_json($answer->{body});
     is $json->{code}, 'outcome_unknown';
@@ -337,13 +338,13 @@ subtest 'G18 reload: a request that waits is answered, and the old process goes'
     my $edge = CheckoutTest::Nginx->start(place_location($redis->port));
     is $edge->place(body(1))->{status}, 202;
     my ($old) = $edge->workers;
-    kill 'STOP', $redis->{pid};
+    Suspend::stop($redis->{pid});
     my $socket = $edge->connect;
     print $socket CheckoutTest::Nginx::order_request(body(1));
     sleep 0.1;
     $edge->reload;
     sleep 0.3;
-    kill 'CONT', $redis->{pid};
+    Suspend::go_on($redis->{pid});
     is CheckoutTest::Nginx::answer($socket)->{status}, 202, 'answered';
     close $socket;
     ok wait_until(3, sub { !grep { $_ == $old } $edge->workers }), 'the old process is gone';

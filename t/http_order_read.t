@@ -9,6 +9,7 @@ use CheckoutStack;
 use JSON;
 use Math::BigInt;
 use PaymentEvents;
+use Suspend;
 use Test::More;
 use Time::HiRes qw(sleep time);
 
@@ -306,7 +307,7 @@ subtest 'R1 a replica is stopped' => sub {
 subtest 'R2 all servers are silent' => sub {
     my $id = made_order();
     my @pids = @$env{ values %pid_key };
-    kill 'STOP', @pids;
+    Suspend::stop(@pids);
     my $ready = $json->decode($nginx->get('/quick/readyz')->{body});
     is_deeply($ready->{checks}{replica}, { ok => JSON::false, error => 'timeout' }, 'readiness says what is wrong');
     my $begin = time;
@@ -316,7 +317,7 @@ subtest 'R2 all servers are silent' => sub {
     my $code = ask("/api/orders/$id")->{code};
     cmp_ok(time - $begin, '<', 5, 'within the time-out');
     like($code, qr/^50[24]$/, 'without a record 502 or 504');
-    kill 'CONT', @pids;
+    Suspend::go_on(@pids);
     ok(CheckoutStack::wait_until(sub { ask("/api/orders/$id")->{code} == 200 }), 'and they come back');
 };
 

@@ -6,6 +6,7 @@ use lib "$FindBin::Bin/lib";
 use CheckoutTest;
 use JSON;
 use PrometheusText;
+use Suspend;
 use Test::More;
 use Time::HiRes qw(sleep time);
 
@@ -150,9 +151,9 @@ subtest 'time-outs, losses and connections' => sub {
     is $edge->place(body())->{status}, 202;
     $redis->client->client_kill('type', 'normal', 'skipme', 'yes');
     is $edge->place(body())->{status}, 202;
-    kill 'STOP', $redis->{pid};
+    Suspend::stop($redis->{pid});
     is code($edge->place(body())), 'outcome_unknown';
-    kill 'CONT', $redis->{pid};
+    Suspend::go_on($redis->{pid});
     my $m = metrics($edge);
     is $m->{checkout_timeouts_total}{samples}{''}, 1, 'time-outs';
     cmp_ok $m->{checkout_redis_losses_total}{samples}{''}, '>=', 1, 'losses';

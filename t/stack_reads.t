@@ -8,6 +8,7 @@ use lib "$FindBin::Bin/lib";
 use CheckoutStack;
 use JSON::PP;
 use List::Util qw(max);
+use Suspend;
 use Test::More;
 use Time::HiRes qw(sleep time);
 
@@ -24,24 +25,7 @@ $stack->add_product($_, 1000) for 1 .. 3;
 sub get { my ($path, %headers) = @_; return $stack->request('GET', $path, undef, %headers) }
 sub data_of { return decode_json($_[0]{body})->{data} }
 
-# A process that shall stop has stopped when each of its threads has; until then one of them may still answer.
-sub has_stopped {
-    my ($pid) = @_;
-    for my $file (glob "/proc/$pid/task/*/stat") {
-        open my $in, '<', $file or next;
-        return 0 if (<$in> // '') !~ /\) T /;
-    }
-    return 1;
-}
-
-sub signal {
-    my ($signal, @names) = @_;
-    my @pids = @{ $stack->{env} }{@names};
-    kill $signal, @pids;
-    return if $signal ne 'STOP';
-    CheckoutStack::wait_until(sub { !grep { !has_stopped($_) } @pids }) or die "@names did not stop";
-}
-
+sub pids { my (@names) = @_; return @{ $stack->{env} }{@names} }
 
 # Past the cache: no page is asked for twice.
 sub uncached { return '/api/products?page=' . ++$serial }
@@ -123,11 +107,11 @@ subtest 'R1: a replica is stopped, the other one answers' => sub {
 
 subtest 'R2: a replica accepts and stays silent, the other one answers' => sub {
     get(uncached()) for 1 .. 20;    # both have connections in the pool
-    signal('STOP', 'MYSQL_REPLICA2_PID');
+    Suspend::stop(pids('MYSQL_REPLICA2_PID'));
     my ($count, $took) = burst_of(4, map { [ 'GET', uncached() ] } 1 .. 100);
     is_deeply($count, { 200 => 100 }, 'every read is answered');
     cmp_ok($took, '<', 4 * $TIMEOUT, 'after the first ones it is left alone');
-    signal('CONT', 'MYSQL_REPLICA2_PID');
+    Suspend::go_on(pids('MYSQL_REPLICA2_PID'));
     well_again();
 };
 
@@ -183,7 +167,7 @@ subtest 'R2: all replicas are stopped' => sub {
 
 subtest 'R2: every MySQL server accepts and stays silent' => sub {
     get(uncached()) for 1 .. 20;
-    signal('STOP', @MYSQL);
+    Suspend::stop(pids(@MYSQL));
     reads_fail_in_time('products', qr/^50[24]$/);
     my $begin = time;
     like(get('/api/get-db-stock/1')->{status}, qr/^50[24]$/, 'get-db-stock');
@@ -197,7 +181,7 @@ subtest 'R2: every MySQL server accepts and stays silent' => sub {
     is($read->{status}, 200, 'an order that was accepted is there');
     is(data_of($read)->{status}, 'queued');
     cmp_ok(time - $begin, '<', 0.5, 'at once, from the gate');
-    signal('CONT', @MYSQL);
+    Suspend::go_on(pids(@MYSQL));
     well_again();
     $stack->wait_drained;
     is(data_of(get("/api/orders/$answer->{data}{order_identifier}"))->{status}, 'pending_payment', 'and it became an order');

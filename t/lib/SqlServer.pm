@@ -18,6 +18,7 @@ use CheckoutRedis ();
 use DBI;
 use File::Temp;
 use POSIX ();
+use Suspend;
 use Time::HiRes qw(sleep);
 
 our $program = $ENV{MYSQLD} // ((grep { -x "$_/mariadbd" } split(/:/, $ENV{PATH}), '/usr/sbin') ? 'mariadbd' : 'mysqld');
@@ -98,8 +99,8 @@ sub password_file {
     return "$password_file";
 }
 
-sub pause { CORE::kill 'STOP', $_[0]{pid} }
-sub resume { CORE::kill 'CONT', $_[0]{pid} }
+sub pause { Suspend::stop($_[0]{pid}) }
+sub resume { Suspend::go_on($_[0]{pid}) }
 
 sub kill {
     my ($self) = @_;
