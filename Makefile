@@ -47,18 +47,19 @@ CHECK_CFLAGS = $(call once,CHECK_CFLAGS,pkg-config --cflags check)
 CHECK_LIBS   = $(call once,CHECK_LIBS,pkg-config --libs check)
 
 C_FLAGS = -std=c11 -D_GNU_SOURCE $(CPPFLAGS) $(CFLAGS) $(WARNINGS) $(SANFLAGS) -pthread \
-          -Icommon -Iworker -I$(BUILD)/gen $(LIB_CFLAGS) -MMD -MP
+          -Icommon -Iworker -It/unit -I$(BUILD)/gen $(LIB_CFLAGS) -MMD -MP
 L_FLAGS = $(CFLAGS) $(SANFLAGS) $(LDFLAGS) -pthread
 
 
 # --- what there is ---------------------------------------------------------------------------------------------
 
 MAINS      := worker/checkout_worker.c worker/checkoutctl.c
-COMMON_C   := $(sort $(wildcard common/*.c))
-WORKER_C   := $(filter-out $(MAINS),$(sort $(wildcard worker/*.c)))
-UNIT_C     := $(sort $(wildcard t/unit/test_*.c))
+sources     = $(sort $(shell find $1 -name '*.c'))
+COMMON_C   := $(call sources,common)
+WORKER_C   := $(filter-out $(MAINS),$(call sources,worker))
+UNIT_C     := $(call sources,t/unit)
 FUZZ_C     := $(sort $(wildcard t/fuzz/fuzz_*.c))
-MODULE_SRC := $(wildcard config ngx_module/*.[ch] common/*.[ch])
+MODULE_SRC := config $(sort $(shell find ngx_module common -name '*.[ch]'))
 GENERATED  := $(BUILD)/gen/checkout_scripts.h $(if $(wildcard sql/embed),$(BUILD)/gen/checkout_migrations.h)
 
 object      = $(patsubst %.c,$(BUILD)/obj/%.o,$1)
@@ -137,7 +138,7 @@ $(BUILD)/bench/%: $(BUILD)/obj/bench/%.o $(LIBRARIES)
 FUZZ_CC = clang -g -O1 -std=c11 -D_GNU_SOURCE -fsanitize=address,undefined -fno-sanitize-recover=all -Icommon -I$(BUILD)/gen \
           $(LIB_CFLAGS)
 
-$(BUILD)/obj/fuzz/%.o: %.c $(wildcard common/*.h) $(GENERATED)
+$(BUILD)/obj/fuzz/%.o: %.c $(sort $(shell find common -name '*.h')) $(GENERATED)
 	@echo "  FUZZ    $@"
 	$(Q)mkdir -p $(@D)
 	$(Q)$(FUZZ_CC) -fsanitize=fuzzer-no-link -c -o $@ $<

@@ -25,9 +25,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "alloc.h"
-#include "buffer.h"
-#include "lane.h"
+#include "base/alloc.h"
+#include "text/buffer.h"
+#include "order/identifier.h"
 
 #define THREADS_MOST 64
 #define LOCK_MS      "2000"

@@ -3,7 +3,7 @@
  *
  * The rule: every outside effect (a call of Redis, a statement or group of statements of MySQL, a connect) stands in
  * EFFECT("name", call), which makes the points name.before and name.after. Log lines, metrics and notifications are
- * no effects. t/worker_failpoints.t finds the calls in the source and fails when one stands outside.
+ * no effects. t/worker/intake_failpoints.t finds the calls in the source and fails when one stands outside.
  *
  * Only with -DCHECKOUT_FAILPOINTS (make failpoints); in every other build EFFECT() is the call alone. There the
  * environment arms one point: CHECKOUT_FAILPOINT=name[:nth][:action], nth from 1. It acts once. Actions:

@@ -14,7 +14,7 @@
  *     query     statements in locations, and their rows as JSON; query_conf: their directives
  *     secret    passwords and tokens from files
  *     mysql     which MySQL servers, how to enter: configuration
- *     sql       jobs on MySQL servers; its own map: ngx_http_checkout_sql.h (peer, pool, try)
+ *     sql       jobs on MySQL servers; its own map: sql/private.h (peer, pool, try)
  *     redis     one connection: calls out, replies back in order
  *     connect   its opening: address, TLS, password, database
  *     script    the text of a script call
@@ -43,12 +43,12 @@
 #include <hiredis/hiredis.h>
 
 #include "checkout_scripts.h"
-#include "lane.h"
-#include "order.h"
-#include "reader.h"
-#include "sql_job.h"
-#include "statement.h"
-#include "verdict.h"
+#include "order/identifier.h"
+#include "order/order.h"
+#include "text/reply_reader.h"
+#include "mysql/job.h"
+#include "mysql/prepared.h"
+#include "order/verdict.h"
 
 #if !(NGX_THREADS)
 #error "the checkout module needs an nginx that is configured --with-threads"

@@ -15,20 +15,20 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "alloc.h"
-#include "config.h"
-#include "consumer.h"
-#include "expiry.h"
-#include "gateway.h"
-#include "heart.h"
-#include "http.h"
-#include "log.h"
-#include "monitor.h"
-#include "notify.h"
-#include "outbox.h"
-#include "payment.h"
-#include "reconciler.h"
-#include "stop.h"
+#include "base/alloc.h"
+#include "base/config.h"
+#include "intake/consumer.h"
+#include "lifecycle/expiry.h"
+#include "outbound/gateway.h"
+#include "observe/heartbeat.h"
+#include "observe/http_server.h"
+#include "base/log.h"
+#include "observe/monitor.h"
+#include "base/systemd.h"
+#include "outbound/outbox.h"
+#include "lifecycle/payments.h"
+#include "repair/reconciler.h"
+#include "base/stop.h"
 
 #define EXIT_USAGE 2
 #define LEAVE_MS   2000   /* least time to tell Redis that the consumers left */

@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "alloc.h"
-#include "ctl.h"
-#include "log.h"
+#include "base/alloc.h"
+#include "ctl/ctl.h"
+#include "base/log.h"
 
 struct command {
     const char *first, *second;   /* second NULL: one word */

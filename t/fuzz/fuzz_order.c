@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "order.h"
+#include "order/order.h"
 
 #define EXACT_IN_A_DOUBLE ((uint64_t) 1 << 53)
 

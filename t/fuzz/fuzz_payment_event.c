@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "payment_event.h"
+#include "lifecycle/payment_event.h"
 
 int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size);
 

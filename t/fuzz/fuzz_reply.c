@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "reader.h"
-#include "verdict.h"
+#include "text/reply_reader.h"
+#include "order/verdict.h"
 
 #define GROUPS_MAX 8
 #define ORDERS_MAX 32

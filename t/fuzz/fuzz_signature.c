@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "signature.h"
+#include "text/signature.h"
 
 
 static struct checkout_text

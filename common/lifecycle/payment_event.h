@@ -1,0 +1,36 @@
+/*
+ * What a provider's event says, read from its raw body. Pure; amounts are read from the digits of the text.
+ */
+#ifndef CHECKOUT_LIFECYCLE_PAYMENT_EVENT_H
+#define CHECKOUT_LIFECYCLE_PAYMENT_EVENT_H
+
+#include "lifecycle/change.h"
+
+#define PAYMENT_TYPE_MAX 64
+
+enum payment_event_kind {
+    PAYMENT_EVENT_CHANGE,      /* `event` happened to an order */
+    PAYMENT_EVENT_OTHER,       /* it is well formed, and none of our business */
+    PAYMENT_EVENT_MALFORMED
+};
+
+struct payment_event {
+    enum payment_event_kind kind;
+    char type[PAYMENT_TYPE_MAX + 1];                  /* as the body says it; empty: it does not */
+    char identifier[CHECKOUT_IDENTIFIER_LEN + 1];     /* empty: the body names no order */
+    enum life_event event;
+    char payment_id[LIFE_PAYMENT_ID + 1];
+    uint64_t amount;                                  /* hundredths */
+    char currency[MONEY_CURRENCY_LEN + 1];
+};
+
+/* Events of this provider are a rebuild's (rebuild_payments.c), which does not know which payment it was. */
+#define PAYMENT_BY_GATE "gate"
+
+/*
+ * provider: "stripe", or any other for the project's own form ("standard", "gateway", PAYMENT_BY_GATE). An event of our
+ * business that lacks what it needs is malformed.
+ */
+void payment_event_read(struct payment_event *event, const char *provider, const char *body, size_t len);
+
+#endif

@@ -1,0 +1,36 @@
+/*
+ * The inbox of payment events: an event is kept exactly as it was signed, once for each id of its provider.
+ *
+ * A repeat is found by a read without a lock, so it does not wait for the worker that is applying the event. Of two at
+ * the same moment the second INSERT waits for the first one's transaction, and a duplicate key means that the event is
+ * committed. Nothing else is decided here; the worker applies what it finds.
+ */
+#ifndef CHECKOUT_LIFECYCLE_PAYMENT_INBOX_H
+#define CHECKOUT_LIFECYCLE_PAYMENT_INBOX_H
+
+#include <stddef.h>
+
+#include "mysql/db.h"
+#include "mysql/job.h"
+
+#define INBOX_BODY_MAX 65536   /* bytes of a body */
+
+struct inbox_event {
+    const char *id;          /* 1 .. 255 visible ASCII characters and a NUL */
+    const char *provider;    /* constant text: "standard", "stripe", "gateway" */
+    const char *body;
+    size_t len;              /* up to INBOX_BODY_MAX */
+};
+
+enum inbox_kind {
+    INBOX_KEPT,       /* by this call */
+    INBOX_REPEATED    /* it was there */
+};
+
+/* Adds the INSERT, without a semicolon behind it. The connection must be open. */
+void inbox_statement(struct db *db, struct buffer *sql, const struct inbox_event *event);
+
+/* A job (mysql/job.h) for the primary: input is a struct inbox_event, result->kind an enum inbox_kind. */
+enum db_result inbox_keep(struct db *db, const void *input, struct sql_result *result);
+
+#endif

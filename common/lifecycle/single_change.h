@@ -1,0 +1,45 @@
+/*
+ * One change of one order, for a buyer or an operator who waits for the answer; among them the cancellation of an order
+ * that still waits in the queue: a row without items, the verdict that the worker will find.
+ *
+ * Safe to run again when nobody knows whether it was committed: it then finds its own work and calls it a repeat.
+ */
+#ifndef CHECKOUT_LIFECYCLE_SINGLE_CHANGE_H
+#define CHECKOUT_LIFECYCLE_SINGLE_CHANGE_H
+
+#include "lifecycle/change.h"
+#include "order/order.h"
+#include "mysql/job.h"
+
+struct life_wish {
+    char identifier[CHECKOUT_IDENTIFIER_LEN + 1];
+    enum life_event event;                  /* LIFE_CANCEL, LIFE_COMPLETE or LIFE_REFUND */
+    uint64_t user;                          /* the order must be of this buyer; 0: of anybody */
+    const char *code, *reason;              /* as in life_change; they outlive the job */
+    char currency[MONEY_CURRENCY_LEN + 1];  /* empty: this and the next are as the workers say (table settings) */
+    int tells;                              /* 1: outgoing_events are written */
+    int has_record;                         /* the gate knows it, with this content */
+    int is_queued;                          /* and its record says that it waits in the queue */
+    struct checkout_order asked;
+};
+
+/*
+ * What became of it, and what the gate has to be told. A repeat is told again, for nobody knows whether it was told
+ * before: its order then counts as moved (before: LIFE_UNKNOWN).
+ */
+struct life_answer {
+    enum life_outcome outcome;
+    struct life_order order;                /* status LIFE_UNKNOWN: there is no such order */
+    struct product_row product;             /* found 0: nothing to push */
+};
+
+/* In one transaction of its own, which is rolled back unless DB_OK is returned. */
+enum db_result life_wish(struct db *db, const struct life_wish *wish, struct life_answer *answer);
+
+/*
+ * The same as a job (mysql/job.h): input is a struct life_wish; the result's body is a struct life_answer and behind it
+ * the order as mysql/order_read.h has it, which may be missing.
+ */
+enum db_result life_wish_job(struct db *db, const void *input, struct sql_result *result);
+
+#endif

@@ -1,0 +1,112 @@
+/*
+ * One connection to a MySQL server, the primary or a replica, through MySQL's or MariaDB's client library, and what its
+ * errors mean.
+ *
+ * A connection belongs to one thread; that thread calls db_thread_end() before it ends. The session is
+ * READ COMMITTED, UTC, strict, and commits each statement that stands outside a transaction. After DB_RETRY the
+ * connection is closed and opens itself at the next db_open(); whatever transaction was under way is then neither
+ * committed nor not: it must be run again. One DB_RETRY leaves the connection and its transaction open: a statement
+ * whose buffer `failed` is not sent (error "out of memory", code 0); a caller in a transaction ends it with
+ * db_rollback().
+ */
+#ifndef CHECKOUT_MYSQL_DB_H
+#define CHECKOUT_MYSQL_DB_H
+
+#include <mysql.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "text/buffer.h"
+
+enum db_result {
+    DB_OK,
+    DB_RETRY,    /* environmental, or unknown: wait, connect, run the same transaction again */
+    DB_AGAIN,    /* lost against somebody else: run the same transaction again at once */
+    DB_POISON    /* the data itself is refused, by a closed list of errors */
+};
+
+/*
+ * Where a server is and how to enter. The texts belong to whoever filled it in and outlive the connections; NULL and
+ * "" are "none", except that the client library has its own ideas of a host, database or user that is NULL.
+ */
+struct db_server {
+    const char *host;
+    unsigned port;
+    const char *socket;                       /* used instead of host and port when there is one */
+    const char *database, *user;
+    const char *password;                     /* NULL: none; never logged */
+    unsigned connect_timeout, timeout;        /* ms, rounded up to the client library's whole seconds */
+    unsigned statement_timeout;               /* ms, after which the server ends a statement itself; 0: it does not */
+    int ssl;                                  /* 1: a connection without TLS is refused; also with ssl_ca */
+    const char *ssl_ca, *ssl_cert, *ssl_key;  /* files */
+    int ssl_verify;                           /* 1: with TLS, the server's certificate and its name are checked */
+    int server_public_key;                    /* 1: without TLS, the server may be asked for its key */
+};
+
+struct statement_cache;
+
+struct db {
+    const struct db_server *server;   /* not owned */
+    MYSQL *mysql;                     /* NULL: closed */
+    struct statement_cache *statements;   /* prepared on this connection (mysql/prepared.h); they end with it */
+    uint64_t statement_at;            /* of db_begun() */
+    unsigned code;                    /* MySQL's number of the last error; 0: ours */
+    char error[512];                  /* its text, fit to stand between double quotes on a line of a log */
+};
+
+/* What an error number means. */
+enum db_result db_class(unsigned code);
+
+/*
+ * Is a DB_RETRY with that number the environment's for certain? The others are taken for it too, unless orders
+ * of the same batch can be committed (intake/order_transaction.h).
+ */
+int db_is_environmental(unsigned code);
+
+/* Has the server ended the statement because of the session's statement_timeout? */
+int db_is_over_its_time(unsigned code);
+
+/* Connects when the connection is closed. */
+enum db_result db_open(struct db *db);
+
+/*
+ * When the last statement was begun: µs of CLOCK_MONOTONIC, 0 when none was. Another thread may ask while the
+ * connection's own uses it.
+ */
+uint64_t db_begun(const struct db *db);
+
+/* A statement is about to be sent by a call of the client library that is not made here. */
+void db_begin(struct db *db);
+
+/* Runs one statement, or several divided by ";" of which none gives rows. */
+enum db_result db_run(struct db *db, const struct buffer *sql);
+enum db_result db_text(struct db *db, const char *sql);
+
+/* Runs one statement that gives rows; mysql_free_result() them. */
+enum db_result db_rows(struct db *db, const struct buffer *sql, MYSQL_RES **rows);
+
+/* Does one statement give any row? *any: 1 or 0 where it ran. */
+enum db_result db_any(struct db *db, const struct buffer *sql, int *any);
+
+/* Runs `statements` statements divided by ";", each of which must change exactly one row, else DB_AGAIN. */
+enum db_result db_change_one_each(struct db *db, const struct buffer *sql, size_t statements);
+
+/* The same for statements that must change `rows` rows in all. */
+enum db_result db_change_rows(struct db *db, const struct buffer *sql, uint64_t rows);
+
+/*
+ * Notes an error of a call of the client library that is not made here. Where it is DB_RETRY the connection is closed,
+ * unless the server itself reported it (numbers other than 0 and 2000 to 2999) and so bore up.
+ */
+enum db_result db_error(struct db *db, unsigned code, const char *text);
+
+/* Ends a transaction without a trace. Errors do not matter: a closed connection rolls back too. */
+void db_rollback(struct db *db);
+
+/* Adds 'text', escaped and in quotes, to the statement. The connection must be open. */
+void db_quote(struct db *db, struct buffer *sql, const char *text);
+
+void db_close(struct db *db);
+void db_thread_end(void);
+
+#endif

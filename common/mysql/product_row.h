@@ -1,0 +1,44 @@
+/*
+ * A product as MySQL holds it: stock, version, price and sale terms, read with or without its lock.
+ */
+#ifndef CHECKOUT_MYSQL_PRODUCT_ROW_H
+#define CHECKOUT_MYSQL_PRODUCT_ROW_H
+
+#include <stdint.h>
+
+#include "mysql/db.h"
+
+#define PRODUCT_PRICE_MAX 24
+
+/* Sale terms as the gate wants them: times in milliseconds since 1970 (UTC), 0 for "none" everywhere. */
+struct terms {
+    uint64_t opens_at, closes_at;
+    uint64_t per_user_limit, max_quantity;
+    char state[8];                   /* "open" or "closed" */
+};
+
+struct product_row {
+    uint64_t id;
+    int found;                       /* 0: MySQL has no such product, and the rest is empty */
+    int64_t stock;
+    uint64_t version;
+    char price[PRODUCT_PRICE_MAX];   /* the decimal text, exact */
+    struct terms terms;
+    uint64_t payment_timeout;        /* seconds to pay; 0: as the worker is configured */
+};
+
+enum row_lock {
+    ROW_NO_LOCK,
+    ROW_FOR_UPDATE,
+    ROW_FOR_UPDATE_SKIP_LOCKED       /* a row that somebody else has locked is not found */
+};
+
+/*
+ * Fills in rows[0 .. n), whose ids are set and ascending; locked in that order inside the caller's
+ * transaction where it is asked for.
+ */
+enum db_result product_rows_read(struct db *db, struct product_row *rows, size_t n, enum row_lock lock);
+
+int terms_equal(const struct terms *a, const struct terms *b);
+
+#endif

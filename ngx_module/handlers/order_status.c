@@ -1,0 +1,374 @@
+/*
+ * GET orders/<identifier>: the gate's record of an order while it is queued, then MySQL.
+ *
+ * What got a 202 is never 404. The record stands from the moment of the 202 on; where it says that the order waits,
+ * that is the answer. Else a replica is asked (the primary, for a sticky client), and what it does not have, the
+ * primary. So is what a replica has in an earlier status than the record, that an order once shown as paid stays paid;
+ * where the primary gives no answer then, the replica's row does. 404 takes two who know: a Redis that has no record,
+ * and a MySQL, asked last on the primary, that has no row. Where MySQL cannot be asked, the record answers.
+ *
+ * What is known so far stands in the request's pool.
+ */
+#include "ngx_http_checkout.h"
+
+#include "lifecycle/rules.h"
+#include "mysql/order_read.h"
+
+
+typedef enum {
+    NGX_HTTP_CHECKOUT_RECORD_UNKNOWN,    /* Redis gave no answer, or one that makes no sense */
+    NGX_HTTP_CHECKOUT_RECORD_NONE,
+    NGX_HTTP_CHECKOUT_RECORD_FOUND
+} ngx_http_checkout_record_e;
+
+typedef struct {
+    ngx_http_checkout_ctx_t       *ctx;
+    ngx_http_checkout_record_e     record;
+    ngx_buf_t                     *answer;       /* of the record, or of a replica that is behind it */
+    uint64_t                       product_id;
+    int                            rank;         /* of the record's status (lifecycle/rules.h) */
+    unsigned                       primary:1;    /* was asked */
+    unsigned                       lagged:1;     /* because a replica had no row, or an earlier status */
+    char                           identifier[CHECKOUT_IDENTIFIER_LEN];
+} ngx_http_checkout_status_t;
+
+
+static ngx_int_t ngx_http_checkout_status_ask(ngx_http_request_t *r, ngx_http_checkout_status_t *st, ngx_uint_t again);
+
+
+/* 200: text is JSON of mysql/order_read.h, in a buffer of the request. */
+static ngx_int_t
+ngx_http_checkout_status_found(ngx_http_request_t *r, ngx_http_checkout_status_t *st, ngx_buf_t *b,
+    uint64_t product_id)
+{
+    u_char  *status, *end;
+
+    ngx_memcpy(st->ctx->identifier, st->identifier, CHECKOUT_IDENTIFIER_LEN);
+    st->ctx->product_id = product_id;
+
+    status = b->pos + ORDER_READ_STATUS_AT;
+    end = ngx_strlchr(status, b->last, '"');
+
+    return ngx_http_checkout_read_found(r, b, status, end ? end - status : 0);
+}
+
+
+static ngx_buf_t *
+ngx_http_checkout_status_text(ngx_http_request_t *r, struct buffer *text)
+{
+    ngx_buf_t  *b;
+
+    b = text->failed ? NULL : ngx_create_temp_buf(r->pool, text->len);
+
+    if (b != NULL) {
+        b->last = ngx_cpymem(b->pos, text->data, text->len);
+    }
+
+    return b;
+}
+
+
+/* MySQL says no more than what is known: the record answers, or its want. */
+static ngx_int_t
+ngx_http_checkout_status_settle(ngx_http_request_t *r, ngx_http_checkout_status_t *st)
+{
+    switch (st->record) {
+
+    case NGX_HTTP_CHECKOUT_RECORD_FOUND:
+        return ngx_http_checkout_status_found(r, st, st->answer, st->product_id);
+
+    case NGX_HTTP_CHECKOUT_RECORD_NONE:
+        return ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_ORDER_NOT_FOUND, NULL, 0);
+
+    default: /* NGX_HTTP_CHECKOUT_RECORD_UNKNOWN: it may be queued */
+        return ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_UNAVAILABLE, NULL, 0);
+    }
+}
+
+
+/* The order as MySQL has it. */
+static ngx_int_t
+ngx_http_checkout_status_row(ngx_http_request_t *r, ngx_http_checkout_status_t *st, struct sql_result *result)
+{
+    ngx_buf_t  *b;
+
+    if (st->lagged) {
+        ngx_http_checkout_count(sql_fallbacks, 1);
+        ngx_log_error(NGX_LOG_INFO, r->connection->log, 0, "checkout: order %*s was read from the primary, for a"
+                      " replica is behind", (size_t) CHECKOUT_IDENTIFIER_LEN, st->identifier);
+    }
+
+    /* The orders of others are nobody's business. */
+    if (st->ctx->user_id && st->ctx->user_id != result->numbers[ORDER_READ_USER]) {
+        return ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_ORDER_NOT_FOUND, NULL, 0);
+    }
+
+    b = ngx_http_checkout_status_text(r, &result->body);
+
+    return b ? ngx_http_checkout_status_found(r, st, b, result->numbers[ORDER_READ_PRODUCT])
+             : NGX_HTTP_INTERNAL_SERVER_ERROR;
+}
+
+
+/* Is the row of an earlier status than the record? The worker tells the gate when MySQL has committed. */
+static ngx_uint_t
+ngx_http_checkout_status_is_behind(ngx_http_checkout_status_t *st, struct sql_result *result)
+{
+    char    *status;
+    size_t   len;
+
+    if (result->body.failed || result->body.len <= ORDER_READ_STATUS_AT) {
+        return 0;
+    }
+
+    status = result->body.data + ORDER_READ_STATUS_AT;
+    len = ngx_strlchr((u_char *) status, (u_char *) result->body.data + result->body.len, '"') - (u_char *) status;
+
+    return life_rank(life_status_read(status, len)) < st->rank;
+}
+
+
+/* The primary knows more, or as much. NGX_DONE: it is asked; else the request is answered. */
+static ngx_int_t
+ngx_http_checkout_status_ask_primary(ngx_http_request_t *r, ngx_http_checkout_status_t *st,
+    struct sql_result *result)
+{
+    ngx_buf_t  *b;
+
+    st->primary = 1;
+    st->lagged = result != NULL;
+
+    if (result != NULL && result->rows) {
+        b = ngx_http_checkout_status_text(r, &result->body);
+
+        if (b == NULL) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
+        st->answer = b;
+        st->product_id = result->numbers[ORDER_READ_PRODUCT];
+    }
+
+    return ngx_http_checkout_status_ask(r, st, 1);
+}
+
+
+static void
+ngx_http_checkout_status_asked(ngx_http_checkout_job_t *job, ngx_http_request_t *r,
+    ngx_http_checkout_sql_outcome_e outcome, struct sql_result *result)
+{
+    ngx_int_t                      rc;
+    ngx_uint_t                     done, may_ask;
+    ngx_http_checkout_status_t    *st;
+    ngx_http_checkout_loc_conf_t  *clcf;
+
+    st = job->data;
+    st->primary |= job->of_primary;
+    done = outcome == NGX_HTTP_CHECKOUT_SQL_DONE;
+    clcf = ngx_http_get_module_loc_conf(r, ngx_http_checkout_module);
+    may_ask = !st->primary && clcf->primary != NULL;
+
+    if (done && result->rows && !(may_ask && ngx_http_checkout_status_is_behind(st, result))) {
+        rc = ngx_http_checkout_status_row(r, st, result);
+
+    } else if (may_ask && (done || outcome == NGX_HTTP_CHECKOUT_SQL_FAILED)) {
+        rc = ngx_http_checkout_status_ask_primary(r, st, result);
+
+        if (rc == NGX_DONE) {
+            return;
+        }
+
+    } else if (done || st->record == NGX_HTTP_CHECKOUT_RECORD_FOUND) {
+        rc = ngx_http_checkout_status_settle(r, st);
+
+    } else {
+        rc = ngx_http_checkout_sql_refuse(r, outcome);
+    }
+
+    ngx_http_checkout_finish(r, rc);
+}
+
+
+/* Asks MySQL. NGX_DONE: the request waits; else it is answered. */
+static ngx_int_t
+ngx_http_checkout_status_ask(ngx_http_request_t *r, ngx_http_checkout_status_t *st, ngx_uint_t again)
+{
+    struct order_read        *input;
+    ngx_http_checkout_job_t  *job;
+
+    job = ngx_http_checkout_job_create(r);
+
+    if (job == NULL) {
+        return st->record == NGX_HTTP_CHECKOUT_RECORD_FOUND
+               ? ngx_http_checkout_status_settle(r, st)
+               : ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_UNAVAILABLE, NULL, 0);
+    }
+
+    input = ngx_palloc(job->pool, sizeof(struct order_read));
+
+    if (input == NULL) {
+        ngx_http_checkout_job_destroy(job);
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ngx_memcpy(input->identifier, st->identifier, CHECKOUT_IDENTIFIER_LEN);
+    job->input = input;
+    job->run = order_read;
+    job->done = ngx_http_checkout_status_asked;
+    job->data = st;
+    job->primary = st->primary;
+
+    return ngx_http_checkout_job_start(r, job, again);
+}
+
+
+static ngx_uint_t
+ngx_http_checkout_status_is_queued(struct checkout_record *record)
+{
+    return record->status_len == sizeof("queued") - 1 && ngx_strncmp(record->status, "queued", record->status_len) == 0;
+}
+
+
+/* What Redis said. NGX_DECLINED: MySQL is to be asked; NGX_DONE cannot be; else the answer is given. */
+static ngx_int_t
+ngx_http_checkout_status_record(ngx_http_request_t *r, ngx_http_checkout_status_t *st, redisReply *reply)
+{
+    struct buffer           text = { 0 };
+    struct checkout_record  record;
+
+    if (reply == NULL) {
+        return NGX_DECLINED;
+    }
+
+    if (reply->type == REDIS_REPLY_NIL) {
+        st->record = NGX_HTTP_CHECKOUT_RECORD_NONE;
+        return NGX_DECLINED;
+    }
+
+    if (reply->type != REDIS_REPLY_STRING || checkout_record_parse(&record, reply->str, reply->len) != 0) {
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0, "checkout: order %*s has a record that is none",
+                      (size_t) CHECKOUT_IDENTIFIER_LEN, st->identifier);
+        return NGX_DECLINED;
+    }
+
+    if (st->ctx->user_id && st->ctx->user_id != record.order.user_id) {
+        return ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_ORDER_NOT_FOUND, NULL, 0);
+    }
+
+    order_read_record(&text, st->identifier, &record);
+    st->answer = ngx_http_checkout_status_text(r, &text);
+    buffer_free(&text);
+
+    if (st->answer == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    st->record = NGX_HTTP_CHECKOUT_RECORD_FOUND;
+    st->product_id = record.order.product_id;
+    st->rank = life_rank(life_status_read(record.status, record.status_len));
+
+    return ngx_http_checkout_status_is_queued(&record) ? ngx_http_checkout_status_settle(r, st) : NGX_DECLINED;
+}
+
+
+/* After Redis: MySQL, where it is configured. */
+static ngx_int_t
+ngx_http_checkout_status_go_on(ngx_http_request_t *r, ngx_http_checkout_status_t *st, ngx_uint_t again)
+{
+    ngx_http_checkout_loc_conf_t  *clcf;
+
+    clcf = ngx_http_get_module_loc_conf(r, ngx_http_checkout_module);
+
+    if (clcf->access == NULL) {
+        return ngx_http_checkout_status_settle(r, st);
+    }
+
+    return ngx_http_checkout_status_ask(r, st, again);
+}
+
+
+static ngx_int_t
+ngx_http_checkout_status_write(ngx_http_checkout_lookup_t *lookup)
+{
+    ngx_http_checkout_script_begin(&checkout_script_find_order, lookup->source, 3);
+    ngx_http_checkout_script_days();
+    ngx_http_checkout_script_text(lookup->identifier, CHECKOUT_IDENTIFIER_LEN);
+
+    return ngx_http_checkout_script_end(&lookup->call);
+}
+
+
+static void
+ngx_http_checkout_status_done(ngx_http_checkout_lookup_t *lookup, ngx_http_request_t *r, redisReply *reply)
+{
+    ngx_int_t                    rc;
+    ngx_http_checkout_status_t  *st;
+
+    st = lookup->data;
+    rc = ngx_http_checkout_status_record(r, st, reply);
+
+    if (rc == NGX_DECLINED) {
+        rc = ngx_http_checkout_status_go_on(r, st, 1);
+    }
+
+    if (rc != NGX_DONE) {
+        ngx_http_checkout_finish(r, rc);
+    }
+}
+
+
+/* NGX_DONE: the request waits for Redis. NGX_DECLINED: Redis cannot be asked. */
+static ngx_int_t
+ngx_http_checkout_status_look_up(ngx_http_request_t *r, ngx_http_checkout_status_t *st)
+{
+    ngx_http_checkout_lookup_t  *lookup;
+
+    lookup = ngx_http_checkout_lookup_create(r);
+
+    if (lookup == NULL) {
+        return NGX_DECLINED;
+    }
+
+    lookup->write = ngx_http_checkout_status_write;
+    lookup->done = ngx_http_checkout_status_done;
+    lookup->data = st;
+    ngx_memcpy(lookup->identifier, st->identifier, CHECKOUT_IDENTIFIER_LEN);
+
+    return ngx_http_checkout_lookup_start(r, lookup, 0) == NGX_DONE ? NGX_DONE : NGX_DECLINED;
+}
+
+
+ngx_int_t
+ngx_http_checkout_status_handler(ngx_http_request_t *r)
+{
+    uint64_t                     user_id;
+    ngx_int_t                    rc;
+    ngx_str_t                    value;
+    ngx_http_checkout_status_t  *st;
+
+    rc = ngx_http_checkout_read_begin(r, &value);
+
+    if (rc != NGX_DECLINED) {
+        return rc;
+    }
+
+    rc = ngx_http_checkout_read_order(r, &value, &user_id);
+
+    if (rc != NGX_DECLINED) {
+        return rc;
+    }
+
+    st = ngx_pcalloc(r->pool, sizeof(ngx_http_checkout_status_t));
+
+    if (st == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    st->ctx = ngx_http_get_module_ctx(r, ngx_http_checkout_module);
+    st->ctx->user_id = user_id;
+    ngx_memcpy(st->identifier, value.data, CHECKOUT_IDENTIFIER_LEN);
+
+    rc = ngx_http_checkout_status_look_up(r, st);
+
+    return rc == NGX_DECLINED ? ngx_http_checkout_status_go_on(r, st, 0) : rc;
+}

@@ -1,0 +1,601 @@
+/*
+ * A location's statement: the request's values are checked and typed, a job runs it, the rows become the answer.
+ *
+ * Values are copied into the job's own memory, since a thread may still read them when the request has gone.
+ */
+#include "ngx_http_checkout.h"
+#include "text/json_text.h"
+
+
+#define NGX_HTTP_CHECKOUT_QUERY_TEXT_MAX  1024    /* bytes of one value */
+#define NGX_HTTP_CHECKOUT_QUERY_ERROR     160     /* bytes, without the name, of what is said about a value */
+
+
+typedef struct {
+    struct statement_query   query;      /* first: what the job reads */
+    struct statement_value   values[];   /* the query's */
+} ngx_http_checkout_query_input_t;
+
+
+/* Decodes %XX and "+" in place. NGX_ERROR where a "%" has no two digits behind it. */
+static ngx_int_t
+ngx_http_checkout_query_decode(ngx_str_t *text)
+{
+    u_char     *from, *to, *end;
+    ngx_int_t   byte;
+
+    end = text->data + text->len;
+    to = text->data;
+
+    for (from = text->data; from < end; from++) {
+        if (*from == '%') {
+            byte = end - from > 2 ? ngx_hextoi(from + 1, 2) : NGX_ERROR;
+
+            if (byte == NGX_ERROR) {
+                return NGX_ERROR;
+            }
+
+            *to++ = (u_char) byte;
+            from += 2;
+
+        } else {
+            *to++ = *from == '+' ? ' ' : *from;
+        }
+    }
+
+    text->len = to - text->data;
+
+    return NGX_OK;
+}
+
+
+static ngx_uint_t
+ngx_http_checkout_query_is_digits(u_char *p, size_t len)
+{
+    size_t  i;
+
+    for (i = 0; i < len; i++) {
+        if (p[i] < '0' || p[i] > '9') {
+            return 0;
+        }
+    }
+
+    return len > 0 && (p[0] != '0' || len == 1);
+}
+
+
+static enum checkout_field_error
+ngx_http_checkout_query_uint(ngx_str_t *text, uint64_t *number)
+{
+    if (text->len == 0) {
+        return CHECKOUT_FIELD_MISSING;
+    }
+
+    if (text->data[0] == '-' && ngx_http_checkout_query_is_digits(text->data + 1, text->len - 1)) {
+        return CHECKOUT_FIELD_TOO_SMALL;
+    }
+
+    if (!ngx_http_checkout_query_is_digits(text->data, text->len)) {
+        return CHECKOUT_FIELD_NOT_INTEGER;
+    }
+
+    return checkout_uint_parse(number, (char *) text->data, text->len, UINT64_MAX) == 0
+           ? CHECKOUT_FIELD_OK : CHECKOUT_FIELD_TOO_LARGE;
+}
+
+
+static enum checkout_field_error
+ngx_http_checkout_query_int(ngx_str_t *text, uint64_t *number)
+{
+    ngx_str_t                  digits;
+    enum checkout_field_error  error;
+
+    if (text->len == 0 || text->data[0] != '-') {
+        error = ngx_http_checkout_query_uint(text, number);
+        return error == CHECKOUT_FIELD_OK && *number > INT64_MAX ? CHECKOUT_FIELD_TOO_LARGE : error;
+    }
+
+    digits.data = text->data + 1;
+    digits.len = text->len - 1;
+
+    if (!ngx_http_checkout_query_is_digits(digits.data, digits.len)) {
+        return CHECKOUT_FIELD_NOT_INTEGER;
+    }
+
+    if (checkout_uint_parse(number, (char *) digits.data, digits.len, (uint64_t) INT64_MAX + 1) != 0) {
+        return CHECKOUT_FIELD_TOO_LARGE;
+    }
+
+    *number = -*number;
+
+    return CHECKOUT_FIELD_OK;
+}
+
+
+/* What LIKE finds the text with, anywhere: %text%, its own %, _ and \ escaped. */
+static ngx_int_t
+ngx_http_checkout_query_like(ngx_pool_t *pool, ngx_str_t *text, struct statement_value *to)
+{
+    size_t   i;
+    u_char  *p;
+
+    p = ngx_pnalloc(pool, 2 * text->len + 2);
+
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    to->text = (char *) p;
+    *p++ = '%';
+
+    for (i = 0; i < text->len; i++) {
+        if (text->data[i] == '%' || text->data[i] == '_' || text->data[i] == '\\') {
+            *p++ = '\\';
+        }
+
+        *p++ = text->data[i];
+    }
+
+    if (text->len) {
+        *p++ = '%';
+    }
+
+    to->len = (char *) p - to->text;
+
+    return CHECKOUT_FIELD_OK;
+}
+
+
+static ngx_int_t
+ngx_http_checkout_query_string(ngx_pool_t *pool, ngx_http_checkout_query_value_t *value, ngx_str_t *text,
+    struct statement_value *to)
+{
+    if (text->len > NGX_HTTP_CHECKOUT_QUERY_TEXT_MAX) {
+        return CHECKOUT_FIELD_TOO_LONG;
+    }
+
+    if (!json_text_is_utf8((char *) text->data, text->len)) {
+        return CHECKOUT_FIELD_NOT_UTF8;
+    }
+
+    if (value->type == NGX_HTTP_CHECKOUT_QUERY_LIKE) {
+        return ngx_http_checkout_query_like(pool, text, to);
+    }
+
+    to->text = (char *) text->data;
+    to->len = text->len;
+
+    return CHECKOUT_FIELD_OK;
+}
+
+
+/*
+ * A text as a value of its type; *to points into the text or the pool. Returns the checkout_field_error, or NGX_ERROR
+ * when there is no memory.
+ */
+ngx_int_t
+ngx_http_checkout_query_read(ngx_pool_t *pool, ngx_http_checkout_query_value_t *value, ngx_str_t *text,
+    struct statement_value *to)
+{
+    ngx_memzero(to, sizeof(struct statement_value));
+
+    switch (value->type) {
+
+    case NGX_HTTP_CHECKOUT_QUERY_UINT:
+    case NGX_HTTP_CHECKOUT_QUERY_BUYER:
+        to->type = STATEMENT_UINT;
+        return ngx_http_checkout_query_uint(text, &to->number);
+
+    case NGX_HTTP_CHECKOUT_QUERY_INT:
+        to->type = STATEMENT_INT;
+        return ngx_http_checkout_query_int(text, &to->number);
+
+    default:
+        to->type = STATEMENT_TEXT;
+        return ngx_http_checkout_query_string(pool, value, text, to);
+    }
+}
+
+
+/* The value of a request, in memory of the pool. Returns as above. */
+static ngx_int_t
+ngx_http_checkout_query_take(ngx_http_request_t *r, ngx_pool_t *pool, ngx_http_checkout_query_value_t *value,
+    struct statement_value *to)
+{
+    ngx_str_t   given, text;
+    ngx_uint_t  encoded;
+
+    ngx_memzero(to, sizeof(struct statement_value));
+
+    if (ngx_http_complex_value(r, value->value, &given) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    encoded = value->encoded;
+
+    if (given.len == 0 && value->by_default.data != NULL) {
+        given = value->by_default;
+        encoded = 0;    /* it stands in the configuration as it is meant */
+
+    } else if (given.len > 3 * NGX_HTTP_CHECKOUT_QUERY_TEXT_MAX) {
+        return CHECKOUT_FIELD_TOO_LONG;
+    }
+
+    text.len = given.len;
+    text.data = ngx_pnalloc(pool, given.len + 1);
+
+    if (text.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memcpy(text.data, given.data, given.len);
+
+    if (encoded && ngx_http_checkout_query_decode(&text) != NGX_OK) {
+        return CHECKOUT_FIELD_NOT_UTF8;
+    }
+
+    return ngx_http_checkout_query_read(pool, value, &text, to);
+}
+
+
+/* All values of the statement. errors: what is wrong with each. NGX_ERROR: no memory. */
+static ngx_int_t
+ngx_http_checkout_query_take_values(ngx_http_request_t *r, ngx_pool_t *pool, ngx_http_checkout_query_t *query,
+    struct statement_value *to, ngx_int_t *errors)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < query->nvalues; i++) {
+        errors[i] = ngx_http_checkout_query_take(r, pool, &query->values[i], &to[i]);
+
+        if (errors[i] == NGX_ERROR) {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+/* Page and number of rows, each at least 1. */
+static ngx_int_t
+ngx_http_checkout_query_take_page(ngx_http_request_t *r, ngx_http_checkout_query_page_t *page,
+    struct statement_query *query, ngx_int_t *errors)
+{
+    ngx_uint_t              i;
+    struct statement_value  values[2];
+
+    for (i = 0; i < 2; i++) {
+        errors[i] = ngx_http_checkout_query_take(r, r->pool, &page->values[i], &values[i]);
+
+        if (errors[i] == NGX_ERROR) {
+            return NGX_ERROR;
+        }
+
+        if (errors[i] == CHECKOUT_FIELD_MISSING) {
+            errors[i] = CHECKOUT_FIELD_OK;
+            values[i].number = i == 0 ? 1 : page->by_default;
+
+        } else if (errors[i] == CHECKOUT_FIELD_OK && values[i].number == 0) {
+            errors[i] = CHECKOUT_FIELD_TOO_SMALL;
+        }
+    }
+
+    if (errors[1] == CHECKOUT_FIELD_OK && values[1].number > page->max) {
+        errors[1] = CHECKOUT_FIELD_TOO_LARGE;
+    }
+
+    query->page = values[0].number;
+    query->per_page = values[1].number;
+
+    return NGX_OK;
+}
+
+
+/*
+ * Where checkout_user says who asks, values of a buyer may be left out, and nobody else's are shown: NGX_DECLINED, and
+ * what is asked for is not found.
+ */
+static ngx_int_t
+ngx_http_checkout_query_check_buyer(ngx_http_checkout_query_t *query, uint64_t user_id, struct statement_value *to,
+    ngx_int_t *errors)
+{
+    ngx_int_t   rc;
+    ngx_uint_t  i;
+
+    rc = NGX_OK;
+
+    for (i = 0; i < query->nvalues; i++) {
+        if (query->values[i].type != NGX_HTTP_CHECKOUT_QUERY_BUYER) {
+            continue;
+        }
+
+        if (errors[i] == CHECKOUT_FIELD_MISSING) {
+            errors[i] = CHECKOUT_FIELD_OK;
+            to[i].number = user_id;
+
+        } else if (errors[i] == CHECKOUT_FIELD_OK && to[i].number != user_id) {
+            rc = NGX_DECLINED;
+        }
+    }
+
+    return rc;
+}
+
+
+/* The bounds that an error speaks of. */
+static void
+ngx_http_checkout_query_bounds(ngx_http_checkout_query_value_t *value, ngx_int_t error, uint64_t *min,
+    uint64_t *max)
+{
+    *min = 0;
+    *max = error == CHECKOUT_FIELD_TOO_LONG ? NGX_HTTP_CHECKOUT_QUERY_TEXT_MAX
+           : value->type == NGX_HTTP_CHECKOUT_QUERY_INT ? INT64_MAX : UINT64_MAX;
+}
+
+
+/* 422. errors: of the values, then of page and number of rows. */
+static ngx_int_t
+ngx_http_checkout_query_invalid(ngx_http_request_t *r, ngx_http_checkout_query_t *query, ngx_int_t *errors)
+{
+    size_t       size;
+    u_char      *p, *end, *first;
+    uint64_t     min, max;
+    ngx_str_t    members;
+    ngx_uint_t   i, n, english;
+
+    ngx_http_checkout_query_value_t  *value;
+
+    n = query->nvalues + (query->page ? 2 : 0);
+    size = sizeof(",\"errors\":{}");
+
+    for (i = 0; i < n; i++) {
+        value = i < query->nvalues ? &query->values[i] : &query->page->values[i - query->nvalues];
+        size += ngx_strlen(value->name) + NGX_HTTP_CHECKOUT_QUERY_ERROR;
+    }
+
+    members.data = ngx_pnalloc(r->pool, size);
+
+    if (members.data == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    english = ngx_http_checkout_english(r);
+    end = members.data + size;
+    first = ngx_slprintf(members.data, end, ",\"errors\":{");
+    p = first;
+
+    for (i = 0; i < n; i++) {
+        value = i < query->nvalues ? &query->values[i] : &query->page->values[i - query->nvalues];
+        ngx_http_checkout_query_bounds(value, errors[i], &min, &max);
+
+        if (i >= query->nvalues) {
+            min = 1;
+            max = i == query->nvalues ? UINT64_MAX : query->page->max;
+        }
+
+        p = ngx_http_checkout_body_field(p, end, first, value->name, errors[i], min, max, english);
+    }
+
+    p = ngx_slprintf(p, end, "}");
+    members.len = p - members.data;
+
+    return ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_INVALID_REQUEST, &members, 0);
+}
+
+
+static void
+ngx_http_checkout_query_free(void *data)
+{
+    buffer_free(data);
+}
+
+
+/* The result's text becomes the request's, without a copy. */
+static ngx_buf_t *
+ngx_http_checkout_query_body(ngx_http_request_t *r, struct sql_result *result)
+{
+    ngx_buf_t           *b;
+    struct buffer       *text;
+    ngx_pool_cleanup_t  *cleanup;
+
+    b = ngx_calloc_buf(r->pool);
+    cleanup = ngx_pool_cleanup_add(r->pool, sizeof(struct buffer));
+
+    if (b == NULL || cleanup == NULL) {
+        return NULL;
+    }
+
+    text = cleanup->data;
+    *text = result->body;
+    ngx_memzero(&result->body, sizeof(struct buffer));
+    cleanup->handler = ngx_http_checkout_query_free;
+
+    b->pos = (u_char *) text->data;
+    b->last = b->pos + text->len;
+    b->start = b->pos;
+    b->end = b->last;
+    b->memory = 1;
+
+    return b;
+}
+
+
+/* A strong validator (RFC 9110, section 8.8.3): 128 bits of a digest of the body. */
+static ngx_int_t
+ngx_http_checkout_query_etag(ngx_http_request_t *r, struct sql_result *result)
+{
+    u_char           *p;
+    ngx_table_elt_t  *etag;
+
+    etag = ngx_list_push(&r->headers_out.headers);
+    p = ngx_pnalloc(r->pool, 2 * 2 * sizeof(uint64_t) + 2);
+
+    if (etag == NULL || p == NULL) {
+        return NGX_ERROR;
+    }
+
+    etag->hash = 1;
+#if (nginx_version >= 1023000)
+    etag->next = NULL;
+#endif
+    ngx_str_set(&etag->key, "ETag");
+    etag->value.data = p;
+    *p++ = '"';
+    p = ngx_hex_dump(p, (u_char *) result->numbers, 2 * sizeof(uint64_t));
+    *p++ = '"';
+    etag->value.len = p - etag->value.data;
+
+    r->headers_out.etag = etag;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_checkout_query_answer(ngx_http_request_t *r, struct sql_result *result)
+{
+    ngx_buf_t                     *b;
+    ngx_http_checkout_loc_conf_t  *clcf;
+
+    clcf = ngx_http_get_module_loc_conf(r, ngx_http_checkout_module);
+
+    switch (result->kind) {
+
+    case STATEMENT_ANSWER:
+        b = ngx_http_checkout_query_body(r, result);
+
+        if (b == NULL || ngx_http_checkout_query_etag(r, result) != NGX_OK) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
+        return ngx_http_checkout_read_found(r, b, (u_char *) "found", 5);
+
+    case STATEMENT_NO_ROW:
+        return ngx_http_checkout_refuse(r, clcf->query->not_found, NULL, 0);
+
+    default: /* STATEMENT_UNUSABLE */
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0, "checkout: the statement in %V:%ui cannot be used: %s",
+                      &clcf->file, clcf->line, result->body.failed ? "no memory" : result->body.data);
+        return ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_BAD_GATEWAY, NULL, 0);
+    }
+}
+
+
+static void
+ngx_http_checkout_query_done(ngx_http_checkout_job_t *job, ngx_http_request_t *r,
+    ngx_http_checkout_sql_outcome_e outcome, struct sql_result *result)
+{
+    ngx_http_checkout_finish(r, outcome == NGX_HTTP_CHECKOUT_SQL_DONE ? ngx_http_checkout_query_answer(r, result)
+                                                                      : ngx_http_checkout_sql_refuse(r, outcome));
+}
+
+
+static ngx_http_checkout_query_input_t *
+ngx_http_checkout_query_input(ngx_http_checkout_job_t *job, ngx_http_checkout_loc_conf_t *clcf)
+{
+    ngx_http_checkout_query_t        *query;
+    ngx_http_checkout_query_input_t  *input;
+
+    query = clcf->query;
+
+    input = ngx_pcalloc(job->pool, sizeof(ngx_http_checkout_query_input_t)
+                                   + query->nvalues * sizeof(struct statement_value));
+    if (input == NULL) {
+        return NULL;
+    }
+
+    input->query.sql = query->sql;
+    input->query.count_sql = query->count_sql;
+    input->query.values = input->values;
+    input->query.nvalues = query->nvalues;
+    input->query.form = query->form;
+    input->query.max_size = clcf->query_max_size;
+
+    job->input = input;
+    job->run = statement_run;
+    job->done = ngx_http_checkout_query_done;
+
+    return input;
+}
+
+
+/* NGX_DECLINED: the job may run. Else the request is answered, and the caller destroys the job. user_id 0: unknown. */
+static ngx_int_t
+ngx_http_checkout_query_fill(ngx_http_request_t *r, ngx_http_checkout_job_t *job, uint64_t user_id)
+{
+    ngx_int_t                         rc, errors[STATEMENT_VALUES_MAX + 2];
+    ngx_uint_t                        i, n;
+    ngx_http_checkout_query_t        *query;
+    ngx_http_checkout_loc_conf_t     *clcf;
+    ngx_http_checkout_query_input_t  *input;
+
+    clcf = ngx_http_get_module_loc_conf(r, ngx_http_checkout_module);
+    query = clcf->query;
+    input = ngx_http_checkout_query_input(job, clcf);
+    n = query->nvalues;
+
+    if (input == NULL
+        || ngx_http_checkout_query_take_values(r, job->pool, query, input->values, errors) != NGX_OK
+        || (query->page && ngx_http_checkout_query_take_page(r, query->page, &input->query, &errors[n]) != NGX_OK))
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    rc = user_id ? ngx_http_checkout_query_check_buyer(query, user_id, input->values, errors) : NGX_OK;
+
+    for (i = 0; i < n + (query->page ? 2 : 0); i++) {
+        if (errors[i] != CHECKOUT_FIELD_OK) {
+            return ngx_http_checkout_query_invalid(r, query, errors);
+        }
+    }
+
+    return rc == NGX_OK ? NGX_DECLINED : ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_ORDER_NOT_FOUND, NULL, 0);
+}
+
+
+static ngx_int_t
+ngx_http_checkout_query_start(ngx_http_request_t *r, uint64_t user_id)
+{
+    ngx_int_t                 rc;
+    ngx_http_checkout_job_t  *job;
+
+    job = ngx_http_checkout_job_create(r);
+
+    if (job == NULL) {
+        return ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_UNAVAILABLE, NULL, 0);
+    }
+
+    rc = ngx_http_checkout_query_fill(r, job, user_id);
+
+    if (rc != NGX_DECLINED) {
+        ngx_http_checkout_job_destroy(job);
+        return rc;
+    }
+
+    return ngx_http_checkout_job_start(r, job, 0);
+}
+
+
+ngx_int_t
+ngx_http_checkout_query_handler(ngx_http_request_t *r)
+{
+    uint64_t                       user_id;
+    ngx_int_t                      rc;
+    ngx_http_checkout_loc_conf_t  *clcf;
+
+    rc = ngx_http_checkout_read_begin(r, NULL);
+
+    if (rc != NGX_DECLINED) {
+        return rc;
+    }
+
+    clcf = ngx_http_get_module_loc_conf(r, ngx_http_checkout_module);
+    user_id = 0;
+
+    if (clcf->query->of_buyer) {
+        rc = ngx_http_checkout_read_user(r, &user_id);
+    }
+
+    return rc == NGX_DECLINED ? ngx_http_checkout_query_start(r, user_id) : rc;
+}

@@ -1,0 +1,242 @@
+#include "ctl/migrate.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "checkout_migrations.h"
+#include "ctl/sql_split.h"
+
+#define LOCK_WAIT_SECONDS 60
+#define STATEMENT_MOST_MS 86400000   /* a day: a statement may rebuild a large table */
+
+struct applied {
+    int known;            /* it was begun before */
+    int finished;
+    char sha1[41];
+    unsigned statements;  /* of them already run */
+};
+
+
+static int
+complain(const struct db *db, const char *name, unsigned statement)
+{
+    fprintf(stderr, "migrate: %s: statement %u: %s (error %u)\n", name, statement, db->error, db->code);
+    return -1;
+}
+
+
+/* Runs a statement that gives one row of texts. Returns the result with the row in *row (NULL: none), or NULL. */
+static MYSQL_RES *
+ask(struct db *db, const char *text, MYSQL_ROW *row)
+{
+    struct buffer sql = { 0 };
+    MYSQL_RES *rows = NULL;
+
+    buffer_text(&sql, text);
+
+    if (db_rows(db, &sql, &rows) != DB_OK) {
+        rows = NULL;
+    }
+
+    buffer_free(&sql);
+
+    if (rows != NULL) {
+        *row = mysql_fetch_row(rows);
+    }
+
+    return rows;
+}
+
+
+/* Returns 1 taken, 0 somebody else has it, -1 an error. */
+static int
+try_lock(struct db *db, unsigned seconds)
+{
+    char sql[128];
+    MYSQL_ROW row;
+
+    snprintf(sql, sizeof(sql), "SELECT GET_LOCK(CONCAT(DATABASE(), '.migrate'), %u)", seconds);
+
+    MYSQL_RES *rows = ask(db, sql, &row);
+
+    if (rows == NULL) {
+        return complain(db, "lock", 1);
+    }
+
+    int taken = row != NULL && row[0] != NULL && strcmp(row[0], "1") == 0;
+
+    mysql_free_result(rows);
+    return taken;
+}
+
+
+static int
+take_lock(struct db *db)
+{
+    int taken = try_lock(db, 0);
+
+    if (taken == 0) {
+        fprintf(stderr, "migrate: another migration of this database is running; waiting for it, %d s at most\n",
+                LOCK_WAIT_SECONDS);
+        taken = try_lock(db, LOCK_WAIT_SECONDS);
+    }
+
+    if (taken == 0) {
+        fprintf(stderr, "migrate: another migration of this database is still running; nothing was done\n");
+    }
+
+    return taken == 1 ? 0 : -1;
+}
+
+
+static int
+read_applied(struct db *db, const struct checkout_migration *m, struct applied *applied)
+{
+    char sql[256];
+    MYSQL_ROW row;
+
+    snprintf(sql, sizeof(sql), "SELECT checksum, statements, finished_at IS NOT NULL FROM schema_migrations"
+             " WHERE name = '%s'", m->name);
+
+    MYSQL_RES *rows = ask(db, sql, &row);
+
+    if (rows == NULL) {
+        return complain(db, "schema_migrations", 1);
+    }
+
+    *applied = (struct applied) { 0 };
+
+    if (row != NULL) {
+        applied->known = 1;
+        snprintf(applied->sha1, sizeof(applied->sha1), "%s", row[0]);
+        applied->statements = (unsigned) strtoul(row[1], NULL, 10);
+        applied->finished = strcmp(row[2], "1") == 0;
+    }
+
+    mysql_free_result(rows);
+    return 0;
+}
+
+
+/* A statement that defines tables commits by itself, so the progress is noted after each one. */
+static int
+note_progress(struct db *db, const struct checkout_migration *m, unsigned statements, int finished)
+{
+    char sql[512];
+
+    snprintf(sql, sizeof(sql), "INSERT INTO schema_migrations (name, checksum, statements, finished_at)"
+             " VALUES ('%s', '%s', %u, %s) ON DUPLICATE KEY UPDATE statements = VALUES(statements),"
+             " finished_at = VALUES(finished_at)",
+             m->name, m->sha1, statements, finished ? "NOW(3)" : "NULL");
+
+    return db_text(db, sql) == DB_OK ? 0 : complain(db, m->name, statements);
+}
+
+
+static int
+apply(struct db *db, const struct checkout_migration *m, unsigned done)
+{
+    const char *at = m->sql, *statement;
+    size_t len;
+    unsigned number = 0;
+
+    while ((statement = sql_next_statement(&at, &len)) != NULL) {
+        if (++number <= done) {
+            continue;
+        }
+
+        struct buffer sql = { 0 };
+
+        buffer_add(&sql, statement, len);
+
+        enum db_result result = db_run(db, &sql);
+
+        buffer_free(&sql);
+
+        if (result != DB_OK) {
+            return complain(db, m->name, number);
+        }
+
+        if (note_progress(db, m, number, 0) == -1) {
+            return -1;
+        }
+    }
+
+    return note_progress(db, m, number, 1);
+}
+
+
+static int
+apply_if_new(struct db *db, const struct checkout_migration *m)
+{
+    struct applied applied;
+
+    if (read_applied(db, m, &applied) == -1) {
+        return -1;
+    }
+
+    if (applied.known && strcmp(applied.sha1, m->sha1) != 0) {
+        fprintf(stderr, "migrate: %s was changed after it was applied\n", m->name);
+        return -1;
+    }
+
+    if (!applied.finished && apply(db, m, applied.statements) == -1) {
+        return -1;
+    }
+
+    printf("%s %s\n", m->name, applied.finished ? "was applied before" : "applied");
+    return 0;
+}
+
+
+/* Over a connection that waits long enough. */
+static int
+migrate_patiently(struct db *db)
+{
+    int result = 0;
+
+    if (db_open(db) != DB_OK) {
+        fprintf(stderr, "migrate: no connection to MySQL: %s (error %u)\n", db->error, db->code);
+        return -1;
+    }
+
+    if (take_lock(db) == -1) {
+        return -1;
+    }
+
+    if (db_text(db, "CREATE TABLE IF NOT EXISTS schema_migrations ("
+                " name VARCHAR(255) CHARACTER SET ascii NOT NULL PRIMARY KEY,"
+                " checksum CHAR(40) CHARACTER SET ascii NOT NULL,"
+                " statements INT UNSIGNED NOT NULL,"
+                " started_at DATETIME(3) NOT NULL DEFAULT CURRENT_TIMESTAMP(3),"
+                " finished_at DATETIME(3) NULL) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4") != DB_OK)
+    {
+        return complain(db, "schema_migrations", 1);
+    }
+
+    for (size_t i = 0; result == 0 && i < sizeof(checkout_migrations) / sizeof(checkout_migrations[0]); i++) {
+        result = apply_if_new(db, &checkout_migrations[i]);
+    }
+
+    return result;
+}
+
+
+int
+migrate(struct db *db)
+{
+    const struct db_server *usual = db->server;
+    struct db_server patient = *usual;
+
+    /* A read that ends before the lock is had, or before a long statement is done, would look like a lost connection. */
+    patient.timeout = STATEMENT_MOST_MS;
+    db_close(db);
+    db->server = &patient;
+
+    int result = migrate_patiently(db);
+
+    db_close(db);   /* gives the lock back */
+    db->server = usual;
+    return result;
+}

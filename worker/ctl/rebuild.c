@@ -1,0 +1,87 @@
+/*
+ * checkoutctl rebuild
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "ctl/ctl.h"
+#include "repair/rebuild.h"
+
+
+/* Orders whose payment MySQL lost: people will want to look at them. */
+static void
+add_payments(cJSON *o, const struct rebuild *r)
+{
+    cJSON *list = cJSON_AddArrayToObject(o, "payments_lost_by_mysql");
+
+    for (size_t i = 0; i < r->named_count; i++) {
+        const struct rebuild_payment *p = &r->named[i];
+        cJSON *one = cJSON_CreateObject();
+
+        cJSON_AddStringToObject(one, "order_identifier", p->identifier);
+        cJSON_AddStringToObject(one, "gate", life_status_name(p->gate));
+        cJSON_AddStringToObject(one, "mysql", p->row == LIFE_UNKNOWN ? "no row" : life_status_name(p->row));
+        cJSON_AddItemToArray(list, one);
+    }
+}
+
+
+static cJSON *
+report(const struct rebuild *r)
+{
+    cJSON *o = cJSON_CreateObject();
+
+    cJSON_AddBoolToObject(o, "dry_run", r->dry_run);
+    cJSON_AddBoolToObject(o, "earlier_rebuild_had_not_ended", r->resumed);
+    json_uint(o, "records", r->records);
+    json_uint(o, "orders_enqueued_again", r->enqueued);
+    json_uint(o, "failed_orders_written_again", r->tombstones);
+    json_uint(o, "rows_refused", r->refused);
+    json_uint(o, "records_refreshed", r->refreshed);
+    json_uint(o, "records_unreadable", r->unreadable);
+    json_uint(o, "payments_kept_again", r->payments);
+    json_uint(o, "payments_not_kept", r->payments_unkept);
+    json_uint(o, "products", r->products);
+    json_uint(o, "products_loaded", r->loaded);
+    json_uint(o, "products_corrected", r->corrected);
+    json_uint(o, "products_closed", r->closed);
+    json_uint(o, "buyers", r->buyers);
+    add_payments(o, r);
+    return o;
+}
+
+
+static int
+failed(const struct ctl *ctl, enum rebuild_result result)
+{
+    switch (result) {
+    case REBUILD_DB_FAILED:
+        (void) ctl_db_failed(ctl);
+        break;
+    case REBUILD_TAKEN_OVER:
+        return ctl_fail("%s: another rebuild began meanwhile, or Redis was emptied", ctl->redis.error);
+    case REBUILD_BUSY:
+        (void) ctl_fail("jobs of a product were settled faster than its buyers could be counted");
+        break;
+    default:
+        (void) ctl_redis_failed(ctl);
+    }
+
+    return ctl_fail("not finished; if the gate answers 503 it does so until a rebuild has ended: run it again");
+}
+
+
+int
+ctl_rebuild(struct ctl *ctl, int argc, char **argv)
+{
+    struct rebuild r = { .db = &ctl->db, .redis = &ctl->redis, .dry_run = ctl->dry_run };
+
+    if (argc > 0) {
+        return ctl_fail("rebuild knows no %s", argv[0]);
+    }
+
+    enum rebuild_result result = rebuild_run(&r);
+
+    rebuild_free(&r);
+    return result == REBUILD_DONE ? ctl_print(ctl, report(&r)) : failed(ctl, result);
+}

@@ -1,0 +1,364 @@
+#include "intake/consumer.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "intake/settle.h"
+#include "observe/stats.h"
+
+#define BLOCK_MS    500     /* longest wait for a new entry; bounds the time that a stop takes */
+#define FIRST_GUESS 64      /* orders in one entry, before any was seen */
+#define TAKE_OVER_MS 1000   /* time between two looks for what dead consumers left */
+#define OWN_AGAIN_MS 5000   /* time between two looks for own entries that nobody settled */
+
+
+static void
+drop_reply(struct consumer *c)
+{
+    if (c->reply != NULL) {
+        freeReplyObject(c->reply);
+        c->reply = NULL;
+    }
+
+    c->entries = (struct stream_entries) { NULL, 0 };
+    c->next = 0;
+}
+
+
+/* Waits after a failure. The state goes on as `again`, or ends when the stop was asked for. */
+static enum consumer_state
+wait_after(struct consumer *c, const char *what, const char *error, unsigned code, enum consumer_state again)
+{
+    unsigned ms = backoff_next(&c->backoff);
+
+    atomic_store(&c->waits, again == CONSUMER_COMMIT ? CONSUMER_WAITS_FOR_MYSQL : CONSUMER_WAITS_FOR_REDIS);
+
+    log_warn("event=%s consumer=%s code=%u error=\"%s\" wait_ms=%u", what, c->name, code, error, ms);
+    return stop_wait(ms) ? CONSUMER_END : again;
+}
+
+
+static enum consumer_state
+redis_failed(struct consumer *c)
+{
+    stats_redis_retry(0);
+    return wait_after(c, "redis_failed", c->redis.error, 0, CONSUMER_JOIN);
+}
+
+
+/* What failed before works again. */
+static void
+works(struct consumer *c)
+{
+    backoff_reset(&c->backoff);
+    atomic_store(&c->waits, CONSUMER_WAITS_NOT);
+}
+
+
+static void
+start_with_own(struct consumer *c)
+{
+    c->own_pending = 1;
+    c->own_looked_ms = clock_ms();
+    strcpy(c->own_after, "0");
+}
+
+
+static enum consumer_state
+take_reply(struct consumer *c, redisReply *reply, struct stream_entries entries)
+{
+    drop_reply(c);
+    c->reply = reply;
+    c->entries = entries;
+    return entries.count > 0 ? CONSUMER_FILL : CONSUMER_READ;
+}
+
+
+/* About as many entries as one batch needs, by what the last ones held: this bounds what one reply can take of memory. */
+static uint64_t
+entries_wanted(const struct consumer *c)
+{
+    double wanted = c->config->worker.batch_orders / c->orders_per_entry;
+
+    return wanted < 1 ? 1 : (uint64_t) wanted;
+}
+
+
+static enum consumer_state
+beat(struct consumer *c)
+{
+    redisReply *reply = stream_beat(&c->redis, c->name, c->config->worker.dead_after, entries_wanted(c));
+
+    if (reply == NULL) {
+        return redis_failed(c);
+    }
+
+    c->last_beat_ms = clock_ms();
+    c->paused = reply->type == REDIS_REPLY_STATUS;
+    works(c);
+
+    struct stream_entries entries = stream_entries_of_beat(reply);
+
+    if (entries.count > 0) {
+        stats_add(STATS_TAKEN_OVER, entries.count);
+        log_info("event=taken_over consumer=%s entries=%zu", c->name, entries.count);
+    }
+
+    return take_reply(c, reply, entries);
+}
+
+
+static enum consumer_state
+on_join(struct consumer *c)
+{
+    start_with_own(c);
+    return beat(c);
+}
+
+
+static enum consumer_state
+read_own(struct consumer *c)
+{
+    redisReply *reply = stream_read_own(&c->redis, c->name, entries_wanted(c), c->own_after);
+
+    if (reply == NULL) {
+        return redis_failed(c);
+    }
+
+    struct stream_entries entries = stream_entries_of_read(reply);
+
+    if (entries.count == 0) {
+        c->own_pending = 0;
+    } else {
+        const redisReply *last = entries.entries[entries.count - 1];
+
+        if (last->type == REDIS_REPLY_ARRAY && last->elements > 0 && last->element[0]->type == REDIS_REPLY_STRING) {
+            snprintf(c->own_after, sizeof(c->own_after), "%s", last->element[0]->str);
+        }
+    }
+
+    return take_reply(c, reply, entries);
+}
+
+
+static enum consumer_state
+read_new(struct consumer *c)
+{
+    redisReply *reply = stream_read_new(&c->redis, c->name, entries_wanted(c), BLOCK_MS);
+
+    /* NOGROUP among others: the queue was deleted, and joining makes it again. */
+    if (reply == NULL) {
+        return redis_failed(c);
+    }
+
+    return take_reply(c, reply, stream_entries_of_read(reply));
+}
+
+
+static enum consumer_state
+on_read(struct consumer *c)
+{
+    drop_reply(c);
+
+    if (stop_requested()) {
+        return CONSUMER_END;
+    }
+
+    if (pause_wanted()) {
+        return pause_wait(BLOCK_MS) ? CONSUMER_END : CONSUMER_READ;
+    }
+
+    if (c->paused) {
+        return stop_wait(TAKE_OVER_MS) ? CONSUMER_END : beat(c);
+    }
+
+    /* No batch is in hand here, so what is pending for this consumer was left over by whatever means. */
+    if (clock_ms() - c->own_looked_ms >= OWN_AGAIN_MS) {
+        start_with_own(c);
+    }
+
+    if (c->own_pending) {
+        return read_own(c);
+    }
+
+    return clock_ms() - c->last_beat_ms >= TAKE_OVER_MS ? beat(c) : read_new(c);
+}
+
+
+/* An entry that is no job: gone from the queue though it was pending, or not of the form that the gate writes. */
+static int
+put_aside(struct consumer *c, const redisReply *entry, const char *why)
+{
+    if (entry->type != REDIS_REPLY_ARRAY || entry->elements != 2 || entry->element[0]->type != REDIS_REPLY_STRING) {
+        return 0;
+    }
+
+    const char *id = entry->element[0]->str;
+
+    if (entry->element[1]->type == REDIS_REPLY_NIL) {
+        stats_add(STATS_LOST, 1);
+        log_error("event=entry_lost entry=%s why=\"deleted from the queue before it was settled\"", id);
+        return stream_forget(&c->redis, id);
+    }
+
+    stats_add(STATS_BURIED, 1);
+    log_error("event=entry_buried entry=%s why=\"%s\"", id, why);
+    return stream_bury(&c->redis, id, why);
+}
+
+
+/* Larger entries count at once, smaller ones little by little. */
+static void
+note_entry_size(struct consumer *c)
+{
+    double size = (double) c->batch.order_count / (double) c->batch.entry_count;
+
+    c->orders_per_entry = size > c->orders_per_entry / 2 ? size : c->orders_per_entry / 2;
+}
+
+
+static enum consumer_state
+on_fill(struct consumer *c)
+{
+    const char *why = NULL;
+
+    batch_clear(&c->batch);
+
+    while (c->next < c->entries.count
+           && (c->batch.entry_count == 0 || c->batch.order_count < c->config->worker.batch_orders))
+    {
+        const redisReply *entry = c->entries.entries[c->next];
+
+        /* Joining again reads all that is pending anew, also what stands in this batch already. */
+        if (batch_add(&c->batch, entry, &why) == -1 && put_aside(c, entry, why) == -1) {
+            return redis_failed(c);
+        }
+
+        c->next++;
+    }
+
+    if (c->batch.entry_count == 0) {
+        return CONSUMER_READ;
+    }
+
+    batch_complete(&c->batch);
+    note_entry_size(c);
+    return CONSUMER_COMMIT;
+}
+
+
+/*
+ * A batch that fails for no known reason and is small: whether its orders are at fault or MySQL is, only other orders
+ * can tell. They become this consumer's, and then all its entries are read again as one batch.
+ */
+static enum consumer_state
+widen(struct consumer *c)
+{
+    redisReply *reply = stream_read_new(&c->redis, c->name, entries_wanted(c), BLOCK_MS);
+
+    if (reply == NULL) {
+        return redis_failed(c);
+    }
+
+    freeReplyObject(reply);
+    return CONSUMER_JOIN;
+}
+
+
+static enum consumer_state
+on_commit(struct consumer *c)
+{
+    if (order_tx_run(&c->tx, &c->batch) == DB_OK) {
+        works(c);
+        return CONSUMER_SETTLE;
+    }
+
+    enum consumer_state state = wait_after(c, "mysql_failed", c->db.error, c->db.code, CONSUMER_COMMIT);
+    int small = c->batch.order_count < c->config->worker.batch_orders;
+
+    return state == CONSUMER_COMMIT && small && order_tx_is_suspicious(&c->tx) ? widen(c) : state;
+}
+
+
+static enum consumer_state
+on_settle(struct consumer *c)
+{
+    int64_t settled = settle_batch(&c->redis, &c->args, &c->batch);
+
+    if (settled < 0) {
+        stats_redis_retry(1);
+        start_with_own(c);
+        return wait_after(c, "settle_failed", c->redis.error, 0, CONSUMER_SETTLE);
+    }
+
+    /*
+     * Entries that were not settled here were settled by somebody else, or Redis came back from an older state, in
+     * which other entries may be pending for this consumer: only another look tells.
+     */
+    if ((size_t) settled != c->batch.entry_count) {
+        start_with_own(c);
+    }
+
+    works(c);
+    stats_batch(&c->batch);
+    stats_add(STATS_ENTRIES, (uint64_t) settled);
+    log_debug("event=settled consumer=%s orders=%zu entries=%zu of_them_here=%" PRId64, c->name,
+              c->batch.order_count, c->batch.entry_count, settled);
+
+    /* What follows in the reply was read already; a stop leaves it pending, and leaving hands it to others. */
+    return c->next < c->entries.count && !stop_requested() ? CONSUMER_FILL : CONSUMER_READ;
+}
+
+
+static void *
+run(void *data)
+{
+    static enum consumer_state (*const steps[])(struct consumer *c) = {
+        [CONSUMER_JOIN] = on_join,
+        [CONSUMER_READ] = on_read,
+        [CONSUMER_FILL] = on_fill,
+        [CONSUMER_COMMIT] = on_commit,
+        [CONSUMER_SETTLE] = on_settle,
+    };
+    struct consumer *c = data;
+
+    while (c->state != CONSUMER_END) {
+        c->state = steps[c->state](c);
+    }
+
+    log_info("event=consumer_ended consumer=%s", c->name);
+    db_close(&c->db);
+    db_thread_end();
+    atomic_store(&c->ended, 1);
+    return NULL;
+}
+
+
+int
+consumer_start(struct consumer *c, const struct config *config, unsigned number)
+{
+    *c = (struct consumer) {
+        .config = config,
+        .redis.config = config,
+        .db.server = &config->db,
+        .state = CONSUMER_JOIN,
+        .orders_per_entry = FIRST_GUESS,
+    };
+    c->tx.db = &c->db;
+    c->tx.config = config;
+    snprintf(c->name, sizeof(c->name), "%s-%u", config->worker.name, number);
+    return pthread_create(&c->thread, NULL, run, c);
+}
+
+
+void
+consumer_free(struct consumer *c)
+{
+    drop_reply(c);
+    redis_close(&c->redis);
+    order_tx_free(&c->tx);
+    batch_free(&c->batch);
+    args_free(&c->args);
+}

@@ -1,0 +1,77 @@
+/*
+ * A consumer: one thread that takes batches off the queue and gives every order its verdict.
+ *
+ *   JOIN ──► READ ──► FILL ──► COMMIT ──► SETTLE ─┐
+ *     ▲        ▲▲       │                         │
+ *     │        │└───────┴── reply worked off ◄────┘
+ *     └────────┴─ Redis failed
+ *
+ * Own entries are read again from the start after joining, after a settle that failed or settled less than the batch
+ * holds, and every few seconds: nothing stays pending for a consumer that lives.
+ *
+ * Nothing is read while a batch is in hand, so an outage of MySQL stops the reading and nothing else; one exception
+ * is a small batch that fails for no known reason: it is widened, to see whether other orders fare better. Every wait
+ * ends when the stop is asked for; what is not settled then stays in the queue for others. The heart
+ * (observe/heartbeat.h) says "alive" for it and, after it has ended, that it left.
+ */
+#ifndef CHECKOUT_WORKER_INTAKE_CONSUMER_H
+#define CHECKOUT_WORKER_INTAKE_CONSUMER_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "intake/batch.h"
+#include "base/config.h"
+#include "intake/order_transaction.h"
+#include "redis/connection.h"
+#include "base/stop.h"
+#include "redis/stream.h"
+
+enum consumer_state {
+    CONSUMER_JOIN,      /* becoming known to the group; then its own unsettled entries come first */
+    CONSUMER_READ,      /* waiting for entries: own, of dead consumers, new */
+    CONSUMER_FILL,      /* making a batch from the entries read */
+    CONSUMER_COMMIT,    /* the transaction */
+    CONSUMER_SETTLE,    /* telling Redis */
+    CONSUMER_END
+};
+
+enum consumer_wait {
+    CONSUMER_WAITS_NOT,
+    CONSUMER_WAITS_FOR_REDIS,
+    CONSUMER_WAITS_FOR_MYSQL
+};
+
+struct consumer {
+    const struct config *config;        /* not owned */
+    char name[160];
+    pthread_t thread;
+    atomic_int ended;
+    atomic_int waits;                   /* enum consumer_wait: what failed last; read by the monitor */
+
+    enum consumer_state state;
+    struct redis_conn redis;
+    struct db db;
+    struct order_tx tx;
+    struct batch batch;
+    struct redis_args args;
+    struct backoff backoff;
+
+    redisReply *reply;                  /* what entries point into; owned */
+    struct stream_entries entries;
+    size_t next;                        /* entries before it are in a batch, or done with */
+    int own_pending;                    /* own unsettled entries may be left */
+    char own_after[48];                 /* id of the last own entry read; "0" at first */
+    uint64_t own_looked_ms;             /* when own entries were last read from the start */
+    uint64_t last_beat_ms;
+    int paused;                         /* by checkoutctl, as the last beat said */
+    double orders_per_entry;            /* as the last ones had, to ask for about one batch */
+};
+
+/* number: from 1, makes the name unique in the process. Returns 0, or an error number. */
+int consumer_start(struct consumer *c, const struct config *config, unsigned number);
+
+/* After the thread was joined. */
+void consumer_free(struct consumer *c);
+
+#endif

@@ -1,0 +1,36 @@
+/*
+ * The decision: which orders of a batch are sold. Pure: it reads and writes memory only.
+ */
+#ifndef CHECKOUT_WORKER_INTAKE_DECIDE_H
+#define CHECKOUT_WORKER_INTAKE_DECIDE_H
+
+#include "intake/batch.h"
+
+/* What MySQL holds of an identifier already. */
+struct stored_verdict {
+    int found;
+    struct checkout_order asked;
+    char status[STATUS_MAX + 1];
+    char reason[REASON_MAX + 1];
+    uint64_t created_ms;                 /* when that verdict was committed */
+};
+
+/*
+ * The gate knows an order for a day at least. One that comes so long after the verdict was not known there any more: its
+ * units were counted for the buyer a second time. One that comes sooner is the same job once more, or was lost
+ * with the buyer's count by Redis. Half a day leaves room for both. What this cannot tell, and how wrong a buyer's count
+ * may then be, is in docs/operations.md ("The life of a batch").
+ */
+#define FORGOTTEN_AFTER_MS (12 * 3600 * 1000)
+
+/*
+ * Decides orders[0 .. n) in the order of arrival.
+ *
+ * leaders[i]: index of the first order with the same identifier among them (i itself where it is the first);
+ * stored[i]: MySQL's verdict, for leaders. products: as they were read under the lock; the units sold are
+ * taken from their stock.
+ */
+void decide(struct order *orders, const size_t *leaders, const struct stored_verdict *stored, size_t n,
+            struct product_row *products);
+
+#endif

@@ -1,0 +1,617 @@
+#include "intake/order_transaction.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "intake/failed_event.h"
+#include "failpoint.h"
+#include "base/log.h"
+#include "observe/stats.h"
+#include "base/stop.h"
+
+#define AGAIN_MOST          5    /* runs at once after a lost race; then the caller waits */
+#define PROBE_FAILURES_MOST 32   /* of a probe that committed nothing yet; more than the halves of 4096 orders */
+
+
+/* The part of a batch that one transaction takes: orders[first .. first + n). */
+struct range {
+    struct batch *batch;
+    struct order *orders;
+    size_t n;
+};
+
+
+static void
+make_room(struct order_tx *tx, const struct range *r)
+{
+    if (r->n > tx->capacity) {
+        tx->leaders = memory_resize(tx->leaders, r->n, sizeof(size_t));
+        tx->stored = memory_resize(tx->stored, r->n, sizeof(struct stored_verdict));
+        tx->capacity = r->n;
+    }
+
+    if (r->batch->product_count > tx->locked_capacity) {
+        tx->locked_capacity = r->batch->product_count;
+        tx->locked = memory_resize(tx->locked, tx->locked_capacity, sizeof(struct product_row));
+        tx->after = memory_resize(tx->after, tx->locked_capacity, sizeof(struct product_row));
+    }
+}
+
+
+static void
+find_leaders(struct order_tx *tx, const struct range *r)
+{
+    identifiers_prepare(&tx->found, r->n);
+
+    for (size_t i = 0; i < r->n; i++) {
+        tx->leaders[i] = identifiers_add(&tx->found, r->orders[i].identifier, i);
+        tx->stored[i].found = 0;
+    }
+}
+
+
+/* The lock comes first: whoever holds it sees every verdict on these products that was committed before. */
+static enum db_result
+lock_products(struct order_tx *tx, const struct range *r)
+{
+    for (size_t i = 0; i < r->batch->product_count; i++) {
+        tx->locked[i] = (struct product_row) { .id = r->batch->products[i].id };
+    }
+
+    return EFFECT("order.lock", product_rows_read(tx->db, tx->locked, r->batch->product_count, ROW_FOR_UPDATE));
+}
+
+
+static void
+store_verdict(struct order_tx *tx, MYSQL_ROW row)
+{
+    size_t i = identifiers_find(&tx->found, row[0]);
+
+    if (i == IDENTIFIERS_NONE) {
+        return;
+    }
+
+    struct stored_verdict *v = &tx->stored[i];
+
+    v->found = 1;
+    snprintf(v->status, sizeof(v->status), "%s", row[1]);
+    snprintf(v->reason, sizeof(v->reason), "%s", row[2]);
+    v->created_ms = strtoull(row[6], NULL, 10);
+    v->asked = (struct checkout_order) {
+        .user_id = strtoull(row[3], NULL, 10),
+        .product_id = strtoull(row[4], NULL, 10),
+        .quantity = (uint32_t) strtoul(row[5], NULL, 10)
+    };
+}
+
+
+static enum db_result
+read_verdicts(struct order_tx *tx, const struct range *r)
+{
+    MYSQL_RES *rows;
+
+    buffer_clear(&tx->sql);
+    buffer_text(&tx->sql,
+                "SELECT o.order_identifier, o.status, COALESCE(o.failure_code, ''), o.user_id,"
+                " COALESCE(o.product_id, i.product_id, 0), COALESCE(o.quantity, i.quantity, 0),"
+                " TIMESTAMPDIFF(MICROSECOND, '1970-01-01', o.created_at) DIV 1000"
+                " FROM orders o LEFT JOIN order_items i ON i.order_identifier = o.order_identifier"
+                " WHERE o.order_identifier IN (");
+
+    for (size_t i = 0; i < r->n; i++) {
+        buffer_text(&tx->sql, i > 0 ? ",'" : "'");
+        buffer_add(&tx->sql, r->orders[i].identifier, CHECKOUT_IDENTIFIER_LEN);
+        buffer_text(&tx->sql, "'");
+    }
+
+    buffer_text(&tx->sql, ")");
+
+    enum db_result result = EFFECT("order.verdicts", db_rows(tx->db, &tx->sql, &rows));
+
+    if (result != DB_OK) {
+        return result;
+    }
+
+    for (MYSQL_ROW row; (row = mysql_fetch_row(rows)) != NULL; ) {
+        store_verdict(tx, row);
+    }
+
+    mysql_free_result(rows);
+    return DB_OK;
+}
+
+
+/* Identifiers are hexadecimal digits and hyphens, prices digits and a point: nothing here needs escaping. */
+static void
+add_order_row(struct order_tx *tx, const struct order *o, const char *price, uint64_t payment_seconds)
+{
+    buffer_text(&tx->sql, "('");
+    buffer_add(&tx->sql, o->identifier, CHECKOUT_IDENTIFIER_LEN);
+
+    if (o->verdict == VERDICT_SOLD) {
+        buffer_format(&tx->sql, "',%" PRIu64 ",'pending_payment',NULL,%s*%" PRIu32
+                      ",NOW(3) + INTERVAL %" PRIu64 " SECOND,%" PRIu64 ",%" PRIu32 ")",
+                      o->asked.user_id, price, o->asked.quantity, payment_seconds,
+                      o->asked.product_id, o->asked.quantity);
+        return;
+    }
+
+    buffer_format(&tx->sql, "',%" PRIu64 ",'failed','%s',0,NULL,%" PRIu64 ",%" PRIu32 ")",
+                  o->asked.user_id, o->reason, o->asked.product_id, o->asked.quantity);
+}
+
+
+static void
+add_item_row(struct order_tx *tx, const struct order *o, const char *price)
+{
+    buffer_text(&tx->items, tx->items.len == 0
+                ? "INSERT INTO order_items (order_identifier, product_id, quantity, unit_price) VALUES ('" : ",('");
+    buffer_add(&tx->items, o->identifier, CHECKOUT_IDENTIFIER_LEN);
+    buffer_format(&tx->items, "',%" PRIu64 ",%" PRIu32 ",%s)", o->asked.product_id, o->asked.quantity, price);
+}
+
+
+/*
+ * An identifier has one row, so an order that meets another one under its identifier has none. The book says what
+ * became of it, with no units; run again, the statement finds its own line and adds nothing.
+ */
+static void
+add_conflict(struct order_tx *tx, const struct order *o)
+{
+    char reason[128];
+
+    snprintf(reason, sizeof(reason), "idempotency_conflict: user %" PRIu64 " asked for %" PRIu32 ", accepted %" PRIu64,
+             o->asked.user_id, o->asked.quantity, o->accepted_ms);
+    buffer_format(&tx->items, "%sINSERT INTO stock_movements (product_id, kind, units, stock_after, order_identifier,"
+                  " reason) SELECT %" PRIu64 ", 'failure', 0, %" PRId64 ", '%.36s', '%s' FROM DUAL WHERE NOT EXISTS"
+                  " (SELECT 1 FROM stock_movements WHERE product_id = %" PRIu64 " AND order_identifier = '%.36s'"
+                  " AND reason = '%s')", tx->items.len > 0 ? ";" : "", o->asked.product_id,
+                  tx->after[o->product].stock, o->identifier, reason, o->asked.product_id, o->identifier, reason);
+}
+
+
+static void
+add_conflicts(struct order_tx *tx, const struct range *r)
+{
+    for (size_t i = 0; i < r->n; i++) {
+        if (r->orders[i].verdict == VERDICT_CONFLICT) {
+            add_conflict(tx, &r->orders[i]);
+        }
+    }
+}
+
+
+/* The shop that wants to be told of its orders is told of those that end here. */
+static void
+add_failed_events(struct order_tx *tx, const struct range *r)
+{
+    size_t events = 0;
+
+    if (!config_tells(tx->config)) {
+        return;
+    }
+
+    for (size_t i = 0; i < r->n; i++) {
+        const struct order *o = &r->orders[i];
+
+        if (o->verdict == VERDICT_FAILED) {
+            buffer_text(&tx->items, events++ > 0 ? ",(" : tx->items.len > 0 ? ";" FAILED_EVENT_INSERT "VALUES ("
+                        : FAILED_EVENT_INSERT "VALUES (");
+            failed_event_values(&tx->items, tx->config, o, o->reason);
+            buffer_text(&tx->items, ")");
+        }
+    }
+}
+
+
+static enum db_result
+insert_rows(struct order_tx *tx, const struct range *r)
+{
+    unsigned payment_seconds = tx->config->worker.payment_timeout / 1000;
+    size_t rows = 0;
+
+    tx->rows_inserted = 0;
+    buffer_clear(&tx->items);
+    buffer_clear(&tx->sql);
+    buffer_text(&tx->sql, "INSERT INTO orders (order_identifier, user_id, status, failure_code, total_price,"
+                " pay_by, product_id, quantity) VALUES ");
+
+    for (size_t i = 0; i < r->n; i++) {
+        const struct order *o = &r->orders[i];
+        const struct product_row *p = &tx->locked[o->product];
+
+        if (o->verdict != VERDICT_SOLD && o->verdict != VERDICT_FAILED) {
+            continue;
+        }
+
+        buffer_text(&tx->sql, rows++ > 0 ? "," : "");
+        add_order_row(tx, o, p->price, p->payment_timeout != 0 ? p->payment_timeout : payment_seconds);
+
+        if (o->verdict == VERDICT_SOLD) {
+            add_item_row(tx, o, p->price);
+        }
+    }
+
+    add_conflicts(tx, r);
+    add_failed_events(tx, r);
+    tx->rows_inserted = rows;
+
+    if (rows == 0) {
+        return tx->items.len > 0 ? EFFECT("order.insert", db_run(tx->db, &tx->items)) : DB_OK;
+    }
+
+    if (tx->items.len > 0) {
+        buffer_text(&tx->sql, ";");
+        buffer_add(&tx->sql, tx->items.data, tx->items.len);
+    }
+
+    return EFFECT("order.insert", db_run(tx->db, &tx->sql));
+}
+
+
+/* The stock cannot have changed under the lock; if the guard finds otherwise, all is rolled back. */
+static enum db_result
+take_stock(struct order_tx *tx, size_t products)
+{
+    size_t updates = 0;
+
+    buffer_clear(&tx->sql);
+
+    for (size_t i = 0; i < products; i++) {
+        int64_t sold = tx->locked[i].stock - tx->after[i].stock;
+
+        if (sold == 0) {
+            continue;
+        }
+
+        buffer_format(&tx->sql, "%sUPDATE products SET stock = stock - %" PRId64 ", version = version + 1"
+                      " WHERE id = %" PRIu64 " AND stock >= %" PRId64,
+                      updates++ > 0 ? ";" : "", sold, tx->after[i].id, sold);
+        tx->after[i].version++;
+    }
+
+    return updates > 0 ? EFFECT("order.take_stock", db_change_one_each(tx->db, &tx->sql, updates)) : DB_OK;
+}
+
+
+static void
+report_conflicts(const struct range *r)
+{
+    for (size_t i = 0; i < r->n; i++) {
+        const struct order *o = &r->orders[i];
+
+        if (o->verdict == VERDICT_CONFLICT) {
+            log_error("event=idempotency_conflict order=%.36s product=%" PRIu64 " quantity=%" PRIu32 " user=%" PRIu64
+                      " stands=%s product_that_stands=%" PRIu64 " quantity_that_stands=%" PRIu32 " user_that_stands=%"
+                      PRIu64, o->identifier, o->asked.product_id, o->asked.quantity, o->asked.user_id, o->status,
+                      o->standing.product_id, o->standing.quantity, o->standing.user_id);
+        }
+    }
+}
+
+
+/* One attempt at one transaction. What it decided counts only when it returns DB_OK. */
+static enum db_result
+attempt(struct order_tx *tx, const struct range *r)
+{
+    size_t products = r->batch->product_count;
+    enum db_result result = db_open(tx->db);
+
+    if (result != DB_OK
+        || (result = EFFECT("order.begin", db_text(tx->db, "START TRANSACTION"))) != DB_OK
+        || (result = lock_products(tx, r)) != DB_OK
+        || (result = read_verdicts(tx, r)) != DB_OK)
+    {
+        return result;
+    }
+
+    memcpy(tx->after, tx->locked, products * sizeof(struct product_row));
+    decide(r->orders, tx->leaders, tx->stored, r->n, tx->after);
+
+    if ((result = insert_rows(tx, r)) != DB_OK
+        || (result = take_stock(tx, products)) != DB_OK
+        || (result = EFFECT("order.commit", db_text(tx->db, "COMMIT"))) != DB_OK)
+    {
+        return result;
+    }
+
+    memcpy(r->batch->products, tx->after, products * sizeof(struct product_row));
+    report_conflicts(r);
+    return DB_OK;
+}
+
+
+/* Runs a range until it is committed, refused for its data, or has to wait. */
+static enum db_result
+run_range(struct order_tx *tx, const struct range *r)
+{
+    enum db_result result = DB_AGAIN;
+
+    make_room(tx, r);
+    find_leaders(tx, r);
+
+    for (unsigned i = 0; i < AGAIN_MOST && result == DB_AGAIN; i++) {
+        uint64_t begun = clock_us();
+
+        result = attempt(tx, r);
+
+        if (result == DB_OK) {
+            stats_commit(clock_us() - begun);
+            tx->rows_committed += tx->rows_inserted;
+        } else {
+            stats_mysql_retry(tx->db->code);
+            db_rollback(tx->db);
+        }
+    }
+
+    return result;
+}
+
+
+/* An order that is refused by itself: written down as failed, without the data that MySQL refused. */
+static enum db_result
+write_tombstone(struct order_tx *tx, struct order *o)
+{
+    o->verdict = VERDICT_FAILED;
+    strcpy(o->status, "failed");
+    strcpy(o->reason, "rejected");
+
+    buffer_clear(&tx->sql);
+    buffer_text(&tx->sql, "INSERT INTO orders (order_identifier, user_id, status, failure_code, total_price,"
+                " pay_by, product_id, quantity) VALUES ");
+    add_order_row(tx, o, "", 0);
+
+    if (config_tells(tx->config)) {
+        buffer_text(&tx->sql, ";" FAILED_EVENT_INSERT "VALUES (");
+        failed_event_values(&tx->sql, tx->config, o, o->reason);
+        buffer_text(&tx->sql, ")");
+    }
+
+    enum db_result result = db_open(tx->db);
+
+    if (result != DB_OK
+        || (result = EFFECT("order.begin", db_text(tx->db, "START TRANSACTION"))) != DB_OK
+        || (result = EFFECT("order.tombstone", db_run(tx->db, &tx->sql))) != DB_OK
+        || (result = EFFECT("order.commit", db_text(tx->db, "COMMIT"))) != DB_OK)
+    {
+        db_rollback(tx->db);
+    }
+
+    return result;
+}
+
+
+static void
+note(struct order_list *list, struct order *o)
+{
+    if (list->count == list->capacity) {
+        list->capacity = list->capacity == 0 ? 16 : list->capacity * 2;
+        list->orders = memory_resize(list->orders, list->capacity, sizeof(*list->orders));
+    }
+
+    list->orders[list->count++] = o;
+}
+
+
+/* Not even its failure can be written down: the settle moves it to the dead letters, and a person has to look. */
+static enum db_result
+call_dead(const struct order_tx *tx, struct order *o)
+{
+    log_error("event=dead_letter order=%.36s product=%" PRIu64 " code=%u error=\"%s\"",
+              o->identifier, o->asked.product_id, tx->db->code, tx->db->error);
+    o->verdict = VERDICT_DEAD;
+    strcpy(o->reason, "rejected");
+    return DB_OK;
+}
+
+
+static enum db_result
+run_alone(struct order_tx *tx, const struct range *r)
+{
+    struct order *o = r->orders;
+    enum db_result result = DB_POISON;
+
+    for (unsigned i = 1; i < tx->config->worker.tries && result == DB_POISON; i++) {
+        result = run_range(tx, r);
+    }
+
+    if (result != DB_POISON) {
+        return result;
+    }
+
+    log_error("event=order_refused order=%.36s product=%" PRIu64 " code=%u error=\"%s\"",
+              o->identifier, o->asked.product_id, tx->db->code, tx->db->error);
+
+    result = write_tombstone(tx, o);
+
+    return result == DB_POISON ? call_dead(tx, o) : result;
+}
+
+
+static enum db_result
+run_halving(struct order_tx *tx, struct range r)
+{
+    enum db_result result = run_range(tx, &r);
+
+    if (result != DB_POISON) {
+        return result;
+    }
+
+    if (r.n == 1) {
+        note(&tx->refused, r.orders);
+        return DB_OK;
+    }
+
+    struct range half = r;
+
+    half.n = r.n / 2;
+    result = run_halving(tx, half);
+
+    if (result != DB_OK) {
+        return result;
+    }
+
+    half.orders += half.n;
+    half.n = r.n - half.n;
+    return run_halving(tx, half);
+}
+
+
+static int
+is_unknown(const struct order_tx *tx, enum db_result result)
+{
+    return result == DB_RETRY && !db_is_environmental(tx->db->code);
+}
+
+
+/* Commits what can be committed, and notes the orders that cannot. Anything but DB_OK ends the probe. */
+static enum db_result
+probe(struct order_tx *tx, struct range r)
+{
+    enum db_result result = run_range(tx, &r);
+
+    if (result == DB_POISON) {
+        return run_halving(tx, r);
+    }
+
+    if (!is_unknown(tx, result)) {
+        tx->probe_commits += result == DB_OK;
+        return result;
+    }
+
+    if (tx->probe_commits == 0 && ++tx->probe_failures > PROBE_FAILURES_MOST) {
+        return result;
+    }
+
+    if (r.n == 1) {
+        note(&tx->stuck, r.orders);
+        return DB_OK;
+    }
+
+    struct range half = r;
+
+    half.n = r.n / 2;
+    result = probe(tx, half);
+
+    if (result != DB_OK) {
+        return result;
+    }
+
+    half.orders += half.n;
+    half.n = r.n - half.n;
+    return probe(tx, half);
+}
+
+
+/* An order that failed alone, again and again, while others of its batch were committed. */
+static enum db_result
+give_up(struct order_tx *tx, struct batch *batch, struct order *o)
+{
+    struct range alone = { .batch = batch, .orders = o, .n = 1 };
+    enum db_result result = DB_RETRY;
+
+    for (unsigned i = 1; i < tx->config->worker.tries; i++) {
+        result = run_range(tx, &alone);
+
+        if (!is_unknown(tx, result)) {
+            return result == DB_POISON ? run_alone(tx, &alone) : result;
+        }
+    }
+
+    log_error("event=order_refused order=%.36s product=%" PRIu64 " code=%u error=\"%s\"",
+              o->identifier, o->asked.product_id, tx->db->code, tx->db->error);
+
+    result = write_tombstone(tx, o);
+
+    return result == DB_POISON || is_unknown(tx, result) ? call_dead(tx, o) : result;
+}
+
+
+static enum db_result
+run_probe(struct order_tx *tx, struct range all)
+{
+    tx->probe_commits = tx->probe_failures = 0;
+
+    enum db_result result = probe(tx, all);
+
+    if (result == DB_OK && tx->probe_commits == 0 && tx->stuck.count > 0) {
+        return DB_RETRY;
+    }
+
+    for (size_t i = 0; i < tx->stuck.count && result == DB_OK; i++) {
+        result = give_up(tx, all.batch, tx->stuck.orders[i]);
+    }
+
+    return result;
+}
+
+
+/* Gives those orders their tombstones that MySQL refused alone, unless it is MySQL that is at fault. */
+static enum db_result
+end_refused(struct order_tx *tx, struct batch *batch)
+{
+    enum db_result result = DB_OK;
+
+    if (tx->refused.count > 1 && tx->rows_committed == 0) {
+        log_error("event=batch_refused orders=%zu code=%u error=\"%s\" why=\"not one order can be written:"
+                  " were the tables changed? all wait\"", tx->refused.count, tx->db->code, tx->db->error);
+        return DB_RETRY;
+    }
+
+    for (size_t i = 0; i < tx->refused.count && result == DB_OK; i++) {
+        struct range alone = { .batch = batch, .orders = tx->refused.orders[i], .n = 1 };
+
+        result = run_alone(tx, &alone);
+    }
+
+    return result;
+}
+
+
+int
+order_tx_is_suspicious(const struct order_tx *tx)
+{
+    return tx->unknown_runs >= SUSPICIOUS_RUNS;
+}
+
+
+enum db_result
+order_tx_run(struct order_tx *tx, struct batch *batch)
+{
+    struct range all = { .batch = batch, .orders = batch->orders, .n = batch->order_count };
+
+    tx->refused.count = tx->stuck.count = 0;
+
+    enum db_result result = order_tx_is_suspicious(tx) ? run_probe(tx, all) : run_halving(tx, all);
+
+    if (result == DB_OK) {
+        result = end_refused(tx, batch);
+    }
+
+    if (result == DB_OK) {
+        tx->unknown_runs = 0;
+        tx->rows_committed = 0;
+    } else if (is_unknown(tx, result)) {
+        tx->unknown_runs++;
+    }
+
+    return result;
+}
+
+
+void
+order_tx_free(struct order_tx *tx)
+{
+    buffer_free(&tx->sql);
+    buffer_free(&tx->items);
+    identifiers_free(&tx->found);
+    free(tx->stuck.orders);
+    free(tx->refused.orders);
+    free(tx->leaders);
+    free(tx->stored);
+    free(tx->locked);
+    free(tx->after);
+}

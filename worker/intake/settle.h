@@ -1,0 +1,19 @@
+/*
+ * Settling: telling Redis the verdicts of a batch that MySQL has committed, by the settle script.
+ */
+#ifndef CHECKOUT_WORKER_INTAKE_SETTLE_H
+#define CHECKOUT_WORKER_INTAKE_SETTLE_H
+
+#include "intake/batch.h"
+#include "redis/connection.h"
+
+/* Makes the call's words; only memory is touched. Every order of the batch must have its verdict. */
+void settle_words(struct redis_args *args, const struct batch *batch);
+
+/*
+ * Returns the number of entries that this call took off the queue (fewer than the batch has is normal: somebody
+ * else settled them), or -1 with conn->error set. A call whose reply was lost may be sent again.
+ */
+int64_t settle_batch(struct redis_conn *conn, struct redis_args *args, const struct batch *batch);
+
+#endif

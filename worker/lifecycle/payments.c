@@ -1,0 +1,363 @@
+#include "lifecycle/payments.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "failpoint.h"
+#include "base/log.h"
+#include "lifecycle/payment_event.h"
+#include "observe/stats.h"
+
+#define IDLE_MS   100
+#define ALONE     (2 * LIFE_MOST)   /* events looked at one by one after one of a batch was refused, or stuck */
+#define NO_CHANGE ((size_t) -1)
+
+/* The lock of the inbox comes before all others. */
+static const char new_events[] =
+    " FROM payment_events FORCE INDEX (payment_events_due)"
+    " WHERE processed_at IS NULL AND next_try_at IS NULL ORDER BY received_at LIMIT ";
+
+static const char waiting_events[] =
+    " FROM payment_events FORCE INDEX (payment_events_due)"
+    " WHERE processed_at IS NULL AND next_try_at <= NOW(3) ORDER BY next_try_at LIMIT ";
+
+
+unsigned
+payment_wait_ms(unsigned tries)
+{
+    return tries < 7 ? PAYMENT_WAIT_FIRST_MS << tries : PAYMENT_WAIT_MOST_MS;
+}
+
+
+/* A look without any lock: most of the time there is nothing. */
+static enum db_result
+peek(struct life_thread *t, const char *from, int *found)
+{
+    buffer_clear(&t->sql);
+    buffer_format(&t->sql, "SELECT 1%s1", from);
+    return EFFECT("payment.peek", db_any(&t->db, &t->sql, found));
+}
+
+
+static enum db_result
+read_events(struct life_thread *t, const char *from, MYSQL_RES **rows)
+{
+    buffer_clear(&t->sql);
+    buffer_format(&t->sql, "SELECT id, provider, body, tries, received_at < NOW(3) - INTERVAL %d HOUR%s%u"
+                  " FOR UPDATE SKIP LOCKED", PAYMENT_WAIT_HOURS, from, t->alone > 0 ? 1 : LIFE_MOST);
+    return EFFECT("payment.read", db_rows(&t->db, &t->sql, rows));
+}
+
+
+static void
+add_change(struct life *life, const struct payment_event *e, int too_old)
+{
+    struct life_change *c = life_add(life, e->identifier, e->event);
+
+    memcpy(c->payment_id, e->payment_id, sizeof(c->payment_id));
+    memcpy(c->currency, e->currency, sizeof(c->currency));
+    c->amount = e->amount;
+    c->too_old = too_old;
+    c->code = e->event == LIFE_PAYMENT_FAILED ? "payment_failed" : NULL;
+}
+
+
+static void
+add_outcome(struct life_thread *t, MYSQL_ROW row, const struct payment_event *e, enum life_outcome outcome)
+{
+    buffer_format(&t->sql, "%sUPDATE payment_events SET tries = tries + 1, order_identifier = ",
+                  t->sql.len > 0 ? ";" : "");
+    buffer_format(&t->sql, e->identifier[0] != '\0' ? "'%s'" : "NULL", e->identifier);
+    buffer_text(&t->sql, ", type = ");
+
+    if (e->type[0] != '\0') {
+        db_quote(&t->db, &t->sql, e->type);
+    } else {
+        buffer_text(&t->sql, "NULL");
+    }
+
+    buffer_text(&t->sql, ", payment_id = ");
+
+    if (e->payment_id[0] != '\0') {
+        db_quote(&t->db, &t->sql, e->payment_id);
+    } else {
+        buffer_text(&t->sql, "NULL");
+    }
+
+    if (outcome == LIFE_OUT_WAITS) {
+        buffer_format(&t->sql, ", next_try_at = NOW(3) + INTERVAL %u MICROSECOND",
+                      payment_wait_ms((unsigned) strtoul(row[3], NULL, 10)) * 1000);
+    } else {
+        buffer_format(&t->sql, ", next_try_at = NULL, processed_at = NOW(3), outcome = '%s'",
+                      life_outcome_name(outcome));
+    }
+
+    buffer_text(&t->sql, " WHERE processed_at IS NULL AND id = ");
+    db_quote(&t->db, &t->sql, row[0]);
+    buffer_text(&t->sql, " AND provider = ");
+    db_quote(&t->db, &t->sql, row[1]);
+}
+
+
+static enum life_outcome
+outcome_of(const struct life_thread *t, const struct payment_event *e, size_t change)
+{
+    if (change != NO_CHANGE) {
+        return t->life->changes[change].outcome;
+    }
+
+    return e->kind == PAYMENT_EVENT_OTHER ? LIFE_OUT_IGNORED : LIFE_OUT_MALFORMED;
+}
+
+
+static void
+note_others(const struct payment_event *e, MYSQL_ROW row)
+{
+    char id[256], clean[256];
+
+    if (e->kind == PAYMENT_EVENT_CHANGE) {
+        return;
+    }
+
+    stats_outcome(LIFE_EVENTS, e->kind == PAYMENT_EVENT_OTHER ? LIFE_OUT_IGNORED : LIFE_OUT_MALFORMED);
+
+    if (e->kind == PAYMENT_EVENT_MALFORMED) {
+        log_clean(id, sizeof(id), row[0]);
+        log_clean(clean, sizeof(clean), row[1]);
+        log_warn("event=payment_flagged outcome=malformed id=\"%s\" provider=\"%s\"", id, clean);
+    }
+}
+
+
+/* Reads the bodies into changes, in the order of the rows; places[i]: the change of row i. */
+static void
+read_bodies(struct life_thread *t, MYSQL_RES *rows, struct payment_event *events, size_t *places)
+{
+    MYSQL_ROW row;
+
+    for (size_t i = 0; (row = mysql_fetch_row(rows)) != NULL; i++) {
+        payment_event_read(&events[i], row[1], row[2], mysql_fetch_lengths(rows)[2]);
+        places[i] = NO_CHANGE;
+
+        if (events[i].kind == PAYMENT_EVENT_CHANGE) {
+            places[i] = t->life->count;
+            add_change(t->life, &events[i], row[4][0] == '1');
+        }
+    }
+}
+
+
+static enum db_result
+write_outcomes(struct life_thread *t, MYSQL_RES *rows, const struct payment_event *events, const size_t *places)
+{
+    MYSQL_ROW row;
+
+    buffer_clear(&t->sql);
+    mysql_data_seek(rows, 0);
+
+    for (size_t i = 0; (row = mysql_fetch_row(rows)) != NULL; i++) {
+        add_outcome(t, row, &events[i], outcome_of(t, &events[i], places[i]));
+    }
+
+    return EFFECT("payment.outcomes", db_change_rows(&t->db, &t->sql, mysql_num_rows(rows)));
+}
+
+
+/* A rollback that fails closes the connection, and what is written next is escaped by an open one. */
+static enum db_result
+roll_back(struct life_thread *t)
+{
+    db_rollback(&t->db);
+    return db_open(&t->db);
+}
+
+
+/* MySQL refuses what this one event says: it is put aside, or it would keep all others waiting. */
+static enum db_result
+reject(struct life_thread *t, MYSQL_RES *rows)
+{
+    struct payment_event unread = { .kind = PAYMENT_EVENT_MALFORMED };
+    char id[256];
+
+    mysql_data_seek(rows, 0);
+
+    MYSQL_ROW row = mysql_fetch_row(rows);
+
+    log_clean(id, sizeof(id), row[0]);
+    log_error("event=payment_flagged outcome=rejected id=\"%s\" code=%u error=\"%s\"", id, t->db.code, t->db.error);
+
+    if (EFFECT("payment.rollback", roll_back(t)) != DB_OK) {
+        return DB_RETRY;
+    }
+
+    buffer_clear(&t->sql);
+    add_outcome(t, row, &unread, LIFE_OUT_REJECTED);
+
+    enum db_result result = EFFECT("payment.reject", db_run(&t->db, &t->sql));
+
+    if (result == DB_OK) {
+        stats_outcome(LIFE_EVENTS, LIFE_OUT_REJECTED);
+    }
+
+    return result;
+}
+
+
+/*
+ * What this one event does fails, and may fail for long: somebody keeps its order's lock, or a trigger of the shop refuses
+ * the change. It is tried again later, and keeps no others waiting; nor does its order expire meanwhile.
+ */
+static enum db_result
+put_off(struct life_thread *t, MYSQL_RES *rows, const struct payment_event *e)
+{
+    char id[256];
+
+    mysql_data_seek(rows, 0);
+
+    MYSQL_ROW row = mysql_fetch_row(rows);
+
+    log_clean(id, sizeof(id), row[0]);
+    log_warn("event=payment_put_off id=\"%s\" order=%s code=%u error=\"%s\" tries=%s wait_ms=%u", id,
+             e->identifier[0] != '\0' ? e->identifier : "-", t->db.code, t->db.error, row[3],
+             payment_wait_ms((unsigned) strtoul(row[3], NULL, 10)));
+    stats_mysql_retry(t->db.code);
+
+    if (EFFECT("payment.rollback", roll_back(t)) != DB_OK) {
+        return DB_RETRY;
+    }
+
+    buffer_clear(&t->sql);
+    add_outcome(t, row, e, LIFE_OUT_WAITS);
+
+    enum db_result result = EFFECT("payment.put_off", db_run(&t->db, &t->sql));
+
+    return result == DB_POISON ? reject(t, rows) : result;
+}
+
+
+/* One event must not keep all others waiting: which one it is shows when they are looked at one by one. */
+static enum db_result
+on_failure(struct life_thread *t, MYSQL_RES *rows, const struct payment_event *events, enum db_result result)
+{
+    int single = mysql_num_rows(rows) == 1;
+
+    if (result != DB_POISON && !life_thread_is_stuck(t, result)) {
+        return result;
+    }
+
+    if (single) {
+        return result == DB_POISON ? reject(t, rows) : put_off(t, rows, &events[0]);
+    }
+
+    t->alone = ALONE;
+    return DB_AGAIN;
+}
+
+
+static enum db_result
+apply(struct life_thread *t, MYSQL_RES *rows)
+{
+    static _Thread_local struct payment_event events[LIFE_MOST];
+    static _Thread_local size_t places[LIFE_MOST];
+    enum db_result result;
+    MYSQL_ROW row;
+
+    life_thread_begin(t);
+    read_bodies(t, rows, events, places);
+
+    if ((result = life_apply(t->life, &t->db)) != DB_OK
+        || (result = write_outcomes(t, rows, events, places)) != DB_OK
+        || (result = EFFECT("payment.commit", db_text(&t->db, "COMMIT"))) != DB_OK)
+    {
+        return on_failure(t, rows, events, result);
+    }
+
+    mysql_data_seek(rows, 0);
+
+    for (size_t i = 0; (row = mysql_fetch_row(rows)) != NULL; i++) {
+        note_others(&events[i], row);
+    }
+
+    life_thread_committed(t);
+    t->alone -= t->alone > 0;
+    return DB_OK;
+}
+
+
+static enum life_look
+said(enum db_result result)
+{
+    return result == DB_OK ? LIFE_LOOK_FOUND : result == DB_AGAIN ? LIFE_LOOK_AGAIN : LIFE_LOOK_FAILED;
+}
+
+
+static enum life_look
+look_at(struct life_thread *t, const char *from)
+{
+    MYSQL_RES *rows;
+    int found = 0;
+    enum db_result result = peek(t, from, &found);
+
+    if (result != DB_OK || !found) {
+        return result == DB_OK ? LIFE_LOOK_NOTHING : said(result);
+    }
+
+    if ((result = EFFECT("payment.begin", db_text(&t->db, LIFE_START_TRANSACTION))) != DB_OK
+        || (result = read_events(t, from, &rows)) != DB_OK)
+    {
+        return said(result);
+    }
+
+    if (mysql_num_rows(rows) == 0) {
+        mysql_free_result(rows);
+        db_rollback(&t->db);
+        return LIFE_LOOK_NOTHING;
+    }
+
+    result = apply(t, rows);
+    mysql_free_result(rows);
+    return said(result);
+}
+
+
+/* nginx cancels orders too, and has to know what this process is configured with. Once, when MySQL first answers. */
+static enum db_result
+write_settings(struct life_thread *t)
+{
+    if (t->said_settings) {
+        return DB_OK;
+    }
+
+    buffer_clear(&t->sql);
+    buffer_text(&t->sql, "INSERT INTO settings (name, value) VALUES ('currency', ");
+    db_quote(&t->db, &t->sql, t->config->payment.currency);
+    buffer_format(&t->sql, "), ('events', '%s') ON DUPLICATE KEY UPDATE value = VALUES(value)",
+                  config_tells(t->config) ? "on" : "off");
+
+    enum db_result result = EFFECT("payment.settings", db_run(&t->db, &t->sql));
+
+    t->said_settings = result == DB_OK;
+    return result;
+}
+
+
+/* New events and those that wait take turns, so that neither starve. */
+static enum life_look
+look(struct life_thread *t)
+{
+    enum db_result result = db_open(&t->db);
+
+    if (result != DB_OK || (result = write_settings(t)) != DB_OK) {
+        return said(result);
+    }
+
+    t->turn = !t->turn;
+
+    enum life_look first = look_at(t, t->turn ? waiting_events : new_events);
+
+    return first == LIFE_LOOK_NOTHING ? look_at(t, t->turn ? new_events : waiting_events) : first;
+}
+
+
+const struct life_kind payment_kind = { .name = "payments", .look = look, .idle_ms = IDLE_MS, .rest_factor = 3 };

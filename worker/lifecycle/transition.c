@@ -1,0 +1,115 @@
+#include "lifecycle/transition.h"
+
+#include <string.h>
+#include <time.h>
+
+#include "failpoint.h"
+#include "redis/gate.h"
+#include "redis/keys.h"
+#include "base/log.h"
+#include "observe/stats.h"
+#include "base/stop.h"
+
+#define DAY_MS 86400000
+
+
+static size_t
+place_of(const struct transition *moved, uint64_t product)
+{
+    for (size_t i = 0; i < moved->product_count; i++) {
+        if (moved->products[i].id == product && moved->products[i].found) {
+            return i + 1;
+        }
+    }
+
+    return 0;
+}
+
+
+static void
+add_bucket(struct redis_args *args, uint64_t ms)
+{
+    char day[CHECKOUT_DAY_LEN + 1];
+
+    checkout_day(day, ms);
+    day[CHECKOUT_DAY_LEN] = '\0';
+    key_bucket(args, day);
+}
+
+
+void
+transition_words(struct redis_args *args, const struct transition *moved, uint64_t now_ms)
+{
+    args_clear(args);
+    args_script(args, &checkout_script_transition, (unsigned) (3 + 3 * moved->product_count));
+    add_bucket(args, now_ms);
+    add_bucket(args, now_ms - DAY_MS);
+    add_bucket(args, now_ms + DAY_MS);
+
+    for (size_t i = 0; i < moved->product_count; i++) {
+        key_stock(args, moved->products[i].id);
+        key_register(args, moved->products[i].id);
+        key_buyers(args, moved->products[i].id);
+    }
+
+    args_text(args, moved->again ? "1" : "0");
+    args_number(args, moved->product_count);
+
+    for (size_t i = 0; i < moved->product_count; i++) {
+        gate_push_words(args, &moved->products[i]);
+    }
+
+    for (size_t i = 0; i < moved->order_count; i++) {
+        const struct life_order *o = &moved->orders[i];
+
+        if (!life_has_moved(o)) {
+            continue;
+        }
+
+        args_text(args, o->identifier);
+        args_text(args, life_status_name(o->status));
+        args_text(args, o->code[0] != '\0' ? o->code : "-");
+        args_number(args, place_of(moved, o->product));
+        args_number(args, o->user);
+        args_signed(args, o->taken);
+    }
+}
+
+
+static uint64_t
+wall_clock_ms(void)
+{
+    struct timespec now;
+
+    (void) clock_gettime(CLOCK_REALTIME, &now);
+
+    return (uint64_t) now.tv_sec * 1000;
+}
+
+
+int
+transition_tell(struct redis_conn *conn, struct redis_args *args, struct transition moved)
+{
+    uint64_t now = wall_clock_ms();
+    struct backoff backoff = { 0 };
+
+    for (unsigned i = 0; i < TRANSITION_TRIES; i++) {
+        transition_words(args, &moved, now);
+        moved.again = 1;
+
+        redisReply *reply = EFFECT("transition.script", redis_script(conn, &checkout_script_transition, args));
+
+        if (reply != NULL) {
+            freeReplyObject(reply);
+            return 0;
+        }
+
+        stats_redis_retry(0);
+
+        if (stop_wait(backoff_next(&backoff))) {
+            break;
+        }
+    }
+
+    return -1;
+}

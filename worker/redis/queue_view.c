@@ -1,0 +1,227 @@
+#include "redis/queue_view.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "intake/batch.h"
+#include "redis/keys.h"
+
+#define PAGE 256   /* entries of one call, so that Redis is never held up for long */
+
+struct reading {
+    struct queue_view *view;
+    struct batch batch;
+};
+
+
+static redisReply *
+read_page(struct redis_conn *conn, key_maker stream, const char *after)
+{
+    struct redis_args args = { 0 };
+
+    args_text(&args, "XRANGE");
+    stream(&args);
+    args_text(&args, after);
+    args_text(&args, "+");
+    args_text(&args, "COUNT");
+    args_number(&args, PAGE);
+
+    redisReply *page = redis_call(conn, &args, 0);
+
+    args_free(&args);
+    return page;
+}
+
+
+int
+queue_walk(struct redis_conn *conn, key_maker stream, queue_visit visit, void *data)
+{
+    char after[48] = "-";
+    size_t entries = PAGE;
+    int enough = 0;
+
+    while (entries == PAGE && !enough) {
+        redisReply *page = read_page(conn, stream, after);
+
+        if (page == NULL) {
+            return -1;
+        }
+
+        entries = page->type == REDIS_REPLY_ARRAY ? page->elements : 0;
+
+        for (size_t i = 0; i < entries && !enough; i++) {
+            enough = visit(page->element[i], data);
+            snprintf(after, sizeof(after), "(%s", entry_id(page->element[i]));
+        }
+
+        freeReplyObject(page);
+    }
+
+    return 0;
+}
+
+
+const char *
+entry_id(const redisReply *entry)
+{
+    return entry->element[0]->str;
+}
+
+
+const char *
+entry_field(const redisReply *entry, const char *name)
+{
+    const redisReply *fields = entry->element[1];
+
+    for (size_t i = 0; i + 1 < fields->elements; i += 2) {
+        if (strcmp(fields->element[i]->str, name) == 0) {
+            return fields->element[i + 1]->str;
+        }
+    }
+
+    return NULL;
+}
+
+
+static int
+compare_units(const void *a, const void *b)
+{
+    uint64_t x = ((const struct queue_units *) a)->product, y = ((const struct queue_units *) b)->product;
+
+    return x < y ? -1 : x > y;
+}
+
+
+static void
+note_units(struct queue_view *v, const redisReply *entry)
+{
+    const char *product = entry_field(entry, "product"), *units = entry_field(entry, "units");
+    uint64_t id, number;
+
+    if (product == NULL || units == NULL || checkout_uint_parse(&id, product, strlen(product), INT64_MAX) == -1
+        || checkout_uint_parse(&number, units, strlen(units), INT64_MAX) == -1)
+    {
+        return;
+    }
+
+    if (v->units_count == v->units_capacity) {
+        v->units_capacity = v->units_capacity == 0 ? 64 : 2 * v->units_capacity;
+        v->units = memory_resize(v->units, v->units_capacity, sizeof(*v->units));
+    }
+
+    v->units[v->units_count++] = (struct queue_units) { .product = id, .units = (int64_t) number };
+}
+
+
+static int
+note_entry(const redisReply *entry, void *data)
+{
+    struct reading *r = data;
+    struct queue_view *v = r->view;
+    const char *why;
+
+    note_units(v, entry);
+    batch_clear(&r->batch);
+
+    if (batch_add(&r->batch, entry, &why) == -1) {
+        v->unreadable++;
+        return 0;
+    }
+
+    for (size_t i = 0; i < r->batch.order_count; i++) {
+        const struct order *o = &r->batch.orders[i];
+
+        if (v->count == v->capacity) {
+            v->capacity = v->capacity == 0 ? 256 : 2 * v->capacity;
+            v->orders = memory_resize(v->orders, v->capacity, sizeof(*v->orders));
+        }
+
+        struct queued_order *q = &v->orders[v->count++];
+
+        *q = (struct queued_order) {
+            .product = o->asked.product_id, .user = o->asked.user_id, .quantity = o->asked.quantity
+        };
+        memcpy(q->identifier, o->identifier, CHECKOUT_IDENTIFIER_LEN);
+    }
+
+    return 0;
+}
+
+
+/* The notes, entry by entry, to one sum for each product. */
+static void
+sum_units(struct queue_view *v)
+{
+    size_t distinct = 0;
+
+    if (v->units_count == 0) {
+        return;
+    }
+
+    qsort(v->units, v->units_count, sizeof(*v->units), compare_units);
+
+    for (size_t i = 0; i < v->units_count; i++) {
+        if (distinct > 0 && v->units[distinct - 1].product == v->units[i].product) {
+            v->units[distinct - 1].units += v->units[i].units;
+        } else {
+            v->units[distinct++] = v->units[i];
+        }
+    }
+
+    v->units_count = distinct;
+}
+
+
+int
+queue_view_read(struct redis_conn *conn, struct queue_view *view)
+{
+    struct reading r = { .view = view };
+
+    view->count = view->units_count = 0;
+    view->unreadable = 0;
+
+    int result = queue_walk(conn, key_queue, note_entry, &r) == 0
+                 && queue_walk(conn, key_dead_letters, note_entry, &r) == 0 ? 0 : -1;
+
+    batch_free(&r.batch);
+    sum_units(view);
+    identifiers_prepare(&view->by_identifier, view->count);
+
+    for (size_t i = 0; i < view->count; i++) {
+        (void) identifiers_add(&view->by_identifier, view->orders[i].identifier, i);
+    }
+
+    return result;
+}
+
+
+const struct queued_order *
+queue_view_find(const struct queue_view *view, const char *identifier)
+{
+    size_t i = view->count > 0 ? identifiers_find(&view->by_identifier, identifier) : IDENTIFIERS_NONE;
+
+    return i == IDENTIFIERS_NONE ? NULL : &view->orders[i];
+}
+
+
+int64_t
+queue_view_units(const struct queue_view *view, uint64_t product)
+{
+    struct queue_units key = { .product = product };
+    const struct queue_units *found = view->units_count == 0 ? NULL
+        : bsearch(&key, view->units, view->units_count, sizeof(key), compare_units);
+
+    return found != NULL ? found->units : 0;
+}
+
+
+void
+queue_view_free(struct queue_view *view)
+{
+    free(view->orders);
+    free(view->units);
+    identifiers_free(&view->by_identifier);
+    *view = (struct queue_view) { 0 };
+}

@@ -1,0 +1,163 @@
+#include "redis/stream.h"
+
+#include <string.h>
+
+#include "failpoint.h"
+#include "redis/keys.h"
+
+
+static void
+add_read_words(struct redis_args *args, const char *consumer, uint64_t count)
+{
+    args_text(args, "XREADGROUP");
+    args_text(args, "GROUP");
+    args_text(args, CONSUMER_GROUP);
+    args_text(args, consumer);
+    args_text(args, "COUNT");
+    args_number(args, count);
+}
+
+
+static redisReply *
+read_from(struct redis_conn *conn, struct redis_args *args, const char *from, unsigned block_ms)
+{
+    args_text(args, "STREAMS");
+    key_queue(args);
+    args_text(args, from);
+
+    redisReply *reply = EFFECT("stream.read", redis_call(conn, args, block_ms));
+
+    args_free(args);
+    return reply;
+}
+
+
+redisReply *
+stream_read_new(struct redis_conn *conn, const char *consumer, uint64_t count, unsigned block_ms)
+{
+    struct redis_args args = { 0 };
+
+    add_read_words(&args, consumer, count);
+    args_text(&args, "BLOCK");
+    args_number(&args, block_ms);
+    return read_from(conn, &args, ">", block_ms);
+}
+
+
+redisReply *
+stream_read_own(struct redis_conn *conn, const char *consumer, uint64_t count, const char *after)
+{
+    struct redis_args args = { 0 };
+
+    add_read_words(&args, consumer, count);
+    return read_from(conn, &args, after, 0);
+}
+
+
+static redisReply *
+heartbeat(struct redis_conn *conn, const char *consumer, unsigned dead_after, uint64_t most, const char *leave)
+{
+    struct redis_args args = { 0 };
+
+    args_script(&args, &checkout_script_heartbeat, 2);
+    key_queue(&args);
+    key_workers(&args);
+    args_text(&args, CONSUMER_GROUP);
+    args_text(&args, consumer);
+    args_number(&args, dead_after);
+    args_number(&args, most);
+    args_text(&args, leave);
+
+    redisReply *reply = EFFECT("stream.heartbeat", redis_script(conn, &checkout_script_heartbeat, &args));
+
+    args_free(&args);
+    return reply;
+}
+
+
+redisReply *
+stream_beat(struct redis_conn *conn, const char *consumer, unsigned dead_after, uint64_t most)
+{
+    return heartbeat(conn, consumer, dead_after, most, "");
+}
+
+
+static int
+end_reply(redisReply *reply)
+{
+    if (reply == NULL) {
+        return -1;
+    }
+
+    freeReplyObject(reply);
+    return 0;
+}
+
+
+int
+stream_leave(struct redis_conn *conn, const char *consumer, unsigned dead_after)
+{
+    return end_reply(heartbeat(conn, consumer, dead_after, 0, "leave"));
+}
+
+
+int
+stream_bury(struct redis_conn *conn, const char *id, const char *reason)
+{
+    struct redis_args args = { 0 };
+
+    args_script(&args, &checkout_script_bury, 3);
+    key_queue(&args);
+    key_gate(&args);
+    key_dead_letters(&args);
+    args_text(&args, CONSUMER_GROUP);
+    args_text(&args, id);
+    args_text(&args, reason);
+
+    redisReply *reply = EFFECT("stream.bury", redis_script(conn, &checkout_script_bury, &args));
+
+    args_free(&args);
+    return end_reply(reply);
+}
+
+
+int
+stream_forget(struct redis_conn *conn, const char *id)
+{
+    struct redis_args args = { 0 };
+
+    args_text(&args, "XACK");
+    key_queue(&args);
+    args_text(&args, CONSUMER_GROUP);
+    args_text(&args, id);
+
+    redisReply *reply = EFFECT("stream.forget", redis_call(conn, &args, 0));
+
+    args_free(&args);
+    return end_reply(reply);
+}
+
+
+struct stream_entries
+stream_entries_of_beat(const redisReply *reply)
+{
+    if (reply->type != REDIS_REPLY_ARRAY) {
+        return (struct stream_entries) { NULL, 0 };
+    }
+
+    return (struct stream_entries) { reply->element, reply->elements };
+}
+
+
+struct stream_entries
+stream_entries_of_read(const redisReply *reply)
+{
+    /* One stream was asked for: { { key, { entry, … } } }, or nil. */
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 1
+        || reply->element[0]->type != REDIS_REPLY_ARRAY || reply->element[0]->elements != 2)
+    {
+        return (struct stream_entries) { NULL, 0 };
+    }
+
+    return stream_entries_of_beat(reply->element[0]->element[1]);
+}

@@ -1,0 +1,426 @@
+/*
+ * A step of the rebuild: the gate's records compared with the rows of MySQL.
+ *
+ *   record            row        then
+ *   alive, waiting    -          nothing: the worker will decide
+ *   alive             missing    enqueued again (queue trimmed or lost, or MySQL lost its last commits)
+ *   failed, ended     missing    the row written again as it was, without items: that verdict was given
+ *   other status      there      the record says what the row says (queued, or a change that the gate was not told)
+ *   paid, later       earlier    before that: the payment is kept again (rebuild_payments.c)
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "intake/batch.h"
+#include "text/buffer.h"
+#include "redis/record_days.h"
+#include "failpoint.h"
+#include "redis/keys.h"
+#include "lifecycle/rules.h"
+#include "base/random_hex.h"
+#include "repair/rebuild.h"
+
+#define PAGE 500   /* records looked up at once; also the most orders of one entry */
+
+struct lost {
+    char identifier[CHECKOUT_IDENTIFIER_LEN + 1];
+    char text[CHECKOUT_RECORD_MAX + 1];      /* the record as it was read */
+    struct checkout_order order;
+    uint64_t accepted_ms;
+    char status[STATUS_MAX + 1], reason[REASON_MAX + 1];   /* of the row where there is one, else of the record */
+    enum life_status gate, mysql;            /* what the record says, and the row */
+    int has_row;
+    int is_behind;                           /* the record says another status than the row */
+};
+
+struct page {
+    char day[CHECKOUT_DAY_LEN + 1];
+    struct lost records[PAGE];
+    size_t count;
+    struct lost to_do[PAGE];                 /* of them, what Redis has to change */
+    struct identifiers by_identifier;
+};
+
+
+static int
+is_ended(const struct lost *l)
+{
+    return l->gate != LIFE_UNKNOWN && !life_is_live(l->gate);
+}
+
+
+static int
+read_record(struct lost *l)
+{
+    struct checkout_record record;
+
+    if (checkout_record_parse(&record, l->text, strlen(l->text)) == -1 || record.status_len > STATUS_MAX
+        || record.reason_len > REASON_MAX)
+    {
+        return -1;
+    }
+
+    l->order = record.order;
+    l->accepted_ms = record.accepted_ms;
+    memcpy(l->status, record.status, record.status_len);
+    memcpy(l->reason, record.reason, record.reason_len);
+    l->gate = life_status_read(record.status, record.status_len);
+    return 0;
+}
+
+
+/* A pair of HSCAN becomes a line of the page, unless its order waits or it is no record. */
+static void
+take_pair(struct rebuild *r, struct page *p, const redisReply *identifier, const redisReply *text)
+{
+    struct lost *l = &p->records[p->count];
+
+    r->records++;
+
+    if ((size_t) text->len > CHECKOUT_RECORD_MAX
+        || checkout_identifier_check(identifier->str, (size_t) identifier->len) == -1)
+    {
+        r->unreadable++;
+        return;
+    }
+
+    *l = (struct lost) { 0 };
+    memcpy(l->identifier, identifier->str, CHECKOUT_IDENTIFIER_LEN);
+    memcpy(l->text, text->str, (size_t) text->len);
+
+    if (read_record(l) == -1) {
+        r->unreadable++;
+    } else if (queue_view_find(&r->waiting, l->identifier) == NULL) {
+        p->count++;
+    }
+}
+
+
+static enum rebuild_result
+find_rows(struct rebuild *r, struct page *p)
+{
+    struct buffer sql = { 0 };
+    MYSQL_RES *rows;
+
+    identifiers_prepare(&p->by_identifier, p->count);
+    buffer_text(&sql, "SELECT order_identifier, status, COALESCE(failure_code, '') FROM orders"
+                " WHERE order_identifier IN (");
+
+    for (size_t i = 0; i < p->count; i++) {
+        (void) identifiers_add(&p->by_identifier, p->records[i].identifier, i);
+        buffer_format(&sql, "%s'%s'", i > 0 ? "," : "", p->records[i].identifier);
+    }
+
+    buffer_text(&sql, ")");
+
+    enum db_result result = EFFECT("rebuild.find_rows", db_rows(r->db, &sql, &rows));
+
+    buffer_free(&sql);
+
+    if (result != DB_OK) {
+        return REBUILD_DB_FAILED;
+    }
+
+    for (MYSQL_ROW row; (row = mysql_fetch_row(rows)) != NULL; ) {
+        size_t i = identifiers_find(&p->by_identifier, row[0]);
+
+        if (i != IDENTIFIERS_NONE) {
+            p->records[i].has_row = 1;
+            p->records[i].mysql = life_status_read(row[1], strlen(row[1]));
+            p->records[i].is_behind = strcmp(p->records[i].status, row[1]) != 0;
+            snprintf(p->records[i].status, sizeof(p->records[i].status), "%s", row[1]);
+            snprintf(p->records[i].reason, sizeof(p->records[i].reason), "%s", row[2]);
+        }
+    }
+
+    mysql_free_result(rows);
+    return REBUILD_DONE;
+}
+
+
+/* Status and reason come from a record, which holds no spaces; they are quoted because anybody may write there. */
+static enum rebuild_result
+write_tombstone(struct rebuild *r, const struct lost *l)
+{
+    struct buffer sql = { 0 };
+
+    r->tombstones++;
+
+    if (r->dry_run) {
+        return REBUILD_DONE;
+    }
+
+    buffer_format(&sql, "INSERT INTO orders (order_identifier, user_id, status, failure_code, product_id, quantity)"
+                  " VALUES ('%s', %" PRIu64 ", ", l->identifier, l->order.user_id);
+    db_quote(r->db, &sql, l->status);
+    buffer_text(&sql, ", NULLIF(");
+    db_quote(r->db, &sql, l->reason);
+    buffer_format(&sql, ", ''), %" PRIu64 ", %" PRIu32 ")"
+                  " ON DUPLICATE KEY UPDATE order_identifier = orders.order_identifier",
+                  l->order.product_id, l->order.quantity);
+
+    enum db_result result = EFFECT("rebuild.tombstone", db_run(r->db, &sql));
+
+    buffer_free(&sql);
+
+    /* One row that MySQL does not take must not keep the gate closed. */
+    if (result == DB_POISON) {
+        r->tombstones--;
+        r->refused++;
+        return REBUILD_DONE;
+    }
+
+    return result == DB_OK ? REBUILD_DONE : REBUILD_DB_FAILED;
+}
+
+
+/* A record is written after its row, and read before it: if it says more, MySQL lost that. */
+static enum rebuild_result
+keep_payment(struct rebuild *r, const struct lost *l)
+{
+    struct rebuild_payment p = {
+        .product = l->order.product_id, .quantity = l->order.quantity, .gate = l->gate, .row = l->mysql
+    };
+    int came = life_rank(l->gate) >= life_rank(LIFE_PAID) && life_rank(l->mysql) < life_rank(LIFE_PAID);
+    int went_back = l->gate == LIFE_REFUNDED && l->mysql != LIFE_REFUNDED;
+
+    /* Of an order that ended, a missing row is written again as the record says it. */
+    if (!(came || went_back) || (!l->has_row && is_ended(l))) {
+        return REBUILD_DONE;
+    }
+
+    memcpy(p.identifier, l->identifier, sizeof(p.identifier));
+    return rebuild_payment(r, &p);
+}
+
+
+static int
+is_to_enqueue(const struct lost *l)
+{
+    return !l->has_row && !is_ended(l);
+}
+
+
+static int
+is_to_refresh(const struct lost *l)
+{
+    return l->has_row && l->is_behind;
+}
+
+
+static int
+compare_lost(const void *a, const void *b)
+{
+    const struct lost *x = a, *y = b;
+    int x_new = is_to_enqueue(x), y_new = is_to_enqueue(y);
+
+    if (x_new != y_new) {
+        return x_new - y_new;
+    }
+
+    uint64_t p = x->order.product_id, q = y->order.product_id;
+
+    return p != q ? (p < q ? -1 : 1) : (x->accepted_ms > y->accepted_ms)
+                                       - (x->accepted_ms < y->accepted_ms);
+}
+
+
+static void
+add_order(struct redis_args *args, const struct lost *l)
+{
+    char record[CHECKOUT_RECORD_MAX];
+    size_t len = checkout_record_write(record, l->has_row ? l->status : "queued", l->has_row ? l->reason : "",
+                                       &l->order, l->accepted_ms);
+
+    args_text(args, l->identifier);
+    args_text(args, l->text);
+    args_add(args, record, len);
+    args_number(args, l->order.quantity);
+}
+
+
+/* One past the last of the group that begins at `first`: one product, all to enqueue or all to refresh. */
+static size_t
+group_end(const struct lost *orders, size_t n, size_t first)
+{
+    size_t end = first + 1;
+
+    while (end < n && is_to_enqueue(&orders[end]) == is_to_enqueue(&orders[first])
+           && orders[end].order.product_id == orders[first].order.product_id)
+    {
+        end++;
+    }
+
+    return end;
+}
+
+
+static void
+add_groups(struct redis_args *args, const struct lost *orders, size_t n)
+{
+    char nonce[17];
+
+    for (size_t first = 0, end; first < n; first = end) {
+        end = group_end(orders, n, first);
+        random_hex(nonce, 16);
+        args_number(args, orders[first].order.product_id);
+        args_text(args, nonce);
+        args_text(args, is_to_enqueue(&orders[first]) ? "1" : "0");
+        args_number(args, end - first);
+
+        for (size_t i = first; i < end; i++) {
+            add_order(args, &orders[i]);
+        }
+    }
+}
+
+
+/* orders: sorted, all of them to enqueue or to refresh. */
+static enum rebuild_result
+requeue(struct rebuild *r, const char *day, const struct lost *orders, size_t n)
+{
+    struct redis_args args = { 0 };
+    unsigned groups = 0;
+    int64_t answer;
+
+    for (size_t first = 0; first < n; first = group_end(orders, n, first)) {
+        groups++;
+    }
+
+    args_script(&args, &checkout_script_requeue, 3 + 2 * groups);
+    key_queue(&args);
+    key_gate(&args);
+    key_bucket(&args, day);
+
+    for (size_t first = 0; first < n; first = group_end(orders, n, first)) {
+        key_stock(&args, orders[first].order.product_id);
+        key_register(&args, orders[first].order.product_id);
+    }
+
+    args_text(&args, r->token);
+    args_text(&args, day);
+    add_groups(&args, orders, n);
+
+    redisReply *reply = EFFECT("rebuild.requeue", redis_script(r->redis, &checkout_script_requeue, &args));
+
+    args_free(&args);
+
+    if (reply != NULL && reply->type == REDIS_REPLY_ARRAY && reply->elements == 2) {
+        int64_t enqueued = reply_number(reply->element[0], 0);
+
+        r->enqueued += (uint64_t) enqueued;
+        r->refreshed += (uint64_t) (reply_number(reply->element[1], 0) - enqueued);
+        freeReplyObject(reply);
+        return REBUILD_DONE;
+    }
+
+    return rebuild_answer(r, reply, &answer);
+}
+
+
+static enum rebuild_result
+work_off(struct rebuild *r, struct page *p)
+{
+    enum rebuild_result result = p->count > 0 ? find_rows(r, p) : REBUILD_DONE;
+    size_t n = 0;
+
+    for (size_t i = 0; i < p->count && result == REBUILD_DONE; i++) {
+        const struct lost *l = &p->records[i];
+
+        /* HSCAN may give a pair twice. */
+        if (identifiers_find(&p->by_identifier, l->identifier) != i) {
+            continue;
+        }
+
+        result = keep_payment(r, l);
+
+        if (result == REBUILD_DONE && !l->has_row && is_ended(l)) {
+            result = write_tombstone(r, l);
+        } else if (is_to_enqueue(l) || is_to_refresh(l)) {
+            if (r->dry_run) {
+                r->enqueued += !l->has_row;
+                r->refreshed += (uint64_t) l->has_row;
+            }
+
+            p->to_do[n++] = *l;
+        }
+    }
+
+    p->count = 0;
+
+    if (result != REBUILD_DONE || n == 0 || r->dry_run) {
+        return result;
+    }
+
+    qsort(p->to_do, n, sizeof(struct lost), compare_lost);
+    return requeue(r, p->day, p->to_do, n);
+}
+
+
+/* One page of HSCAN, which may hold more pairs than were asked for. */
+static enum rebuild_result
+read_bucket(struct rebuild *r, struct page *p)
+{
+    char cursor[32] = "0";
+
+    do {
+        struct redis_args args = { 0 };
+
+        args_text(&args, "HSCAN");
+        key_bucket(&args, p->day);
+        args_text(&args, cursor);
+        args_text(&args, "COUNT");
+        args_number(&args, PAGE);
+
+        redisReply *reply = EFFECT("rebuild.read_records", redis_call(r->redis, &args, 0));
+        enum rebuild_result result = REBUILD_DONE;
+
+        args_free(&args);
+
+        if (reply == NULL) {
+            return REBUILD_REDIS_FAILED;
+        }
+
+        const redisReply *pairs = reply->element[1];
+
+        for (size_t i = 0; i + 1 < pairs->elements && result == REBUILD_DONE; i += 2) {
+            take_pair(r, p, pairs->element[i], pairs->element[i + 1]);
+
+            if (p->count == PAGE) {
+                result = work_off(r, p);
+            }
+        }
+
+        snprintf(cursor, sizeof(cursor), "%s", reply->element[0]->str);
+        freeReplyObject(reply);
+
+        if (result != REBUILD_DONE || (result = work_off(r, p)) != REBUILD_DONE) {
+            return result;
+        }
+    } while (strcmp(cursor, "0") != 0);
+
+    return REBUILD_DONE;
+}
+
+
+enum rebuild_result
+rebuild_records(struct rebuild *r)
+{
+    struct days days;
+    enum rebuild_result result = days_read(r->redis, &days) == -1 ? REBUILD_REDIS_FAILED : REBUILD_DONE;
+    struct page *p = memory_resize(NULL, 1, sizeof(*p));
+
+    *p = (struct page) { 0 };
+
+    for (size_t i = 0; i < days.count && result == REBUILD_DONE; i++) {
+        memcpy(p->day, days.day[i], sizeof(p->day));
+        result = read_bucket(r, p);
+    }
+
+    identifiers_free(&p->by_identifier);
+    free(p);
+    return result;
+}

@@ -1,0 +1,211 @@
+#include "repair/sync.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "failpoint.h"
+#include "base/log.h"
+
+
+int
+sync_must_raise(const struct gate_product *gate, const struct product_row *row)
+{
+    if (gate->register_stock == GATE_MISSING) {
+        return 0;
+    }
+
+    if (gate->damaged) {
+        return 1;
+    }
+
+    if (gate->version != (int64_t) row->version) {
+        return gate->version > (int64_t) row->version;
+    }
+
+    return gate->register_stock != row->stock || !terms_equal(&gate->terms, &row->terms);
+}
+
+
+static enum db_result
+raise_version(struct db *db, struct product_row *row, const struct gate_product *gate)
+{
+    struct buffer sql = { 0 };
+    uint64_t version = gate->version > (int64_t) row->version ? (uint64_t) gate->version + 1 : row->version + 1;
+
+    if (version > GATE_NUMBER_MOST) {
+        db->code = 0;
+        snprintf(db->error, sizeof(db->error), "version %" PRIu64 " is more than the gate can count", version);
+        return DB_POISON;
+    }
+
+    buffer_format(&sql, "UPDATE products SET version = %" PRIu64 " WHERE id = %" PRIu64 " AND version = %" PRIu64,
+                  version, row->id, row->version);
+
+    enum db_result result = EFFECT("sync.raise", db_change_one_each(db, &sql, 1));
+
+    buffer_free(&sql);
+
+    if (result == DB_OK) {
+        log_warn("event=version_raised product=%" PRIu64 " mysql_version=%" PRIu64 " redis_version=%" PRId64
+                 " mysql_stock=%" PRId64 " redis_stock=%" PRId64,
+                 row->id, row->version, gate->version, row->stock, gate->register_stock);
+        row->version = version;
+    }
+
+    return result;
+}
+
+
+/*
+ * A register is created while the lock is held, and from committed values alone. Were the lock given back first, a
+ * worker could commit and settle before the register is there: nothing would be taken from it for that order,
+ * and the gate would offer its units again. A register that is there needs no lock: the newer version wins.
+ */
+static void
+create_under_lock(struct redis_conn *conn, unsigned options, const struct gate_product *gate,
+                  const struct product_row *committed, const struct product_row *row, enum gate_pushed *pushed)
+{
+    if ((options & GATE_CREATE) && gate->register_stock == GATE_MISSING && row->version == committed->version
+        && row->stock == committed->stock && terms_equal(&row->terms, &committed->terms))
+    {
+        *pushed = gate_push(conn, row, options);
+    }
+}
+
+
+/*
+ * The transaction. The register is read again here, under the lock, because it may have moved since. *pushed is set
+ * where the gate was told already.
+ */
+static enum sync_result
+lock_and_raise(struct db *db, struct redis_conn *conn, unsigned options, sync_under_lock under_lock, void *data,
+               struct product_row *row, enum gate_pushed *pushed)
+{
+    struct gate_product gate = { .id = row->id };
+    struct gate_counts counts;
+
+    if (EFFECT("sync.begin", db_text(db, "START TRANSACTION")) != DB_OK
+        || product_rows_read(db, row, 1, ROW_FOR_UPDATE) != DB_OK)
+    {
+        return SYNC_DB_FAILED;
+    }
+
+    if (!row->found) {
+        return SYNC_NO_PRODUCT;
+    }
+
+    struct product_row committed = *row;
+
+    if (gate_inspect(conn, &gate, 1, 0, &counts) == -1) {
+        return SYNC_REDIS_FAILED;
+    }
+
+    if (gate.register_stock == GATE_MISSING && !(options & GATE_CREATE) && under_lock == NULL) {
+        return SYNC_NOT_LOADED;
+    }
+
+    if (sync_must_raise(&gate, row) && raise_version(db, row, &gate) != DB_OK) {
+        return SYNC_DB_FAILED;
+    }
+
+    if (under_lock != NULL && under_lock(db, row, data) != DB_OK) {
+        return SYNC_DB_FAILED;
+    }
+
+    create_under_lock(conn, options, &gate, &committed, row, pushed);
+    return EFFECT("sync.commit", db_text(db, "COMMIT")) == DB_OK ? SYNC_PUSHED : SYNC_DB_FAILED;
+}
+
+
+static enum sync_result
+said_by_gate(enum gate_pushed pushed)
+{
+    switch (pushed) {
+    case GATE_PUSH_APPLIED:
+        return SYNC_PUSHED;
+    case GATE_PUSH_NOT_NEWER:
+        return SYNC_RIGHT;
+    case GATE_PUSH_NOT_LOADED:
+        return SYNC_NOT_LOADED;
+    case GATE_PUSH_BROKEN:
+        return SYNC_BROKEN;
+    default:
+        return SYNC_NOT_PUSHED;
+    }
+}
+
+
+enum sync_result
+sync_product(struct db *db, struct redis_conn *conn, uint64_t id, unsigned options, sync_under_lock under_lock,
+             void *data, struct product_row *row)
+{
+    enum gate_pushed pushed = GATE_PUSH_NOT_LOADED;
+
+    *row = (struct product_row) { .id = id };
+
+    if (db_open(db) != DB_OK) {
+        return SYNC_DB_FAILED;
+    }
+
+    enum sync_result result = lock_and_raise(db, conn, options, under_lock, data, row, &pushed);
+
+    if (result != SYNC_PUSHED) {
+        db_rollback(db);
+        return result;
+    }
+
+    if (pushed == GATE_PUSH_NOT_LOADED) {
+        pushed = gate_push(conn, row, options & ~(unsigned) GATE_CREATE);
+    }
+
+    /* The row was changed under the lock: what is committed now is loaded under the lock of a second transaction. */
+    if (pushed == GATE_PUSH_NOT_LOADED && (options & GATE_CREATE) && under_lock != NULL) {
+        return sync_product(db, conn, id, options, NULL, NULL, row);
+    }
+
+    return said_by_gate(pushed);
+}
+
+
+static enum sync_result
+close_at_gate(struct redis_conn *conn, uint64_t id)
+{
+    struct gate_product gate = { .id = id };
+    struct gate_counts counts;
+
+    if (gate_inspect(conn, &gate, 1, 0, &counts) == -1) {
+        return SYNC_REDIS_FAILED;
+    }
+
+    if (gate.register_stock == GATE_MISSING) {
+        return SYNC_RIGHT;
+    }
+
+    struct product_row gone = {
+        .id = id, .found = 1, .version = (uint64_t) (gate.version + 1), .terms = gate.terms
+    };
+
+    strcpy(gone.terms.state, "closed");
+    return gate_push(conn, &gone, GATE_NEWER_ONLY) != GATE_PUSH_FAILED ? SYNC_PUSHED : SYNC_REDIS_FAILED;
+}
+
+
+enum sync_result
+sync_close_gone(struct db *db, struct redis_conn *conn, uint64_t id)
+{
+    struct product_row row = { .id = id };
+    enum sync_result result;
+
+    if (db_open(db) != DB_OK
+        || EFFECT("sync.begin", db_text(db, "START TRANSACTION")) != DB_OK
+        || product_rows_read(db, &row, 1, ROW_FOR_UPDATE) != DB_OK)
+    {
+        result = SYNC_DB_FAILED;
+    } else {
+        result = row.found ? SYNC_RIGHT : close_at_gate(conn, id);
+    }
+
+    db_rollback(db);
+    return result;
+}
