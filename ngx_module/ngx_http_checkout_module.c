@@ -4,7 +4,27 @@
  * Locations that say the same share one connection, TLS context, gate and clock: they are kept in lists of the main
  * configuration and live, like all of the configuration, as long as the cycle.
  */
-#include "ngx_http_checkout.h"
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "conf/conf.h"
+#include "conf/query.h"
+#include "gate/queue.h"
+#include "handlers/handlers.h"
+#include "redis/connection.h"
+#include "request/admin.h"
+#include "request/clock.h"
+#include "request/sticky.h"
+#include "request/variables.h"
+#include "sql/settings.h"
+#include "stats/counters.h"
+#include "order/order.h"
+
+
+#if !(NGX_THREADS)
+#error "the checkout module needs an nginx that is configured --with-threads"
+#endif
 
 
 static char *ngx_http_checkout_set_user(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);

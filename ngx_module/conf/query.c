@@ -2,7 +2,11 @@
  * Which statement a location runs, and with which values: checkout_query and its companions. All of it belongs to the
  * configuration; the texts of the statements are also used by threads.
  */
-#include "ngx_http_checkout.h"
+#include "conf/query.h"
+
+#include "conf/conf.h"
+#include "request/outcome.h"
+#include "mysql/prepared.h"
 
 
 #define NGX_HTTP_CHECKOUT_PAGE_MAX  1000000    /* the most that "max=" may say */

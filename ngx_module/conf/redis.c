@@ -3,7 +3,12 @@
  *
  * All of it belongs to the configuration. The password is read when the configuration is, and is never logged.
  */
-#include "ngx_http_checkout.h"
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "conf/conf.h"
+#include "redis/connection.h"
 
 
 static char *

@@ -3,7 +3,11 @@
  *
  * They are read when the configuration is, belong to it, and are never logged.
  */
-#include "ngx_http_checkout.h"
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "conf/conf.h"
 
 
 #define NGX_HTTP_CHECKOUT_SECRET_MAX  1024

@@ -2,7 +2,11 @@
  * Secrets of webhooks: read from files with the configuration, and kept as long as it. None is ever written anywhere; a
  * fault is told by file and line.
  */
-#include "ngx_http_checkout.h"
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "conf/conf.h"
 
 #include "text/signature.h"
 

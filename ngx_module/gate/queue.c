@@ -13,7 +13,21 @@
  * A batch whose connection was lost goes back to `pending`, with `check` set: place_order.lua then looks
  * for each identifier first, so an order that was placed already is found and not placed twice.
  */
-#include "ngx_http_checkout.h"
+#include "gate/queue.h"
+
+#include "redis/connection.h"
+#include "redis/script.h"
+#include "request/clock.h"
+#include "request/outcome.h"
+#include "request/random.h"
+#include "request/variables.h"
+#include "stats/counters.h"
+#include "stats/prometheus.h"
+#include "checkout_scripts.h"
+#include "order/identifier.h"
+#include "order/order.h"
+#include "order/verdict.h"
+#include <hiredis/hiredis.h>
 
 
 typedef struct ngx_http_checkout_batch_s  ngx_http_checkout_batch_t;

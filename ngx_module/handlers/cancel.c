@@ -13,7 +13,25 @@
  * The state lives in the request's pool. Lookup and job that are under way are told by their own rooms when the request
  * goes away; a transaction that runs then is carried through.
  */
-#include "ngx_http_checkout.h"
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "conf/conf.h"
+#include "handlers/handlers.h"
+#include "redis/lookup.h"
+#include "redis/script.h"
+#include "request/outcome.h"
+#include "request/response.h"
+#include "request/sticky.h"
+#include "request/variables.h"
+#include "sql/job.h"
+#include "stats/counters.h"
+#include "checkout_scripts.h"
+#include "mysql/job.h"
+#include "order/identifier.h"
+#include "order/order.h"
+#include <hiredis/hiredis.h>
 
 #include "lifecycle/single_change.h"
 #include "mysql/order_read.h"

@@ -22,7 +22,29 @@
  * The state lives in the request's pool, with one clock for all steps. Lookup and job that are under way are told by
  * their own rooms when the request goes away; when the clock answers before them, what they bring is passed over.
  */
-#include "ngx_http_checkout.h"
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "conf/conf.h"
+#include "handlers/handlers.h"
+#include "redis/lookup.h"
+#include "redis/script.h"
+#include "request/admin.h"
+#include "request/body.h"
+#include "request/clock.h"
+#include "request/outcome.h"
+#include "request/random.h"
+#include "request/response.h"
+#include "request/sticky.h"
+#include "request/variables.h"
+#include "sql/job.h"
+#include "stats/counters.h"
+#include "checkout_scripts.h"
+#include "mysql/job.h"
+#include "order/order.h"
+#include "text/json_fields.h"
+#include <hiredis/hiredis.h>
 
 #include "mysql/stock_init.h"
 

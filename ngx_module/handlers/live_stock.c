@@ -1,7 +1,18 @@
 /*
  * GET get-redis-stock: the live stock of a product, as the gate has it.
  */
-#include "ngx_http_checkout.h"
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "handlers/handlers.h"
+#include "redis/lookup.h"
+#include "redis/script.h"
+#include "request/outcome.h"
+#include "request/response.h"
+#include "checkout_scripts.h"
+#include "order/order.h"
+#include <hiredis/hiredis.h>
 
 
 /* Asks for the stock of lookup->product_id: get_stock.lua. */

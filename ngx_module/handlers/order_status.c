@@ -9,7 +9,23 @@
  *
  * What is known so far stands in the request's pool.
  */
-#include "ngx_http_checkout.h"
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "conf/conf.h"
+#include "handlers/handlers.h"
+#include "redis/lookup.h"
+#include "redis/script.h"
+#include "request/outcome.h"
+#include "request/response.h"
+#include "request/variables.h"
+#include "sql/job.h"
+#include "stats/counters.h"
+#include "checkout_scripts.h"
+#include "mysql/job.h"
+#include "order/identifier.h"
+#include <hiredis/hiredis.h>
 
 #include "lifecycle/rules.h"
 #include "mysql/order_read.h"

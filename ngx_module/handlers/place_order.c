@@ -4,7 +4,21 @@
  * Everything that is allocated comes from the request's pool. The gate keeps a copy of the order, so
  * nothing here needs the request to live until the verdict.
  */
-#include "ngx_http_checkout.h"
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "conf/conf.h"
+#include "gate/queue.h"
+#include "handlers/handlers.h"
+#include "request/body.h"
+#include "request/outcome.h"
+#include "request/response.h"
+#include "request/sticky.h"
+#include "request/variables.h"
+#include "stats/counters.h"
+#include "order/identifier.h"
+#include "order/order.h"
 
 
 static void ngx_http_checkout_order_body(ngx_http_request_t *r);

@@ -3,7 +3,23 @@
  *
  * Values are copied into the job's own memory, since a thread may still read them when the request has gone.
  */
-#include "ngx_http_checkout.h"
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "conf/conf.h"
+#include "conf/query.h"
+#include "handlers/handlers.h"
+#include "redis/lookup.h"
+#include "request/body.h"
+#include "request/outcome.h"
+#include "request/response.h"
+#include "request/variables.h"
+#include "sql/job.h"
+#include "mysql/job.h"
+#include "mysql/prepared.h"
+#include "order/order.h"
+#include "text/json_fields.h"
 #include "text/json_text.h"
 
 

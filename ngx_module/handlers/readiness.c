@@ -10,7 +10,21 @@
  * one asks again. The state below is of the worker process and lives as long as the cycle; what waits is of the
  * requests' pools.
  */
-#include "ngx_http_checkout.h"
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "conf/conf.h"
+#include "handlers/handlers.h"
+#include "redis/lookup.h"
+#include "redis/script.h"
+#include "request/response.h"
+#include "request/variables.h"
+#include "sql/job.h"
+#include "checkout_scripts.h"
+#include "mysql/db.h"
+#include "mysql/job.h"
+#include <hiredis/hiredis.h>
 
 
 #define NGX_HTTP_CHECKOUT_READY_KEPT   1000     /* ms */

@@ -5,7 +5,20 @@
  *
  * The event is copied into the job's pool, so that it outlives the request.
  */
-#include "ngx_http_checkout.h"
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "conf/conf.h"
+#include "handlers/handlers.h"
+#include "request/body.h"
+#include "request/outcome.h"
+#include "request/response.h"
+#include "request/variables.h"
+#include "sql/job.h"
+#include "stats/counters.h"
+#include "mysql/job.h"
+#include "text/json_fields.h"
 
 #include "lifecycle/payment_inbox.h"
 #include "text/json_fields.h"

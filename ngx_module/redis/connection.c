@@ -13,7 +13,11 @@
  * When the connection is lost, calls of which some byte was written get their handler without a reply:
  * Redis may have run them or not. The others stay and go out on the next connection.
  */
-#include "ngx_http_checkout.h"
+#include "redis/connection.h"
+
+#include "redis/private.h"
+#include "stats/counters.h"
+#include <hiredis/hiredis.h>
 
 
 #define NGX_HTTP_CHECKOUT_BACKOFF_MIN  50      /* ms */

@@ -5,7 +5,17 @@
  * could be withdrawn. Its script writes nothing, or bears being run again (push, transition), so after a lost connection
  * it is sent again while its clock runs.
  */
-#include "ngx_http_checkout.h"
+#include "redis/lookup.h"
+
+#include "conf/conf.h"
+#include "handlers/handlers.h"
+#include "redis/connection.h"
+#include "request/clock.h"
+#include "request/outcome.h"
+#include "request/response.h"
+#include "request/variables.h"
+#include "stats/counters.h"
+#include <hiredis/hiredis.h>
 
 
 static ngx_uint_t  ngx_http_checkout_nlookups;

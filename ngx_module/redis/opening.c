@@ -7,7 +7,15 @@
  * configuration, serve when that fails. Nothing but AUTH and SELECT is written before Redis has agreed to
  * both: orders must not land in another database.
  */
-#include "ngx_http_checkout.h"
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "redis/connection.h"
+#include "redis/private.h"
+#include "order/order.h"
+#include "text/reply_reader.h"
+#include <hiredis/hiredis.h>
 
 
 static void ngx_http_checkout_connect_resolve(ngx_http_checkout_redis_t *redis);

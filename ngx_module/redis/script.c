@@ -6,7 +6,13 @@
  * time, so the arguments stand in memory of the process. Texts that are handed in must live until the
  * end; numbers, keys and what is written into a room are kept here.
  */
-#include "ngx_http_checkout.h"
+#include "redis/script.h"
+
+#include "gate/queue.h"
+#include "redis/connection.h"
+#include "redis/private.h"
+#include "order/identifier.h"
+#include "order/order.h"
 
 
 #define NGX_HTTP_CHECKOUT_SCRIPT_ARGS     1280

@@ -4,7 +4,10 @@
  * Only the token's SHA-256 is kept. What a request shows is digested too, and the digests are compared in constant
  * time, so neither the token's characters nor its length can be told from the time that a refusal takes.
  */
-#include "ngx_http_checkout.h"
+#include "request/admin.h"
+
+#include "conf/conf.h"
+#include "request/variables.h"
 
 #include <openssl/crypto.h>
 #include <openssl/sha.h>

@@ -3,7 +3,12 @@
  *
  * What is allocated comes from the request's pool. A body is read with r->request_body_in_single_buf.
  */
-#include "ngx_http_checkout.h"
+#include "request/body.h"
+
+#include "handlers/handlers.h"
+#include "request/outcome.h"
+#include "request/response.h"
+#include "text/json_fields.h"
 
 
 static ngx_uint_t

@@ -6,7 +6,8 @@
  * and stopping an alarm costs a list operation. An alarm belongs to what embeds it; it must be stopped
  * before that is freed. The alarm is off the list when its handler runs, and the handler may free it.
  */
-#include "ngx_http_checkout.h"
+#include "request/clock.h"
+
 
 
 static void

@@ -3,7 +3,8 @@
  * would cost more than the order. The buffer is first filled in a worker process, after the fork, so no
  * two processes share its bytes. Bytes are wiped as they are handed out.
  */
-#include "ngx_http_checkout.h"
+#include "request/random.h"
+
 
 #include <sys/random.h>
 

@@ -4,7 +4,12 @@
  * Functions return what ngx_http_finalize_request() takes. Buffers come from the request's pool. Where
  * the location has an error_page for the status, the status goes to nginx and no body is made.
  */
-#include "ngx_http_checkout.h"
+#include "request/response.h"
+
+#include "request/outcome.h"
+#include "request/variables.h"
+#include "stats/counters.h"
+#include "order/order.h"
 
 
 typedef struct {

@@ -8,7 +8,12 @@
  *
  * Other answers take the cookie from $checkout_sticky_cookie.
  */
-#include "ngx_http_checkout.h"
+#include "request/sticky.h"
+
+#include "conf/conf.h"
+#include "request/response.h"
+#include "request/variables.h"
+#include "order/order.h"
 
 
 #define NGX_HTTP_CHECKOUT_STICKY_MAX   3600    /* s */

@@ -5,7 +5,11 @@
  * contexts of modules when it goes to an error_page, and finds this one again there. The cleanup also tells who
  * works for the request (an order of the gate, a lookup) that the request is going away.
  */
-#include "ngx_http_checkout.h"
+#include "request/variables.h"
+
+#include "request/sticky.h"
+#include "order/identifier.h"
+#include "order/order.h"
 
 
 static void

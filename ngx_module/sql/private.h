@@ -13,7 +13,13 @@
 #ifndef NGX_HTTP_CHECKOUT_SQL_PRIVATE_H
 #define NGX_HTTP_CHECKOUT_SQL_PRIVATE_H
 
-#include "ngx_http_checkout.h"
+#include "conf/conf.h"
+#include "request/response.h"
+#include "request/sticky.h"
+#include "request/variables.h"
+#include "sql/job.h"
+#include "stats/counters.h"
+#include "stats/prometheus.h"
 
 
 #define NGX_HTTP_CHECKOUT_JOBS_MAX       16384    /* that one worker process holds */

@@ -7,7 +7,10 @@
  * that is read while it is written, or that was written by two processes at once or by one that died, is no
  * mark: Redis is asked then. Without "checkout_zone" the counters are the process's own and nobody reads them.
  */
-#include "ngx_http_checkout.h"
+#include "stats/counters.h"
+
+#include "conf/conf.h"
+#include "request/variables.h"
 
 
 #define NGX_HTTP_CHECKOUT_SLOTS    32     /* for worker processes; more share them */

@@ -4,7 +4,18 @@
  *
  * The text is made in one buffer from the request's pool; its size has a bound.
  */
-#include "ngx_http_checkout.h"
+#include "stats/prometheus.h"
+
+#include "conf/conf.h"
+#include "handlers/handlers.h"
+#include "redis/connection.h"
+#include "request/outcome.h"
+#include "request/response.h"
+#include "request/variables.h"
+#include "sql/job.h"
+#include "stats/counters.h"
+#include "checkout_scripts.h"
+#include "order/order.h"
 
 
 #define NGX_HTTP_CHECKOUT_METRICS_SIZE  (32 * 1024)

@@ -1,0 +1,62 @@
+/*
+ * Statements in locations: checkout_query and its companions.
+ */
+#ifndef NGX_HTTP_CHECKOUT_CONF_QUERY_H
+#define NGX_HTTP_CHECKOUT_CONF_QUERY_H
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "mysql/prepared.h"
+#include "request/outcome.h"
+
+
+typedef enum {
+    NGX_HTTP_CHECKOUT_QUERY_TEXT,
+    NGX_HTTP_CHECKOUT_QUERY_UINT,
+    NGX_HTTP_CHECKOUT_QUERY_INT,
+    NGX_HTTP_CHECKOUT_QUERY_LIKE,
+    NGX_HTTP_CHECKOUT_QUERY_BUYER
+} ngx_http_checkout_query_type_e;
+
+typedef struct {
+    ngx_http_complex_value_t        *value;
+    ngx_http_checkout_query_type_e   type;
+    ngx_str_t                        by_default;    /* of an empty value; data NULL: none */
+    const char                      *name;          /* in errors */
+    unsigned                         encoded:1;     /* as it stands in the request line */
+} ngx_http_checkout_query_value_t;
+
+typedef struct {
+    ngx_http_checkout_query_value_t  values[2];     /* page, rows of a page */
+    ngx_uint_t                       max;
+    ngx_uint_t                       by_default;
+    ngx_str_t                        count;         /* a statement that gives the total; empty: it is made */
+    unsigned                         total:1;
+} ngx_http_checkout_query_page_t;
+
+/* What a location asks MySQL. */
+typedef struct {
+    ngx_str_t                        statement;     /* as configured */
+    const char                      *sql;           /* as it is run */
+    const char                      *count_sql;     /* NULL: no total */
+    ngx_http_checkout_query_value_t *values;
+    ngx_uint_t                       nvalues;
+    ngx_http_checkout_query_page_t  *page;          /* NULL: not paged */
+    enum statement_form              form;
+    ngx_http_checkout_code_e         not_found;
+    ngx_str_t                        file;          /* of the first directive of them */
+    ngx_uint_t                       line;
+    unsigned                         has_form:1;
+    unsigned                         of_buyer:1;    /* one of the values is a buyer */
+} ngx_http_checkout_query_t;
+
+char *ngx_http_checkout_set_query(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_checkout_set_query_result(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_checkout_set_query_page(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+ngx_int_t ngx_http_checkout_query_read(ngx_pool_t *pool, ngx_http_checkout_query_value_t *value, ngx_str_t *text,
+    struct statement_value *to);
+
+
+#endif

@@ -1,0 +1,111 @@
+/*
+ * Counters in shared memory, and what was last seen of each Redis. Marks of sold-out products stand there too.
+ */
+#ifndef NGX_HTTP_CHECKOUT_STATS_COUNTERS_H
+#define NGX_HTTP_CHECKOUT_STATS_COUNTERS_H
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "request/outcome.h"
+
+
+/* What became of an init-stock. */
+typedef enum {
+    NGX_HTTP_CHECKOUT_STOCK_SET,
+    NGX_HTTP_CHECKOUT_STOCK_REFUSED,         /* 4xx */
+    NGX_HTTP_CHECKOUT_STOCK_FAILED,          /* 5xx */
+    NGX_HTTP_CHECKOUT_STOCK_OUTCOMES
+} ngx_http_checkout_stock_outcome_e;
+
+
+/* What became of a cancellation. */
+typedef enum {
+    NGX_HTTP_CHECKOUT_CANCEL_DONE,
+    NGX_HTTP_CHECKOUT_CANCEL_REFUSED,        /* 4xx */
+    NGX_HTTP_CHECKOUT_CANCEL_FAILED,         /* 5xx */
+    NGX_HTTP_CHECKOUT_CANCEL_OUTCOMES
+} ngx_http_checkout_cancel_outcome_e;
+
+
+/* What became of a webhook. */
+typedef enum {
+    NGX_HTTP_CHECKOUT_WEBHOOK_RECEIVED,
+    NGX_HTTP_CHECKOUT_WEBHOOK_REPEATED,
+    NGX_HTTP_CHECKOUT_WEBHOOK_REFUSED,       /* 4xx */
+    NGX_HTTP_CHECKOUT_WEBHOOK_FAILED,        /* 5xx: the provider sends it again */
+    NGX_HTTP_CHECKOUT_WEBHOOK_OUTCOMES
+} ngx_http_checkout_webhook_outcome_e;
+
+
+/* The number of a histogram's bounds; one more place takes what is above them. */
+#define NGX_HTTP_CHECKOUT_BATCH_BUCKETS  9
+#define NGX_HTTP_CHECKOUT_CALL_BUCKETS   13
+
+typedef struct ngx_http_checkout_shared_s  ngx_http_checkout_shared_t;
+
+typedef struct {
+    ngx_shm_zone_t              *shm;
+    ngx_http_checkout_shared_t  *shared;
+} ngx_http_checkout_zone_t;
+
+/* All members are ngx_atomic_t; a worker process has a slot of its own. */
+typedef struct {
+    ngx_atomic_t                 orders[NGX_HTTP_CHECKOUT_OUTCOMES];
+    ngx_atomic_t                 reads[NGX_HTTP_CHECKOUT_OUTCOMES];
+    ngx_atomic_t                 stock_inits[NGX_HTTP_CHECKOUT_STOCK_OUTCOMES];
+    ngx_atomic_t                 cancels[NGX_HTTP_CHECKOUT_CANCEL_OUTCOMES];
+    ngx_atomic_t                 webhooks[NGX_HTTP_CHECKOUT_WEBHOOK_OUTCOMES];
+    ngx_atomic_t                 sold_out_local;
+    ngx_atomic_t                 timeouts;
+    ngx_atomic_t                 resent;
+    ngx_atomic_t                 errors;
+    ngx_atomic_t                 connects;
+    ngx_atomic_t                 losses;
+    ngx_atomic_t                 batches[NGX_HTTP_CHECKOUT_BATCH_BUCKETS + 1];
+    ngx_atomic_t                 batch_orders;
+    ngx_atomic_t                 calls[NGX_HTTP_CHECKOUT_CALL_BUCKETS + 1];
+    ngx_atomic_t                 call_us;
+    ngx_atomic_t                 sql_jobs[5];    /* by ngx_http_checkout_sql_outcome_e */
+    ngx_atomic_t                 sql_gone;       /* jobs whose request went away first */
+    ngx_atomic_t                 sql_connect_errors;
+    ngx_atomic_t                 sql_connect_timeouts;
+    ngx_atomic_t                 sql_losses;     /* the server failed while it ran a job */
+    ngx_atomic_t                 sql_read_timeouts;
+    ngx_atomic_t                 sql_connects;
+    ngx_atomic_t                 sql_reconnects; /* connections that the server had closed while they were idle */
+    ngx_atomic_t                 sql_fallbacks;  /* reads that a replica did not have, and the primary did */
+    ngx_atomic_t                 sql_connections;   /* now, of the process pid */
+    ngx_atomic_t                 sql_waiting;       /* jobs, now, of the process pid */
+    ngx_atomic_t                 connections;    /* that can take calls now, of the process pid */
+    ngx_atomic_t                 pid;
+    ngx_atomic_t                 spare[8];       /* another process's slot begins in another cache line */
+} ngx_http_checkout_counters_t;
+
+/* What was last seen of a server. */
+typedef struct {
+    ngx_atomic_t                 server;         /* its key, 0: free */
+    ngx_atomic_t                 queued;
+} ngx_http_checkout_gauge_t;
+
+extern ngx_http_checkout_counters_t  *ngx_http_checkout_counters;
+
+#define ngx_http_checkout_count(counter, n)                                                                     \
+    ((void) ngx_atomic_fetch_add(&ngx_http_checkout_counters->counter, n))
+
+char *ngx_http_checkout_set_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+uint64_t ngx_http_checkout_zone_key(const ngx_str_t *name, ngx_uint_t database);
+void ngx_http_checkout_zone_enter(ngx_http_checkout_shared_t *shared);
+void ngx_http_checkout_zone_connections(ngx_int_t more);
+void ngx_http_checkout_zone_sql_connections(ngx_int_t more);
+void ngx_http_checkout_zone_sql_waiting(ngx_int_t more);
+void ngx_http_checkout_zone_sum(ngx_http_checkout_shared_t *shared, ngx_http_checkout_counters_t *sum);
+ngx_http_checkout_gauge_t *ngx_http_checkout_zone_gauge(ngx_http_checkout_shared_t *shared, uint64_t server);
+ngx_int_t ngx_http_checkout_zone_left(ngx_http_checkout_shared_t *shared, uint64_t server, uint64_t product_id,
+    ngx_msec_t max_age, uint64_t *left);
+void ngx_http_checkout_zone_mark(ngx_http_checkout_shared_t *shared, uint64_t server, uint64_t product_id,
+    uint64_t left, ngx_msec_t seen);
+
+
+#endif
