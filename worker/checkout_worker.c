@@ -37,6 +37,7 @@ struct daemon {
     struct config config;
     const char *path;              /* of the configuration; NULL without one */
     struct consumer *consumers;
+    struct consumer_status *statuses;   /* one for each consumer */
     unsigned started;
     struct heart heart;
     struct reconciler reconciler;
@@ -126,14 +127,15 @@ start(struct daemon *d)
     int error = 0;
 
     d->consumers = memory_resize(NULL, threads, sizeof(struct consumer));
+    d->statuses = memory_resize(NULL, threads, sizeof(struct consumer_status));
 
     while (error == 0 && d->started < threads) {
-        error = consumer_start(&d->consumers[d->started], &d->config, d->started + 1);
+        error = consumer_start(&d->consumers[d->started], &d->config, d->started + 1, &d->statuses[d->started]);
         d->started += error == 0;
     }
 
     if (error == 0) {
-        error = heart_start(&d->heart, &d->config, d->consumers, threads);
+        error = heart_start(&d->heart, &d->config, d->statuses, threads);
     }
 
     if (error == 0) {
@@ -157,7 +159,7 @@ start(struct daemon *d)
     }
 
     if (error == 0) {
-        error = monitor_start(&d->monitor, &d->config, d->consumers, threads);
+        error = monitor_start(&d->monitor, &d->config, d->statuses, threads);
     }
 
     if (error != 0) {
@@ -331,6 +333,7 @@ end(struct daemon *d)
     }
 
     free(d->consumers);
+    free(d->statuses);
     log_info("event=stopped");
 }
 

@@ -33,9 +33,9 @@ wait_after(struct consumer *c, const char *what, const char *error, unsigned cod
 {
     unsigned ms = backoff_next(&c->backoff);
 
-    atomic_store(&c->waits, again == CONSUMER_COMMIT ? CONSUMER_WAITS_FOR_MYSQL : CONSUMER_WAITS_FOR_REDIS);
+    atomic_store(&c->status->waits_for, again == CONSUMER_COMMIT ? CONSUMER_WAITS_FOR_MYSQL : CONSUMER_WAITS_FOR_REDIS);
 
-    log_warn("event=%s consumer=%s code=%u error=\"%s\" wait_ms=%u", what, c->name, code, error, ms);
+    log_warn("event=%s consumer=%s code=%u error=\"%s\" wait_ms=%u", what, c->status->name, code, error, ms);
     return stop_wait(ms) ? CONSUMER_END : again;
 }
 
@@ -53,7 +53,7 @@ static void
 works(struct consumer *c)
 {
     backoff_reset(&c->backoff);
-    atomic_store(&c->waits, CONSUMER_WAITS_NOT);
+    atomic_store(&c->status->waits_for, CONSUMER_WAITS_NOT);
 }
 
 
@@ -89,7 +89,7 @@ entries_wanted(const struct consumer *c)
 static enum consumer_state
 beat(struct consumer *c)
 {
-    redisReply *reply = stream_beat(&c->redis, c->name, c->config->worker.dead_after, entries_wanted(c));
+    redisReply *reply = stream_beat(&c->redis, c->status->name, c->config->worker.dead_after, entries_wanted(c));
 
     if (reply == NULL) {
         return redis_failed(c);
@@ -103,7 +103,7 @@ beat(struct consumer *c)
 
     if (entries.count > 0) {
         stats_add(STATS_TAKEN_OVER, entries.count);
-        log_info("event=taken_over consumer=%s entries=%zu", c->name, entries.count);
+        log_info("event=taken_over consumer=%s entries=%zu", c->status->name, entries.count);
     }
 
     return take_reply(c, reply, entries);
@@ -121,7 +121,7 @@ on_join(struct consumer *c)
 static enum consumer_state
 read_own(struct consumer *c)
 {
-    redisReply *reply = stream_read_own(&c->redis, c->name, entries_wanted(c), c->own_after);
+    redisReply *reply = stream_read_own(&c->redis, c->status->name, entries_wanted(c), c->own_after);
 
     if (reply == NULL) {
         return redis_failed(c);
@@ -146,7 +146,7 @@ read_own(struct consumer *c)
 static enum consumer_state
 read_new(struct consumer *c)
 {
-    redisReply *reply = stream_read_new(&c->redis, c->name, entries_wanted(c), BLOCK_MS);
+    redisReply *reply = stream_read_new(&c->redis, c->status->name, entries_wanted(c), BLOCK_MS);
 
     /* NOGROUP among others: the queue was deleted, and joining makes it again. */
     if (reply == NULL) {
@@ -256,7 +256,7 @@ on_fill(struct consumer *c)
 static enum consumer_state
 widen(struct consumer *c)
 {
-    redisReply *reply = stream_read_new(&c->redis, c->name, entries_wanted(c), BLOCK_MS);
+    redisReply *reply = stream_read_new(&c->redis, c->status->name, entries_wanted(c), BLOCK_MS);
 
     if (reply == NULL) {
         return redis_failed(c);
@@ -282,6 +282,36 @@ on_commit(struct consumer *c)
 }
 
 
+/* The word for an order's verdict in the metrics. */
+static const char *
+verdict_word(const struct order *o)
+{
+    switch (o->verdict) {
+    case VERDICT_SOLD:
+        return "pending_payment";
+    case VERDICT_STANDS:
+        return "repeated";
+    case VERDICT_DEAD:
+        return "dead_letter";
+    case VERDICT_CONFLICT:
+        return "idempotency_conflict";
+    default:
+        return o->reason;
+    }
+}
+
+
+static void
+count_settled(const struct batch *batch)
+{
+    stats_batch(batch->order_count);
+
+    for (size_t i = 0; i < batch->order_count; i++) {
+        stats_verdict(verdict_word(&batch->orders[i]));
+    }
+}
+
+
 static enum consumer_state
 on_settle(struct consumer *c)
 {
@@ -302,9 +332,9 @@ on_settle(struct consumer *c)
     }
 
     works(c);
-    stats_batch(&c->batch);
+    count_settled(&c->batch);
     stats_add(STATS_ENTRIES, (uint64_t) settled);
-    log_debug("event=settled consumer=%s orders=%zu entries=%zu of_them_here=%" PRId64, c->name,
+    log_debug("event=settled consumer=%s orders=%zu entries=%zu of_them_here=%" PRId64, c->status->name,
               c->batch.order_count, c->batch.entry_count, settled);
 
     /* What follows in the reply was read already; a stop leaves it pending, and leaving hands it to others. */
@@ -328,7 +358,7 @@ run(void *data)
         c->state = steps[c->state](c);
     }
 
-    log_info("event=consumer_ended consumer=%s", c->name);
+    log_info("event=consumer_ended consumer=%s", c->status->name);
     db_close(&c->db);
     db_thread_end();
     atomic_store(&c->ended, 1);
@@ -337,10 +367,11 @@ run(void *data)
 
 
 int
-consumer_start(struct consumer *c, const struct config *config, unsigned number)
+consumer_start(struct consumer *c, const struct config *config, unsigned number, struct consumer_status *status)
 {
     *c = (struct consumer) {
         .config = config,
+        .status = status,
         .redis.config = config,
         .db.server = &config->db,
         .state = CONSUMER_JOIN,
@@ -348,7 +379,8 @@ consumer_start(struct consumer *c, const struct config *config, unsigned number)
     };
     c->tx.db = &c->db;
     c->tx.config = config;
-    snprintf(c->name, sizeof(c->name), "%s-%u", config->worker.name, number);
+    snprintf(status->name, sizeof(status->name), "%s-%u", config->worker.name, number);
+    atomic_init(&status->waits_for, CONSUMER_WAITS_NOT);
     return pthread_create(&c->thread, NULL, run, c);
 }
 

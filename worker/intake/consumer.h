@@ -23,6 +23,7 @@
 #include "intake/batch.h"
 #include "base/config.h"
 #include "intake/order_transaction.h"
+#include "observe/consumer_status.h"
 #include "redis/connection.h"
 #include "base/stop.h"
 #include "redis/stream.h"
@@ -36,18 +37,11 @@ enum consumer_state {
     CONSUMER_END
 };
 
-enum consumer_wait {
-    CONSUMER_WAITS_NOT,
-    CONSUMER_WAITS_FOR_REDIS,
-    CONSUMER_WAITS_FOR_MYSQL
-};
-
 struct consumer {
     const struct config *config;        /* not owned */
-    char name[160];
+    struct consumer_status *status;     /* not owned */
     pthread_t thread;
     atomic_int ended;
-    atomic_int waits;                   /* enum consumer_wait: what failed last; read by the monitor */
 
     enum consumer_state state;
     struct redis_conn redis;
@@ -68,8 +62,11 @@ struct consumer {
     double orders_per_entry;            /* as the last ones had, to ask for about one batch */
 };
 
-/* number: from 1, makes the name unique in the process. Returns 0, or an error number. */
-int consumer_start(struct consumer *c, const struct config *config, unsigned number);
+/*
+ * number: from 1, makes the name unique in the process. status: gets the name here, and then what the consumer waits for;
+ * it must outlive the thread. Returns 0, or an error number.
+ */
+int consumer_start(struct consumer *c, const struct config *config, unsigned number, struct consumer_status *status);
 
 /* After the thread was joined. */
 void consumer_free(struct consumer *c);

@@ -79,7 +79,8 @@ run(void *data)
 
 
 int
-heart_start(struct heart *h, const struct config *config, const struct consumer *consumers, unsigned count)
+heart_start(struct heart *h, const struct config *config, const struct consumer_status *consumers,
+              unsigned count)
 {
     *h = (struct heart) { .config = config, .consumers = consumers, .count = count, .redis.config = config };
     pthread_mutex_init(&h->lock, NULL);

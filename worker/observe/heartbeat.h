@@ -10,11 +10,12 @@
 #include <stdatomic.h>
 
 #include "base/config.h"
-#include "intake/consumer.h"
+#include "observe/consumer_status.h"
+#include "redis/connection.h"
 
 struct heart {
     const struct config *config;       /* not owned */
-    const struct consumer *consumers;  /* not owned */
+    const struct consumer_status *consumers;   /* not owned */
     unsigned count;
     pthread_t thread;
     atomic_int ended;
@@ -24,7 +25,8 @@ struct heart {
     struct redis_conn redis;
 };
 
-int heart_start(struct heart *h, const struct config *config, const struct consumer *consumers, unsigned count);
+int heart_start(struct heart *h, const struct config *config, const struct consumer_status *consumers,
+                  unsigned count);
 
 /* It says that all consumers left, and ends. To be called when they have ended, or will not end. */
 void heart_stop(struct heart *h);

@@ -8,6 +8,7 @@
 #include "failpoint.h"
 #include "redis/keys.h"
 #include "base/log.h"
+#include "base/stop.h"
 #include "redis/loaded_products.h"
 #include "observe/stats.h"
 
@@ -249,7 +250,8 @@ run(void *data)
 
 
 int
-monitor_start(struct monitor *m, const struct config *config, const struct consumer *consumers, unsigned count)
+monitor_start(struct monitor *m, const struct config *config, const struct consumer_status *consumers,
+              unsigned count)
 {
     *m = (struct monitor) {
         .config = config, .consumers = consumers, .count = count, .redis.config = config, .db.server = &config->db
@@ -274,7 +276,7 @@ waiting_for(const struct monitor *m, enum consumer_wait what)
     unsigned n = 0;
 
     for (unsigned i = 0; i < m->count; i++) {
-        n += atomic_load(&m->consumers[i].waits) == (int) what;
+        n += atomic_load(&m->consumers[i].waits_for) == (int) what;
     }
 
     return n;

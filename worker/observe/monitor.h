@@ -12,7 +12,7 @@
 
 #include "text/buffer.h"
 #include "base/config.h"
-#include "intake/consumer.h"
+#include "observe/consumer_status.h"
 #include "redis/gate.h"
 #include "mysql/supply.h"
 
@@ -30,7 +30,7 @@ struct monitor_laws {
 
 struct monitor {
     const struct config *config;       /* not owned */
-    const struct consumer *consumers;  /* not owned */
+    const struct consumer_status *consumers;   /* not owned */
     unsigned count;
     pthread_t thread;
     atomic_int ended;
@@ -44,7 +44,8 @@ struct monitor {
 };
 
 /* Returns 0, or an error number. It ends when the stop is asked for. */
-int monitor_start(struct monitor *m, const struct config *config, const struct consumer *consumers, unsigned count);
+int monitor_start(struct monitor *m, const struct config *config, const struct consumer_status *consumers,
+                  unsigned count);
 
 /* Joins the thread and frees what it owned. Nobody may ask it any more. */
 void monitor_join(struct monitor *m);

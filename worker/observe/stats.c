@@ -110,38 +110,21 @@ stats_read(enum stats_count count)
 }
 
 
-static const char *
-verdict_name(const struct order *o)
+void
+stats_batch(uint64_t orders)
 {
-    switch (o->verdict) {
-    case VERDICT_SOLD:
-        return "pending_payment";
-    case VERDICT_STANDS:
-        return "repeated";
-    case VERDICT_DEAD:
-        return "dead_letter";
-    case VERDICT_CONFLICT:
-        return "idempotency_conflict";
-    default:
-        return o->reason;
-    }
+    atomic_fetch_add(&counts[STATS_BATCHES], 1);
+    observe(&batch_orders, orders);
 }
 
 
 void
-stats_batch(const struct batch *batch)
+stats_verdict(const char *verdict)
 {
-    atomic_fetch_add(&counts[STATS_BATCHES], 1);
-    observe(&batch_orders, batch->order_count);
-
-    for (size_t i = 0; i < batch->order_count; i++) {
-        const char *name = verdict_name(&batch->orders[i]);
-
-        for (size_t v = 0; v < ITEMS(verdicts); v++) {
-            if (strcmp(name, verdicts[v]) == 0) {
-                atomic_fetch_add(&by_verdict[v], 1);
-                break;
-            }
+    for (size_t v = 0; v < ITEMS(verdicts); v++) {
+        if (strcmp(verdict, verdicts[v]) == 0) {
+            atomic_fetch_add(&by_verdict[v], 1);
+            return;
         }
     }
 }

@@ -8,7 +8,6 @@
 
 #include <stdint.h>
 
-#include "intake/batch.h"
 #include "text/buffer.h"
 #include "lifecycle/rules.h"
 
@@ -41,8 +40,11 @@ enum stats_gauge {
 /* What was last seen in MySQL; -1: it could not be seen, and is left out. */
 void stats_set(enum stats_gauge gauge, int64_t value);
 
-/* A batch that was settled: its size, and its orders by verdict. */
-void stats_batch(const struct batch *batch);
+/* A batch of so many orders was settled. */
+void stats_batch(uint64_t orders);
+
+/* One of its orders: "pending_payment", "repeated", "dead_letter", "idempotency_conflict" or orders.failure_code. */
+void stats_verdict(const char *verdict);
 
 /* A transaction that was committed. */
 void stats_commit(uint64_t microseconds);
