@@ -99,7 +99,7 @@ read_gate(struct ctl *ctl, struct audit *a)
     size_t capacity = 0;
     struct gate_counts counts;
 
-    if (scan_products(&ctl->redis, &ids, &a->gate_count, &capacity) == -1) {
+    if (loaded_products_read(&ctl->redis, &ids, &a->gate_count, &capacity) == -1) {
         free(ids);
         return -1;
     }

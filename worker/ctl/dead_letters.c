@@ -17,6 +17,7 @@
 #include "intake/failed_event.h"
 #include "redis/gate.h"
 #include "redis/keys.h"
+#include "redis/queue_entry.h"
 #include "redis/queue_view.h"
 #include "base/random_hex.h"
 
@@ -30,10 +31,10 @@ letter_head(const redisReply *entry)
     static const char *const names[] = { "reason", "product", "units", "count", "entry" };
     cJSON *o = cJSON_CreateObject();
 
-    json_text(o, "id", entry_id(entry));
+    json_text(o, "id", queue_entry_id(entry));
 
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        json_digits(o, names[i], entry_field(entry, names[i]));
+        json_digits(o, names[i], queue_entry_field(entry, names[i]));
     }
 
     return o;
@@ -226,7 +227,7 @@ note_id(const redisReply *entry, void *data)
         all->ids = memory_resize(all->ids, all->capacity, sizeof(*all->ids));
     }
 
-    snprintf(all->ids[all->count++], sizeof(*all->ids), "%s", entry_id(entry));
+    snprintf(all->ids[all->count++], sizeof(*all->ids), "%s", queue_entry_id(entry));
     return 0;
 }
 
@@ -448,7 +449,7 @@ static int64_t
 release(struct ctl *ctl, const char *id, const redisReply *letter, const struct batch *b, const struct product_row *row)
 {
     struct redis_args args = { 0 };
-    const char *units = entry_field(letter, "units"), *day = entry_field(letter, "day");
+    const char *units = queue_entry_field(letter, "units"), *day = queue_entry_field(letter, "day");
     uint64_t released = 0;
 
     if (units != NULL) {
@@ -484,7 +485,7 @@ release(struct ctl *ctl, const char *id, const redisReply *letter, const struct 
 static int
 drop(struct ctl *ctl, const char *id, const redisReply *letter)
 {
-    const char *product = entry_field(letter, "product"), *why;
+    const char *product = queue_entry_field(letter, "product"), *why;
     struct batch b = { 0 };
     struct product_row row = { 0 };
 

@@ -6,8 +6,9 @@
 
 #include "text/buffer.h"
 #include "ctl/ctl.h"
-#include "redis/record_days.h"
+#include "redis/order_records.h"
 #include "redis/keys.h"
+#include "redis/queue_entry.h"
 #include "redis/queue_view.h"
 
 
@@ -21,7 +22,7 @@ static int
 note_entry(const redisReply *entry, void *data)
 {
     struct search *s = data;
-    const char *orders = entry_field(entry, "orders");
+    const char *orders = queue_entry_field(entry, "orders");
 
     if (orders == NULL || strstr(orders, s->identifier) == NULL) {
         return 0;
@@ -30,11 +31,11 @@ note_entry(const redisReply *entry, void *data)
     static const char *const names[] = { "product", "units", "count", "day", "reason" };
     cJSON *one = cJSON_CreateObject();
 
-    json_text(one, "id", entry_id(entry));
+    json_text(one, "id", queue_entry_id(entry));
 
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        if (entry_field(entry, names[i]) != NULL) {
-            json_digits(one, names[i], entry_field(entry, names[i]));
+        if (queue_entry_field(entry, names[i]) != NULL) {
+            json_digits(one, names[i], queue_entry_field(entry, names[i]));
         }
     }
 

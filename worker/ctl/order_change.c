@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "ctl/ctl.h"
-#include "redis/record_days.h"
+#include "redis/order_records.h"
 #include "lifecycle/single_change.h"
 #include "lifecycle/transition.h"
 

@@ -10,6 +10,7 @@
 
 #include "ctl/ctl.h"
 #include "redis/keys.h"
+#include "redis/queue_entry.h"
 #include "redis/queue_view.h"
 
 
@@ -123,7 +124,7 @@ add_length(struct ctl *ctl, cJSON *o, const char *as, key_maker key)
 static int
 first_entry(const redisReply *entry, void *data)
 {
-    *(int64_t *) data = strtoll(entry_id(entry), NULL, 10);
+    *(int64_t *) data = strtoll(queue_entry_id(entry), NULL, 10);
     return 1;
 }
 

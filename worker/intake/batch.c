@@ -6,9 +6,7 @@
 #include "base/alloc.h"
 #include "base/identifier_table.h"
 #include "lifecycle/rules.h"
-
-
-#define ORDER_WORDS 7   /* an identifier and the six words of its record */
+#include "redis/queue_entry.h"
 
 
 static void *
@@ -20,149 +18,6 @@ grow(void *array, size_t count, size_t *capacity, size_t size)
 
     *capacity = *capacity == 0 ? 64 : *capacity * 2;
     return memory_resize(array, *capacity, size);
-}
-
-
-static const redisReply *
-find_field(const redisReply *fields, const char *name)
-{
-    for (size_t i = 0; i + 1 < fields->elements; i += 2) {
-        if (fields->element[i]->type == REDIS_REPLY_STRING && strcmp(fields->element[i]->str, name) == 0
-            && fields->element[i + 1]->type == REDIS_REPLY_STRING)
-        {
-            return fields->element[i + 1];
-        }
-    }
-
-    return NULL;
-}
-
-
-static int
-read_count(const redisReply *fields, const char *name, uint64_t *value, uint64_t most)
-{
-    const redisReply *field = find_field(fields, name);
-
-    return field == NULL ? -1 : checkout_uint_parse(value, field->str, (size_t) field->len, most);
-}
-
-
-static int
-is_day(const redisReply *day)
-{
-    if (day == NULL || day->len != CHECKOUT_DAY_LEN) {
-        return 0;
-    }
-
-    for (size_t i = 0; i < CHECKOUT_DAY_LEN; i++) {
-        int hyphen = i == 4 || i == 7;
-
-        if (hyphen ? day->str[i] != '-' : day->str[i] < '0' || day->str[i] > '9') {
-            return 0;
-        }
-    }
-
-    return 1;
-}
-
-
-static int
-read_head(struct entry *e, const redisReply *reply, uint64_t *count)
-{
-    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2
-        || reply->element[0]->type != REDIS_REPLY_STRING || reply->element[1]->type != REDIS_REPLY_ARRAY)
-    {
-        return -1;
-    }
-
-    const redisReply *fields = reply->element[1];
-    const redisReply *nonce = find_field(fields, "nonce"), *day = find_field(fields, "day");
-
-    if (nonce == NULL || nonce->len == 0 || (size_t) nonce->len > NONCE_MAX || !is_day(day)
-        || read_count(fields, "product", &e->product_id, INT64_MAX) == -1
-        || read_count(fields, "units", &e->units, INT64_MAX) == -1
-        || read_count(fields, "count", count, ENTRY_ORDERS_MAX) == -1)
-    {
-        return -1;
-    }
-
-    e->id = reply->element[0]->str;
-    e->nonce = nonce->str;
-    e->day = day->str;
-    return 0;
-}
-
-
-/* The end of `words` words that single spaces divide, or NULL. */
-static const char *
-skip_words(const char *p, const char *end, unsigned words)
-{
-    for (; words > 0; words--) {
-        const char *space = memchr(p, ' ', (size_t) (end - p));
-
-        if (space == NULL) {
-            return words == 1 ? end : NULL;
-        }
-
-        p = space + 1;
-    }
-
-    return p - 1;
-}
-
-
-/* Reads one order that ends at `end`. */
-static int
-read_order(struct order *o, const char *p, const char *end, uint64_t product_id)
-{
-    struct checkout_record record;
-
-    if (end - p <= CHECKOUT_IDENTIFIER_LEN || p[CHECKOUT_IDENTIFIER_LEN] != ' '
-        || checkout_identifier_check(p, CHECKOUT_IDENTIFIER_LEN) == -1)
-    {
-        return -1;
-    }
-
-    *o = (struct order) { .identifier = p, .record = p + CHECKOUT_IDENTIFIER_LEN + 1 };
-    o->record_len = (size_t) (end - o->record);
-
-    if (checkout_record_parse(&record, o->record, o->record_len) == -1
-        || record.order.product_id != product_id || record.order.quantity == 0)
-    {
-        return -1;
-    }
-
-    o->asked = record.order;
-    o->accepted_ms = record.accepted_ms;
-    return 0;
-}
-
-
-/* Appends the orders of one entry; order_count grows only by what was read. */
-static int
-read_orders(struct batch *b, const struct entry *e, const redisReply *text, uint64_t count)
-{
-    const char *p = text->str, *end = text->str + text->len;
-    uint64_t units = 0;
-
-    for (uint64_t i = 0; i < count; i++) {
-        const char *stop = p < end ? skip_words(p, end, ORDER_WORDS) : NULL;
-
-        b->orders = grow(b->orders, b->order_count, &b->order_capacity, sizeof(struct order));
-
-        struct order *o = &b->orders[b->order_count];
-
-        if (stop == NULL || read_order(o, p, stop, e->product_id) == -1) {
-            return -1;
-        }
-
-        o->entry = b->entry_count;
-        units += o->asked.quantity;
-        b->order_count++;
-        p = stop + 1;
-    }
-
-    return p == end + 1 && units == e->units ? 0 : -1;
 }
 
 
@@ -180,29 +35,41 @@ bucket_of(const struct batch *b, const char *day)
 }
 
 
+static void
+append_order(struct batch *b, const struct queue_entry_order *o)
+{
+    b->orders = grow(b->orders, b->order_count, &b->order_capacity, sizeof(struct order));
+    b->orders[b->order_count++] = (struct order) {
+        .identifier = o->identifier, .record = o->record, .record_len = o->record_len, .asked = o->asked,
+        .accepted_ms = o->accepted_ms, .entry = b->entry_count
+    };
+}
+
+
 int
 batch_add(struct batch *batch, const redisReply *reply, const char **why)
 {
-    struct entry e = { .first_order = batch->order_count };
-    uint64_t count;
+    size_t first = batch->order_count;
+    struct queue_entry e;
+    struct queue_entry_order order;
+    int more = queue_entry_read(&e, reply) == -1 ? -1 : 1;
 
-    if (read_head(&e, reply, &count) == -1 || count == 0) {
-        *why = "fields missing or wrong";
+    while (more == 1 && (more = queue_entry_next_order(&e, &order)) == 1) {
+        append_order(batch, &order);
+    }
+
+    if (more == -1) {
+        batch->order_count = first;
+        *why = e.why;
         return -1;
     }
 
-    const redisReply *text = find_field(reply->element[1], "orders");
-
-    if (text == NULL || read_orders(batch, &e, text, count) == -1) {
-        batch->order_count = e.first_order;
-        *why = "orders do not read as the entry's count, product and units say";
-        return -1;
-    }
-
-    e.orders = (size_t) count;
-    e.bucket = bucket_of(batch, e.day);
     batch->entries = grow(batch->entries, batch->entry_count, &batch->entry_capacity, sizeof(struct entry));
-    batch->entries[batch->entry_count++] = e;
+    batch->entries[batch->entry_count] = (struct entry) {
+        .id = e.id, .nonce = e.nonce, .day = e.day, .product_id = e.product_id, .units = e.units,
+        .first_order = first, .orders = e.orders, .bucket = bucket_of(batch, e.day)
+    };
+    batch->entry_count++;
     return 0;
 }
 

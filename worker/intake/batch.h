@@ -15,11 +15,8 @@
 #include "order/identifier.h"
 #include "order/order.h"
 #include "mysql/product_row.h"
+#include "redis/order_records.h"
 
-#define ENTRY_ORDERS_MAX 1024     /* more orders than that in one entry are no job of ours */
-#define NONCE_MAX        64
-#define STATUS_MAX       32
-#define REASON_MAX       64
 
 enum verdict {
     VERDICT_NONE,        /* not decided yet */
@@ -40,8 +37,8 @@ struct order {
     int repeated;                        /* the gate counted it for its buyer, though the order stood already */
 
     enum verdict verdict;
-    char status[STATUS_MAX + 1];         /* as the record will say it; of a conflict: the order that stands */
-    char reason[REASON_MAX + 1];         /* empty: none */
+    char status[RECORD_STATUS_MAX + 1];         /* as the record will say it; of a conflict: the order that stands */
+    char reason[RECORD_REASON_MAX + 1];         /* empty: none */
     struct checkout_order standing;      /* of a conflict: what the order that stands asked for */
     uint64_t standing_ms;                /* and when it was accepted, or committed */
 };

@@ -10,8 +10,8 @@
 struct stored_verdict {
     int found;
     struct checkout_order asked;
-    char status[STATUS_MAX + 1];
-    char reason[REASON_MAX + 1];
+    char status[RECORD_STATUS_MAX + 1];
+    char reason[RECORD_REASON_MAX + 1];
     uint64_t created_ms;                 /* when that verdict was committed */
 };
 

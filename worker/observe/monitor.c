@@ -119,7 +119,7 @@ read_both(struct monitor *m, struct monitor_laws *laws)
     struct supply *supplies = NULL;
     struct gate_product *gate = NULL;
     struct gate_counts counts;
-    int result = scan_products(&m->redis, &ids, &n, &capacity);
+    int result = loaded_products_read(&m->redis, &ids, &n, &capacity);
 
     gate = memory_resize(NULL, n, sizeof(*gate));
 

@@ -1,16 +1,15 @@
 #include "redis/loaded_products.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
-#include "failpoint.h"
 #include "order/order.h"
+#include "redis/scan.h"
 
 
 int
-scan_product_id(const char *key, size_t len, uint64_t *id)
+loaded_products_id(const char *key, size_t len, uint64_t *id)
 {
     static const char prefix[] = "product:";
     const char *end = key + len;
@@ -60,61 +59,52 @@ sort_distinct(uint64_t *ids, size_t *count)
 }
 
 
-static redisReply *
-scan_page(struct redis_conn *conn, const char *cursor)
+struct id_list {
+    uint64_t **ids;
+    size_t *count, *capacity;
+};
+
+
+static int
+add_page(const redisReply *keys, void *data)
 {
-    struct redis_args args = { 0 };
+    struct id_list *list = data;
 
-    args_text(&args, "SCAN");
-    args_text(&args, cursor);
-    args_text(&args, "MATCH");
-    args_text(&args, "product:*");
-    args_text(&args, "COUNT");
-    args_text(&args, "1000");
+    for (size_t i = 0; i < keys->elements; i++) {
+        uint64_t id;
 
-    redisReply *reply = EFFECT("scan.page", redis_call(conn, &args, 0));
+        if (loaded_products_id(keys->element[i]->str, (size_t) keys->element[i]->len, &id) == -1) {
+            continue;
+        }
 
-    args_free(&args);
-    return reply;
+        if (*list->count == *list->capacity) {
+            *list->capacity = *list->capacity == 0 ? 256 : *list->capacity * 2;
+            *list->ids = memory_resize(*list->ids, *list->capacity, sizeof(**list->ids));
+        }
+
+        (*list->ids)[(*list->count)++] = id;
+    }
+
+    return 0;
 }
 
 
 int
-scan_products(struct redis_conn *conn, uint64_t **ids, size_t *count, size_t *capacity)
+loaded_products_read(struct redis_conn *conn, uint64_t **ids, size_t *count, size_t *capacity)
 {
-    char cursor[32] = "0";
+    struct id_list list = { ids, count, capacity };
+    struct redis_args pattern = { 0 };
 
     *count = 0;
+    args_text(&pattern, "product:*");
 
-    do {
-        redisReply *reply = scan_page(conn, cursor);
+    int result = scan_keys(conn, &pattern, add_page, &list);
 
-        if (reply == NULL) {
-            return -1;
-        }
+    args_free(&pattern);
 
-        const redisReply *keys = reply->element[1];
-
-        for (size_t i = 0; i < keys->elements; i++) {
-            uint64_t id;
-
-            if (scan_product_id(keys->element[i]->str, (size_t) keys->element[i]->len, &id) == 0) {
-                if (*count == *capacity) {
-                    *capacity = *capacity == 0 ? 256 : *capacity * 2;
-                    *ids = memory_resize(*ids, *capacity, sizeof(**ids));
-                }
-
-                (*ids)[(*count)++] = id;
-            }
-        }
-
-        snprintf(cursor, sizeof(cursor), "%s", reply->element[0]->str);
-        freeReplyObject(reply);
-    } while (strcmp(cursor, "0") != 0);
-
-    if (*count > 0) {
+    if (result == 0 && *count > 0) {
         sort_distinct(*ids, count);
     }
 
-    return 0;
+    return result;
 }

@@ -7,12 +7,13 @@
 #include "redis/connection.h"
 
 /*
- * Fills the array (grown by memory_resize(), owned by the caller) with ids, ascending and distinct. A product that
- * comes or goes meanwhile may or may not be among them. Returns 0, or -1 with conn->error set.
+ * Fills *ids (NULL at first; grown by memory_resize(), the caller frees it) with ids, ascending and distinct. A product
+ * that comes or goes meanwhile may or may not be among them. Blocks: one call of Redis for each 1000 keys of the
+ * database. Returns 0, or -1 with conn->error set.
  */
-int scan_products(struct redis_conn *conn, uint64_t **ids, size_t *count, size_t *capacity);
+int loaded_products_read(struct redis_conn *conn, uint64_t **ids, size_t *count, size_t *capacity);
 
-/* The id in "product:<id>:register" or "product:<id>:stock". Returns 0, or -1 for another key. */
-int scan_product_id(const char *key, size_t len, uint64_t *id);
+/* The id in the key "product:<id>:register" or "product:<id>:stock". Returns 0, or -1 for another key. Pure. */
+int loaded_products_id(const char *key, size_t len, uint64_t *id);
 
 #endif

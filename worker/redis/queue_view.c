@@ -5,16 +5,10 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "intake/batch.h"
 #include "redis/keys.h"
+#include "redis/queue_entry.h"
 
 #define PAGE 256   /* entries of one call, so that Redis is never held up for long */
-
-struct reading {
-    struct queue_view *view;
-    struct batch batch;
-};
-
 
 static redisReply *
 read_page(struct redis_conn *conn, key_maker stream, const char *after)
@@ -53,35 +47,13 @@ queue_walk(struct redis_conn *conn, key_maker stream, queue_visit visit, void *d
 
         for (size_t i = 0; i < entries && !enough; i++) {
             enough = visit(page->element[i], data);
-            snprintf(after, sizeof(after), "(%s", entry_id(page->element[i]));
+            snprintf(after, sizeof(after), "(%s", queue_entry_id(page->element[i]));
         }
 
         freeReplyObject(page);
     }
 
     return 0;
-}
-
-
-const char *
-entry_id(const redisReply *entry)
-{
-    return entry->element[0]->str;
-}
-
-
-const char *
-entry_field(const redisReply *entry, const char *name)
-{
-    const redisReply *fields = entry->element[1];
-
-    for (size_t i = 0; i + 1 < fields->elements; i += 2) {
-        if (strcmp(fields->element[i]->str, name) == 0) {
-            return fields->element[i + 1]->str;
-        }
-    }
-
-    return NULL;
 }
 
 
@@ -95,9 +67,9 @@ compare_units(const void *a, const void *b)
 
 
 static void
-note_units(struct queue_view *v, const redisReply *entry)
+add_units(struct queue_view *v, const redisReply *entry)
 {
-    const char *product = entry_field(entry, "product"), *units = entry_field(entry, "units");
+    const char *product = queue_entry_field(entry, "product"), *units = queue_entry_field(entry, "units");
     uint64_t id, number;
 
     if (product == NULL || units == NULL || checkout_uint_parse(&id, product, strlen(product), INT64_MAX) == -1
@@ -115,42 +87,49 @@ note_units(struct queue_view *v, const redisReply *entry)
 }
 
 
-static int
-note_entry(const redisReply *entry, void *data)
+static void
+add_order(struct queue_view *v, const struct queue_entry_order *o)
 {
-    struct reading *r = data;
-    struct queue_view *v = r->view;
-    const char *why;
-
-    note_units(v, entry);
-    batch_clear(&r->batch);
-
-    if (batch_add(&r->batch, entry, &why) == -1) {
-        v->unreadable++;
-        return 0;
+    if (v->count == v->capacity) {
+        v->capacity = v->capacity == 0 ? 256 : 2 * v->capacity;
+        v->orders = memory_resize(v->orders, v->capacity, sizeof(*v->orders));
     }
 
-    for (size_t i = 0; i < r->batch.order_count; i++) {
-        const struct order *o = &r->batch.orders[i];
+    struct queued_order *q = &v->orders[v->count++];
 
-        if (v->count == v->capacity) {
-            v->capacity = v->capacity == 0 ? 256 : 2 * v->capacity;
-            v->orders = memory_resize(v->orders, v->capacity, sizeof(*v->orders));
-        }
+    *q = (struct queued_order) {
+        .product = o->asked.product_id, .user = o->asked.user_id, .quantity = o->asked.quantity
+    };
+    memcpy(q->identifier, o->identifier, CHECKOUT_IDENTIFIER_LEN);
+}
 
-        struct queued_order *q = &v->orders[v->count++];
 
-        *q = (struct queued_order) {
-            .product = o->asked.product_id, .user = o->asked.user_id, .quantity = o->asked.quantity
-        };
-        memcpy(q->identifier, o->identifier, CHECKOUT_IDENTIFIER_LEN);
+/* Visits one entry; never enough. */
+static int
+add_entry(const redisReply *reply, void *data)
+{
+    struct queue_view *v = data;
+    size_t first = v->count;
+    struct queue_entry entry;
+    struct queue_entry_order order;
+    int more = queue_entry_read(&entry, reply) == -1 ? -1 : 1;
+
+    add_units(v, reply);
+
+    while (more == 1 && (more = queue_entry_next_order(&entry, &order)) == 1) {
+        add_order(v, &order);
+    }
+
+    if (more == -1) {
+        v->count = first;
+        v->unreadable++;
     }
 
     return 0;
 }
 
 
-/* The notes, entry by entry, to one sum for each product. */
+/* One sum for each product, in place of one for each entry. */
 static void
 sum_units(struct queue_view *v)
 {
@@ -177,15 +156,12 @@ sum_units(struct queue_view *v)
 int
 queue_view_read(struct redis_conn *conn, struct queue_view *view)
 {
-    struct reading r = { .view = view };
-
     view->count = view->units_count = 0;
     view->unreadable = 0;
 
-    int result = queue_walk(conn, key_queue, note_entry, &r) == 0
-                 && queue_walk(conn, key_dead_letters, note_entry, &r) == 0 ? 0 : -1;
+    int result = queue_walk(conn, key_queue, add_entry, view) == 0
+                 && queue_walk(conn, key_dead_letters, add_entry, view) == 0 ? 0 : -1;
 
-    batch_free(&r.batch);
     sum_units(view);
     identifiers_prepare(&view->by_identifier, view->count);
 

@@ -18,9 +18,6 @@ typedef int (*queue_visit)(const redisReply *entry, void *data);
 /* Walks a stream from its oldest entry, in pages. Returns 0, or -1 with conn->error set. */
 int queue_walk(struct redis_conn *conn, key_maker stream, queue_visit visit, void *data);
 
-const char *entry_id(const redisReply *entry);
-const char *entry_field(const redisReply *entry, const char *name);   /* NULL: not there */
-
 /* An order that waits, in the queue or among the dead letters. */
 struct queued_order {
     char identifier[CHECKOUT_IDENTIFIER_LEN + 1];

@@ -1,34 +1,11 @@
 #include "repair/rebuild.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "failpoint.h"
-#include "redis/gate.h"
 #include "redis/keys.h"
 #include "base/random_hex.h"
-#include "redis/loaded_products.h"
-#include "repair/sync.h"
-
-
-enum rebuild_result
-rebuild_answer(const struct rebuild *r, redisReply *reply, int64_t *answer)
-{
-    if (reply == NULL) {
-        return REBUILD_REDIS_FAILED;
-    }
-
-    *answer = reply_number(reply, 0);
-    freeReplyObject(reply);
-
-    if (*answer == -1) {
-        snprintf(r->redis->error, sizeof(r->redis->error), "the fence of this rebuild is gone");
-        return REBUILD_TAKEN_OVER;
-    }
-
-    return REBUILD_DONE;
-}
+#include "repair/rebuild_buyers.h"
+#include "repair/rebuild_products.h"
+#include "repair/rebuild_records.h"
 
 
 static enum rebuild_result
@@ -46,7 +23,7 @@ begin(struct rebuild *r)
 
     args_free(&args);
 
-    enum rebuild_result result = rebuild_answer(r, reply, &resumed);
+    enum rebuild_result result = rebuild_context_answer(r, reply, &resumed);
 
     r->resumed = result == REBUILD_DONE && resumed == 1;
     return result;
@@ -68,7 +45,7 @@ end(struct rebuild *r)
     redisReply *reply = EFFECT("rebuild.end", redis_script(r->redis, &checkout_script_rebuild_end, &args));
 
     args_free(&args);
-    return rebuild_answer(r, reply, &queued);
+    return rebuild_context_answer(r, reply, &queued);
 }
 
 

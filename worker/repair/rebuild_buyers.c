@@ -9,11 +9,11 @@
 
 #include "base/alloc.h"
 #include "text/buffer.h"
-#include "redis/record_days.h"
+#include "redis/order_records.h"
 #include "failpoint.h"
 #include "redis/gate.h"
 #include "redis/keys.h"
-#include "repair/rebuild.h"
+#include "repair/rebuild_buyers.h"
 #include "redis/loaded_products.h"
 #include "base/stop.h"
 
@@ -306,7 +306,7 @@ write_buyers(struct rebuild *r, uint64_t product, const struct holdings *h, cons
 
     args_free(&args);
 
-    enum rebuild_result result = rebuild_answer(r, reply, answer);
+    enum rebuild_result result = rebuild_context_answer(r, reply, answer);
 
     if (result == REBUILD_DONE && *answer == 1) {
         r->buyers += users;

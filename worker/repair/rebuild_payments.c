@@ -17,7 +17,7 @@
 #include "text/buffer.h"
 #include "failpoint.h"
 #include "lifecycle/payment_event.h"
-#include "repair/rebuild.h"
+#include "repair/rebuild_payments.h"
 
 
 /* "Records: 1  Duplicates: 0  Warnings: 0": rows that were selected, whether or not they stood there already. */

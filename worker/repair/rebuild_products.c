@@ -12,7 +12,7 @@
 #include "failpoint.h"
 #include "redis/gate.h"
 #include "redis/keys.h"
-#include "repair/rebuild.h"
+#include "repair/rebuild_products.h"
 #include "redis/loaded_products.h"
 #include "repair/sync.h"
 
@@ -277,7 +277,7 @@ rebuild_products(struct rebuild *r)
     }
 
     if (result == REBUILD_DONE) {
-        result = scan_products(r->redis, &ids, &loaded, &capacity) == -1
+        result = loaded_products_read(r->redis, &ids, &loaded, &capacity) == -1
                  ? REBUILD_REDIS_FAILED : look_at_the_rest(r, rows, count, ids, loaded);
     }
 

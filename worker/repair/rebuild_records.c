@@ -14,14 +14,16 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "intake/batch.h"
 #include "text/buffer.h"
-#include "redis/record_days.h"
+#include "redis/order_records.h"
 #include "failpoint.h"
+#include "order/order.h"
 #include "redis/keys.h"
+#include "redis/scan.h"
 #include "lifecycle/rules.h"
 #include "base/random_hex.h"
-#include "repair/rebuild.h"
+#include "repair/rebuild_payments.h"
+#include "repair/rebuild_records.h"
 
 #define PAGE 500   /* records looked up at once; also the most orders of one entry */
 
@@ -30,7 +32,7 @@ struct lost {
     char text[CHECKOUT_RECORD_MAX + 1];      /* the record as it was read */
     struct checkout_order order;
     uint64_t accepted_ms;
-    char status[STATUS_MAX + 1], reason[REASON_MAX + 1];   /* of the row where there is one, else of the record */
+    char status[RECORD_STATUS_MAX + 1], reason[RECORD_REASON_MAX + 1];   /* of the row where there is one, else of the record */
     enum life_status gate, mysql;            /* what the record says, and the row */
     int has_row;
     int is_behind;                           /* the record says another status than the row */
@@ -57,8 +59,8 @@ read_record(struct lost *l)
 {
     struct checkout_record record;
 
-    if (checkout_record_parse(&record, l->text, strlen(l->text)) == -1 || record.status_len > STATUS_MAX
-        || record.reason_len > REASON_MAX)
+    if (checkout_record_parse(&record, l->text, strlen(l->text)) == -1 || record.status_len > RECORD_STATUS_MAX
+        || record.reason_len > RECORD_REASON_MAX)
     {
         return -1;
     }
@@ -317,7 +319,7 @@ requeue(struct rebuild *r, const char *day, const struct lost *orders, size_t n)
         return REBUILD_DONE;
     }
 
-    return rebuild_answer(r, reply, &answer);
+    return rebuild_context_answer(r, reply, &answer);
 }
 
 
@@ -360,49 +362,44 @@ work_off(struct rebuild *r, struct page *p)
 }
 
 
-/* One page of HSCAN, which may hold more pairs than were asked for. */
-static enum rebuild_result
-read_bucket(struct rebuild *r, struct page *p)
+struct bucket_scan {
+    struct rebuild *rebuild;
+    struct page *page;
+};
+
+
+/* Compares one page of HSCAN, which may hold more pairs than were asked for. Returns enum rebuild_result. */
+static int
+compare_page(const redisReply *pairs, void *data)
 {
-    char cursor[32] = "0";
+    struct bucket_scan *b = data;
 
-    do {
-        struct redis_args args = { 0 };
+    for (size_t i = 0; i + 1 < pairs->elements; i += 2) {
+        take_pair(b->rebuild, b->page, pairs->element[i], pairs->element[i + 1]);
 
-        args_text(&args, "HSCAN");
-        key_bucket(&args, p->day);
-        args_text(&args, cursor);
-        args_text(&args, "COUNT");
-        args_number(&args, PAGE);
+        enum rebuild_result result = b->page->count == PAGE ? work_off(b->rebuild, b->page) : REBUILD_DONE;
 
-        redisReply *reply = EFFECT("rebuild.read_records", redis_call(r->redis, &args, 0));
-        enum rebuild_result result = REBUILD_DONE;
-
-        args_free(&args);
-
-        if (reply == NULL) {
-            return REBUILD_REDIS_FAILED;
+        if (result != REBUILD_DONE) {
+            return (int) result;
         }
+    }
 
-        const redisReply *pairs = reply->element[1];
+    return (int) work_off(b->rebuild, b->page);
+}
 
-        for (size_t i = 0; i + 1 < pairs->elements && result == REBUILD_DONE; i += 2) {
-            take_pair(r, p, pairs->element[i], pairs->element[i + 1]);
 
-            if (p->count == PAGE) {
-                result = work_off(r, p);
-            }
-        }
+static enum rebuild_result
+compare_bucket(struct rebuild *r, struct page *p)
+{
+    struct bucket_scan bucket = { r, p };
+    struct redis_args key = { 0 };
 
-        snprintf(cursor, sizeof(cursor), "%s", reply->element[0]->str);
-        freeReplyObject(reply);
+    key_bucket(&key, p->day);
 
-        if (result != REBUILD_DONE || (result = work_off(r, p)) != REBUILD_DONE) {
-            return result;
-        }
-    } while (strcmp(cursor, "0") != 0);
+    int result = EFFECT("rebuild.read_records", scan_fields(r->redis, &key, PAGE, compare_page, &bucket));
 
-    return REBUILD_DONE;
+    args_free(&key);
+    return result == -1 ? REBUILD_REDIS_FAILED : (enum rebuild_result) result;
 }
 
 
@@ -417,7 +414,7 @@ rebuild_records(struct rebuild *r)
 
     for (size_t i = 0; i < days.count && result == REBUILD_DONE; i++) {
         memcpy(p->day, days.day[i], sizeof(p->day));
-        result = read_bucket(r, p);
+        result = compare_bucket(r, p);
     }
 
     identifiers_free(&p->by_identifier);

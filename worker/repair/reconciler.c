@@ -285,7 +285,7 @@ tick(struct reconciler *r)
     r->ticks++;
 
     uint64_t begun = clock_us();
-    int scanned = scan_products(&r->redis, &r->ids, &r->id_count, &r->id_capacity);
+    int scanned = loaded_products_read(&r->redis, &r->ids, &r->id_count, &r->id_capacity);
 
     r->redis_us += clock_us() - begun;
 

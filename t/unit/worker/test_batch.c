@@ -1,4 +1,4 @@
-/* Entries of the queue, the decision and the settle call: worker/intake/batch.c, decide.c, settle.c, identifiers.c. */
+/* Entries of the queue, the decision and the settle call: worker/intake/batch.c, decide.c, settle.c, identifier_table.c. */
 #include <hiredis/hiredis.h>
 #include <stdarg.h>
 #include <stdio.h>

@@ -231,13 +231,13 @@ START_TEST(test_keys_of_products)
     };
     uint64_t id;
 
-    ck_assert_int_eq(scan_product_id("product:17:stock", 16, &id), 0);
+    ck_assert_int_eq(loaded_products_id("product:17:stock", 16, &id), 0);
     ck_assert_uint_eq(id, 17);
-    ck_assert_int_eq(scan_product_id("product:9223372036854775807:register", 36, &id), 0);
+    ck_assert_int_eq(loaded_products_id("product:9223372036854775807:register", 36, &id), 0);
     ck_assert_uint_eq(id, INT64_MAX);
 
     for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
-        ck_assert_msg(scan_product_id(others[i], strlen(others[i]), &id) == -1, "%s", others[i]);
+        ck_assert_msg(loaded_products_id(others[i], strlen(others[i]), &id) == -1, "%s", others[i]);
     }
 }
 END_TEST

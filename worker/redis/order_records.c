@@ -1,10 +1,11 @@
-#include "redis/record_days.h"
+#include "redis/order_records.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "redis/keys.h"
+#include "redis/scan.h"
 
 
 static int
@@ -30,51 +31,34 @@ add_day(struct days *days, const char *day)
 }
 
 
-static redisReply *
-scan_page(struct redis_conn *conn, const char *cursor)
+static int
+add_page(const redisReply *keys, void *data)
 {
-    struct redis_args args = { 0 };
+    for (size_t i = 0; i < keys->elements; i++) {
+        add_day(data, keys->element[i]->str + keys->element[i]->len - CHECKOUT_DAY_LEN);
+    }
 
-    args_text(&args, "SCAN");
-    args_text(&args, cursor);
-    args_text(&args, "MATCH");
-    key_bucket(&args, "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]");
-    args_text(&args, "COUNT");
-    args_number(&args, 1000);
-
-    redisReply *reply = redis_call(conn, &args, 0);
-
-    args_free(&args);
-    return reply;
+    return 0;
 }
 
 
 int
 days_read(struct redis_conn *conn, struct days *days)
 {
-    char cursor[32] = "0";
+    struct redis_args pattern = { 0 };
 
     days->count = 0;
+    key_bucket(&pattern, "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]");
 
-    do {
-        redisReply *reply = scan_page(conn, cursor);
+    int result = scan_keys(conn, &pattern, add_page, days);
 
-        if (reply == NULL) {
-            return -1;
-        }
+    args_free(&pattern);
 
-        for (size_t i = 0; i < reply->element[1]->elements; i++) {
-            const redisReply *key = reply->element[1]->element[i];
+    if (result == 0) {
+        qsort(days->day, days->count, sizeof(days->day[0]), compare_days);
+    }
 
-            add_day(days, key->str + key->len - CHECKOUT_DAY_LEN);
-        }
-
-        snprintf(cursor, sizeof(cursor), "%s", reply->element[0]->str);
-        freeReplyObject(reply);
-    } while (strcmp(cursor, "0") != 0);
-
-    qsort(days->day, days->count, sizeof(days->day[0]), compare_days);
-    return 0;
+    return result;
 }
 
 

@@ -1,0 +1,32 @@
+/*
+ * The gate's records of orders: one bucket orders:<day> for each day (the form of a record: order/order.h).
+ *
+ * Both functions make calls of Redis: they block up to [redis] timeout for each.
+ */
+#ifndef CHECKOUT_WORKER_REDIS_ORDER_RECORDS_H
+#define CHECKOUT_WORKER_REDIS_ORDER_RECORDS_H
+
+#include "order/identifier.h"
+#include "redis/connection.h"
+
+#define DAYS_MOST         64   /* buckets expire after two days */
+#define RECORD_STATUS_MAX 32   /* characters of a record's status and reason, as checkout_record_write() takes them */
+#define RECORD_REASON_MAX 64
+
+struct days {
+    char day[DAYS_MOST][CHECKOUT_DAY_LEN + 1];   /* ascending, distinct */
+    size_t count;
+};
+
+/* Finds the buckets that there are. Returns 0, or -1 with conn->error set; *days then holds those found before. */
+int days_read(struct redis_conn *conn, struct days *days);
+
+/*
+ * Finds the record of an order in the newest bucket that has one. days must not be empty. Returns the reply, which the
+ * caller frees (a string: the record, and *day its bucket, pointing into days; nil: there is none), or NULL with
+ * conn->error set.
+ */
+redisReply *days_find_record(struct redis_conn *conn, const struct days *days, const char *identifier,
+                             const char **day);
+
+#endif
