@@ -41,7 +41,7 @@ struct daemon {
     unsigned started;
     struct heart heart;
     struct reconciler reconciler;
-    struct life_thread payments, expiry;
+    struct change_thread payments, expiry;
     struct sender gateway, outbox;
     struct monitor monitor;
     struct http http;
@@ -143,11 +143,11 @@ start(struct daemon *d)
     }
 
     if (error == 0) {
-        error = life_thread_start(&d->payments, &payment_kind, &d->config);
+        error = change_thread_start(&d->payments, &payments_kind, &d->config);
     }
 
     if (error == 0) {
-        error = life_thread_start(&d->expiry, &expiry_kind, &d->config);
+        error = change_thread_start(&d->expiry, &expiry_kind, &d->config);
     }
 
     if (error == 0) {
@@ -323,8 +323,8 @@ end(struct daemon *d)
     monitor_join(&d->monitor);
     sender_join(&d->outbox);
     sender_join(&d->gateway);
-    life_thread_join(&d->expiry);
-    life_thread_join(&d->payments);
+    change_thread_join(&d->expiry);
+    change_thread_join(&d->payments);
     reconciler_join(&d->reconciler);
     heart_join(&d->heart);
 

@@ -75,7 +75,7 @@ tell_gate(struct ctl *ctl, const struct life_answer *answer)
     int repeat = answer->outcome == LIFE_OUT_REPEAT;
     struct transition moved = { &answer->order, 1, &answer->product, answer->product.found ? 1 : 0, repeat };
     struct redis_args args = { 0 };
-    int result = transition_tell(&ctl->redis, &args, moved);
+    int result = transition_send(&ctl->redis, &args, moved);
 
     args_free(&args);
     return result == 0 ? "the gate knows it" : "a worker will bring the stock to the gate";

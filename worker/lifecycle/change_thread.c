@@ -8,15 +8,19 @@
 #include "observe/stats.h"
 #include "lifecycle/transition.h"
 
-#define REST_MOST_MS 2000
-#define AGAIN_MOST   20     /* looks at once after lost races; then a rest like after a failure */
-#define STUCK_MOST   20     /* lost races running; a failure counts like half of them, and of a single one like all */
+#define PAUSE_MOST_MS  2000
+#define CONFLICTS_MOST 20   /* rounds in a row that follow a conflict at once; then it backs off as after a failure */
+
+/*
+ * The score at which a thread is stuck. A conflict counts 1, a failure half of it, the failure of a single change all.
+ */
+#define STUCK_SCORE    20
 
 #define ERROR_LOCK_WAIT 1205
 
 
 void
-life_thread_begin(struct life_thread *t)
+change_thread_begin_batch(struct change_thread *t)
 {
     life_clear(t->life);
     (void) money_currency(t->life->currency, t->config->payment.currency, strlen(t->config->payment.currency));
@@ -25,21 +29,21 @@ life_thread_begin(struct life_thread *t)
 
 
 int
-life_thread_is_stuck(struct life_thread *t, enum db_result result)
+change_thread_is_stuck(struct change_thread *t, enum db_result result)
 {
-    int is_loss = result == DB_AGAIN;
+    int is_conflict = result == DB_AGAIN;
 
-    if (!is_loss && t->db.code != ERROR_LOCK_WAIT && db_is_environmental(t->db.code)) {
+    if (!is_conflict && t->db.code != ERROR_LOCK_WAIT && db_is_environmental(t->db.code)) {
         return 0;
     }
 
-    t->stuck += is_loss ? 1 : t->alone > 0 ? STUCK_MOST : STUCK_MOST / 2;
+    t->failure_score += is_conflict ? 1 : t->singly > 0 ? STUCK_SCORE : STUCK_SCORE / 2;
 
-    if (t->stuck < STUCK_MOST) {
+    if (t->failure_score < STUCK_SCORE) {
         return 0;
     }
 
-    t->stuck = 0;
+    t->failure_score = 0;
     return 1;
 }
 
@@ -63,12 +67,12 @@ log_change(const struct life *life, const struct life_change *c)
 
 
 void
-life_thread_committed(struct life_thread *t)
+change_thread_committed(struct change_thread *t)
 {
     const struct life *life = t->life;
     size_t moved = 0;
 
-    t->stuck = 0;
+    t->failure_score = 0;
 
     for (size_t i = 0; i < life->count; i++) {
         stats_outcome(life->changes[i].event, life->changes[i].outcome);
@@ -85,22 +89,22 @@ life_thread_committed(struct life_thread *t)
 
     log_debug("event=%s_batch changes=%zu orders_moved=%zu", t->kind->name, life->count, moved);
 
-    struct transition told = { life->orders, life->order_count, life->products, life->product_count, 0 };
+    struct transition transition = { life->orders, life->order_count, life->products, life->product_count, 0 };
 
-    if (transition_tell(&t->redis, &t->args, told) == -1) {
+    if (transition_send(&t->redis, &t->args, transition) == -1) {
         log_warn("event=gate_not_told orders=%zu redis=\"%s\" why=\"their stock follows by the reconciler,"
                  " their records stay as they were\"", moved, t->redis.error);
     }
 }
 
 
-/* What is looked for is found often by somebody who comes late; what fails waits longer each time. */
+/* The pause until the next round. conflicts: rounds in a row that ended so, this one included. */
 static unsigned
-rest_ms(struct life_thread *t, enum life_look look, uint64_t took_us, unsigned *lost)
+pause_ms(struct change_thread *t, enum change_round round, uint64_t took_us, unsigned *conflicts)
 {
-    *lost = look == LIFE_LOOK_AGAIN ? *lost + 1 : 0;
+    *conflicts = round == CHANGE_ROUND_CONFLICT ? *conflicts + 1 : 0;
 
-    if (look == LIFE_LOOK_FAILED || *lost > AGAIN_MOST) {
+    if (round == CHANGE_ROUND_FAILED || *conflicts > CONFLICTS_MOST) {
         unsigned wait = backoff_next(&t->backoff);
 
         log_warn("event=%s_failed code=%u mysql=\"%s\" wait_ms=%u", t->kind->name, t->db.code, t->db.error, wait);
@@ -109,34 +113,34 @@ rest_ms(struct life_thread *t, enum life_look look, uint64_t took_us, unsigned *
 
     backoff_reset(&t->backoff);
 
-    if (look == LIFE_LOOK_NOTHING) {
+    if (round == CHANGE_ROUND_EMPTY) {
         return t->kind->idle_ms;
     }
 
-    uint64_t sold = stats_read(STATS_BATCHES);
-    uint64_t rest = sold != t->sold_batches ? took_us * t->kind->rest_factor / 1000 : 0;
+    uint64_t batches = stats_read(STATS_BATCHES);
+    uint64_t pause = batches != t->batches_seen ? took_us * t->kind->pause_factor / 1000 : 0;
 
-    t->sold_batches = sold;
-    return rest < REST_MOST_MS ? (unsigned) rest : REST_MOST_MS;
+    t->batches_seen = batches;
+    return pause < PAUSE_MOST_MS ? (unsigned) pause : PAUSE_MOST_MS;
 }
 
 
 static void *
 run(void *data)
 {
-    struct life_thread *t = data;
-    unsigned wait = 0, lost = 0;
+    struct change_thread *t = data;
+    unsigned pause = 0, conflicts = 0;
 
-    while (!stop_wait(wait)) {
+    while (!stop_wait(pause)) {
         uint64_t begun = clock_us();
-        enum life_look look = t->kind->look(t);
+        enum change_round round = t->kind->round(t);
 
-        if (look == LIFE_LOOK_FAILED || look == LIFE_LOOK_AGAIN) {
+        if (round == CHANGE_ROUND_FAILED || round == CHANGE_ROUND_CONFLICT) {
             stats_mysql_retry(t->db.code);
             db_rollback(&t->db);
         }
 
-        wait = rest_ms(t, look, clock_us() - begun, &lost);
+        pause = pause_ms(t, round, clock_us() - begun, &conflicts);
     }
 
     db_close(&t->db);
@@ -147,9 +151,9 @@ run(void *data)
 
 
 int
-life_thread_start(struct life_thread *t, const struct life_kind *kind, const struct config *config)
+change_thread_start(struct change_thread *t, const struct change_thread_kind *kind, const struct config *config)
 {
-    *t = (struct life_thread) {
+    *t = (struct change_thread) {
         .kind = kind, .config = config, .redis.config = config, .db.server = &config->db,
         .life = life_create(LIFE_MOST)
     };
@@ -166,7 +170,7 @@ life_thread_start(struct life_thread *t, const struct life_kind *kind, const str
 
 
 void
-life_thread_join(struct life_thread *t)
+change_thread_join(struct change_thread *t)
 {
     if (t->started) {
         pthread_join(t->thread, NULL);

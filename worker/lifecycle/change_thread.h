@@ -1,11 +1,12 @@
 /*
- * A thread that looks for changes in the lives of orders again and again, and makes them: lifecycle/payments.h and lifecycle/expiry.h are
- * its two kinds, and each process has one of both. Any number of processes may do the same work at once.
+ * A thread that looks for due changes of orders again and again, and makes them, a batch in one transaction. It has two
+ * kinds, lifecycle/payments.h and lifecycle/expiry.h; each process runs one thread of both. Any number of processes may
+ * do the same work at once.
  *
- * The sale goes first: while this process turns jobs into orders, each batch is followed by a rest of several times as
- * long.
+ * Sales come first: while this process turns jobs into orders, a pause of several times its length follows each batch.
  *
- * The thread ends when the stop is asked for, after the batch in hand. What it owns is freed by life_thread_join().
+ * The main thread starts and joins it. The thread alone uses its connections, buffers and batch; `ended` is the one
+ * field that others may read meanwhile. It ends when the stop is requested (base/stop.h), after the batch in hand.
  */
 #ifndef CHECKOUT_WORKER_LIFECYCLE_CHANGE_THREAD_H
 #define CHECKOUT_WORKER_LIFECYCLE_CHANGE_THREAD_H
@@ -14,34 +15,35 @@
 #include <stdatomic.h>
 
 #include "base/config.h"
+#include "base/stop.h"
 #include "lifecycle/change.h"
 #include "redis/connection.h"
-#include "base/stop.h"
 
-struct life_thread;
+struct change_thread;
 
 /*
- * Neither thread waits longer than a second for one lock: whoever holds an order or a product for longer than that must
- * not hold up all the others. (A session of a person, for example; those of the project are shorter.)
+ * A transaction waits at most a second for one lock: whoever holds an order or a product for longer (a person's
+ * session, for example; the project's own are shorter) must not hold up all others.
  */
-#define LIFE_START_TRANSACTION "SET SESSION innodb_lock_wait_timeout = 1; START TRANSACTION"
+#define CHANGE_START_TRANSACTION "SET SESSION innodb_lock_wait_timeout = 1; START TRANSACTION"
 
-enum life_look {
-    LIFE_LOOK_FOUND,       /* something was done, and there may be more */
-    LIFE_LOOK_NOTHING,
-    LIFE_LOOK_AGAIN,       /* lost against somebody else: look again at once */
-    LIFE_LOOK_FAILED       /* db->error says why; the transaction was rolled back */
+/* How one round of a thread ended: it looks for due changes, and makes one batch of them. */
+enum change_round {
+    CHANGE_ROUND_DONE,      /* a batch was committed; there may be more */
+    CHANGE_ROUND_EMPTY,     /* nothing was due */
+    CHANGE_ROUND_CONFLICT,  /* another session was first (DB_AGAIN): the next round follows at once */
+    CHANGE_ROUND_FAILED     /* db.error says why */
 };
 
-struct life_kind {
-    const char *name;
-    enum life_look (*look)(struct life_thread *t);
-    unsigned idle_ms;      /* rest after a look that found nothing */
-    unsigned rest_factor;  /* while there is a sale, the rest after a batch is so many times as long */
+struct change_thread_kind {
+    const char *name;       /* in log lines */
+    enum change_round (*round)(struct change_thread *t);   /* blocks on MySQL and Redis; need not roll back */
+    unsigned idle_ms;       /* pause after an empty round */
+    unsigned pause_factor;  /* during a sale the pause after a batch is so many times as long as the batch took */
 };
 
-struct life_thread {
-    const struct life_kind *kind;
+struct change_thread {
+    const struct change_thread_kind *kind;
     const struct config *config;     /* not owned */
     pthread_t thread;
     int started;
@@ -50,32 +52,43 @@ struct life_thread {
     struct redis_args args;
     struct db db;
     struct backoff backoff;
-    struct life *life;
+    struct life *life;               /* the batch */
     struct buffer sql;
-    unsigned turn;                   /* of the kind's own */
-    uint64_t sold_batches;           /* of orders that this process had settled at the last look */
-    int said_settings;
-    unsigned alone;                  /* batches of one that are left, after MySQL refused a larger one */
-    unsigned passed_over;            /* orders at the front that cannot be changed now */
-    unsigned stuck;                  /* counts failed looks running, see life_thread_is_stuck() */
+    uint64_t batches_seen;           /* batches of new orders that this process had settled at the last round */
+    unsigned singly;                 /* rounds left that take one change each, after MySQL refused a larger batch */
+    unsigned failure_score;          /* of failed rounds in a row, see change_thread_is_stuck() */
+
+    unsigned rounds_locked;          /* expiry: rounds in a row that found every candidate locked */
+    unsigned passed_over;            /* expiry: orders at the front that cannot be changed now */
+    int waiting_first;               /* payments: this round began with the events that wait for another try */
+    int settings_written;            /* payments: table `settings` holds this process's configuration */
 };
 
-/* Returns 0, or an error number. */
-int life_thread_start(struct life_thread *t, const struct life_kind *kind, const struct config *config);
-void life_thread_join(struct life_thread *t);
+/*
+ * config must outlive the thread. Returns 0, or an error number of errno.h; change_thread_join() is right after both.
+ */
+int change_thread_start(struct change_thread *t, const struct change_thread_kind *kind, const struct config *config);
 
-/* Gives the thread's batch the rules of the configuration, and empties it. */
-void life_thread_begin(struct life_thread *t);
+/* Waits for the thread's end and frees what it owned. The stop must have been requested. */
+void change_thread_join(struct change_thread *t);
+
+/* --- for the kinds, in the thread itself -------------------------------------------------------------------------- */
+
+/* Empties the batch and gives it the configured rules. Does not block. */
+void change_thread_begin_batch(struct change_thread *t);
 
 /*
- * To be asked once after every look that failed. 1: it went on for so long that one of the batch may be the cause (a lock
- * that somebody keeps, an error that MySQL's list of environmental ones does not hold, a race that is always lost), so
- * they are to be looked at one by one, and the one that fails is left for later. What is the server's for certain is
- * never taken for that.
+ * Call it once after every failed round, with its result; db.code is the error's number. Returns 1 when rounds failed
+ * for so long that one change of the batch may be the cause: a lock that somebody keeps, an error that is not known to
+ * be the server's, a conflict that is lost each time. The caller then takes changes one by one and leaves the one that
+ * fails for later. Returns 0 otherwise, and always for errors that are certainly the server's. Does not block.
  */
-int life_thread_is_stuck(struct life_thread *t, enum db_result result);
+int change_thread_is_stuck(struct change_thread *t, enum db_result result);
 
-/* After a commit: tells the gate, logs and counts what became of the batch. */
-void life_thread_committed(struct life_thread *t);
+/*
+ * Call it after a commit: counts and logs the outcomes of the batch, and informs the gate (lifecycle/transition.h;
+ * blocks).
+ */
+void change_thread_committed(struct change_thread *t);
 
 #endif

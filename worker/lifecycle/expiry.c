@@ -5,19 +5,19 @@
 #include "failpoint.h"
 #include "base/log.h"
 
-#define IDLE_MS      500
-#define LEFT_MOST    3      /* looks running that found every candidate locked, before one waits for a lock */
-#define ALONE        (2 * LIFE_MOST)
+#define IDLE_MS            500
+#define LOCKED_ROUNDS_MOST 3                 /* rounds in a row that found all candidates locked; the next one waits */
+#define SINGLE_ROUNDS      (2 * LIFE_MOST)   /* rounds that take one order each, after one of a batch was refused */
 
 
 static enum db_result
-find_candidates(struct life_thread *t)
+find_candidates(struct change_thread *t)
 {
     MYSQL_RES *rows;
 
     buffer_clear(&t->sql);
     buffer_text(&t->sql, "SELECT o.order_identifier FROM orders o FORCE INDEX (orders_unpaid) WHERE " LIFE_IS_OVERDUE);
-    buffer_format(&t->sql, " ORDER BY o.pay_by LIMIT %d OFFSET %u", t->alone > 0 ? 1 : LIFE_MOST, t->passed_over);
+    buffer_format(&t->sql, " ORDER BY o.pay_by LIMIT %d OFFSET %u", t->singly > 0 ? 1 : LIFE_MOST, t->passed_over);
 
     enum db_result result = EFFECT("expiry.candidates", db_rows(&t->db, &t->sql, &rows));
 
@@ -39,7 +39,7 @@ find_candidates(struct life_thread *t)
 
 
 static int
-all_left(const struct life *life)
+all_locked(const struct life *life)
 {
     for (size_t i = 0; i < life->count; i++) {
         if (life->changes[i].outcome != LIFE_OUT_LEFT) {
@@ -51,68 +51,68 @@ all_left(const struct life *life)
 }
 
 
-/* Others may be free behind those that are all locked. One by one is no time to wait for a lock. */
+/* Behind candidates that are all locked there may be free ones. A round of a single order never waits for its lock. */
 static void
-note_left(struct life_thread *t)
+note_locked(struct change_thread *t)
 {
-    int left = all_left(t->life);
+    int locked = all_locked(t->life);
 
-    t->turn = left ? t->turn + (t->alone == 0) : 0;
-    t->passed_over += left ? (unsigned) t->life->count : 0;
+    t->rounds_locked = locked ? t->rounds_locked + (t->singly == 0) : 0;
+    t->passed_over += locked ? (unsigned) t->life->count : 0;
 }
 
 
-/* MySQL refuses to change one of them, perhaps for long: they are looked at one by one, and that one is passed over. */
-static enum life_look
-on_refused(struct life_thread *t)
+/* MySQL refuses to change one of them, perhaps for long: they are taken one by one, and that one is passed over. */
+static enum change_round
+on_refused(struct change_thread *t)
 {
-    if (t->alone > 0 && t->life->count > 0) {
+    if (t->singly > 0 && t->life->count > 0) {
         t->passed_over++;
         log_error("event=order_not_expired order=%s code=%u error=\"%s\"", t->life->changes[0].identifier, t->db.code,
                   t->db.error);
     }
 
-    t->alone = ALONE;
-    return LIFE_LOOK_AGAIN;
+    t->singly = SINGLE_ROUNDS;
+    return CHANGE_ROUND_CONFLICT;
 }
 
 
-/* A lock that was waited for in vain is not waited for again at once: others may be free. */
-static enum life_look
-on_failure(struct life_thread *t, enum db_result result)
+/* After a wait for a lock that failed, the next round skips locked orders again: others may be free. */
+static enum change_round
+on_failure(struct change_thread *t, enum db_result result)
 {
-    t->turn = 0;
+    t->rounds_locked = 0;
 
-    if (result == DB_POISON || life_thread_is_stuck(t, result)) {
+    if (result == DB_POISON || change_thread_is_stuck(t, result)) {
         return on_refused(t);
     }
 
-    return result == DB_AGAIN ? LIFE_LOOK_AGAIN : LIFE_LOOK_FAILED;
+    return result == DB_AGAIN ? CHANGE_ROUND_CONFLICT : CHANGE_ROUND_FAILED;
 }
 
 
-static enum life_look
-nothing(struct life_thread *t)
+static enum change_round
+no_candidates(struct change_thread *t)
 {
-    t->alone = t->passed_over = 0;
-    return LIFE_LOOK_NOTHING;
+    t->singly = t->passed_over = 0;
+    return CHANGE_ROUND_EMPTY;
 }
 
 
-static enum life_look
-look(struct life_thread *t)
+static enum change_round
+run_round(struct change_thread *t)
 {
     enum db_result result;
 
-    life_thread_begin(t);
-    t->life->skip_locked = t->turn < LEFT_MOST;
+    change_thread_begin_batch(t);
+    t->life->skip_locked = t->rounds_locked < LOCKED_ROUNDS_MOST;
 
     if ((result = db_open(&t->db)) == DB_OK && (result = find_candidates(t)) == DB_OK) {
         if (t->life->count == 0) {
-            return nothing(t);
+            return no_candidates(t);
         }
 
-        if ((result = EFFECT("expiry.begin", db_text(&t->db, LIFE_START_TRANSACTION))) == DB_OK
+        if ((result = EFFECT("expiry.begin", db_text(&t->db, CHANGE_START_TRANSACTION))) == DB_OK
             && (result = life_apply(t->life, &t->db)) == DB_OK)
         {
             result = EFFECT("expiry.commit", db_text(&t->db, "COMMIT"));
@@ -123,11 +123,13 @@ look(struct life_thread *t)
         return on_failure(t, result);
     }
 
-    note_left(t);
-    t->alone -= t->alone > 0;
-    life_thread_committed(t);
-    return LIFE_LOOK_FOUND;
+    note_locked(t);
+    t->singly -= t->singly > 0;
+    change_thread_committed(t);
+    return CHANGE_ROUND_DONE;
 }
 
 
-const struct life_kind expiry_kind = { .name = "expiry", .look = look, .idle_ms = IDLE_MS, .rest_factor = 6 };
+const struct change_thread_kind expiry_kind = {
+    .name = "expiry", .round = run_round, .idle_ms = IDLE_MS, .pause_factor = 6
+};

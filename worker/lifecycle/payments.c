@@ -9,9 +9,9 @@
 #include "lifecycle/payment_event.h"
 #include "observe/stats.h"
 
-#define IDLE_MS   100
-#define ALONE     (2 * LIFE_MOST)   /* events looked at one by one after one of a batch was refused, or stuck */
-#define NO_CHANGE ((size_t) -1)
+#define IDLE_MS       100
+#define SINGLE_ROUNDS (2 * LIFE_MOST)   /* rounds that take one event each, after a batch was refused or stuck */
+#define NO_CHANGE     ((size_t) -1)
 
 /* The lock of the inbox comes before all others. */
 static const char new_events[] =
@@ -24,15 +24,15 @@ static const char waiting_events[] =
 
 
 unsigned
-payment_wait_ms(unsigned tries)
+payments_wait_ms(unsigned tries)
 {
-    return tries < 7 ? PAYMENT_WAIT_FIRST_MS << tries : PAYMENT_WAIT_MOST_MS;
+    return tries < 7 ? PAYMENTS_WAIT_FIRST_MS << tries : PAYMENTS_WAIT_MOST_MS;
 }
 
 
-/* A look without any lock: most of the time there is nothing. */
+/* Without any lock, for most of the time nothing is due. */
 static enum db_result
-peek(struct life_thread *t, const char *from, int *found)
+find_due(struct change_thread *t, const char *from, int *found)
 {
     buffer_clear(&t->sql);
     buffer_format(&t->sql, "SELECT 1%s1", from);
@@ -41,11 +41,11 @@ peek(struct life_thread *t, const char *from, int *found)
 
 
 static enum db_result
-read_events(struct life_thread *t, const char *from, MYSQL_RES **rows)
+read_events(struct change_thread *t, const char *from, MYSQL_RES **rows)
 {
     buffer_clear(&t->sql);
     buffer_format(&t->sql, "SELECT id, provider, body, tries, received_at < NOW(3) - INTERVAL %d HOUR%s%u"
-                  " FOR UPDATE SKIP LOCKED", PAYMENT_WAIT_HOURS, from, t->alone > 0 ? 1 : LIFE_MOST);
+                  " FOR UPDATE SKIP LOCKED", PAYMENTS_WAIT_HOURS, from, t->singly > 0 ? 1 : LIFE_MOST);
     return EFFECT("payment.read", db_rows(&t->db, &t->sql, rows));
 }
 
@@ -64,7 +64,7 @@ add_change(struct life *life, const struct payment_event *e, int too_old)
 
 
 static void
-add_outcome(struct life_thread *t, MYSQL_ROW row, const struct payment_event *e, enum life_outcome outcome)
+add_outcome(struct change_thread *t, MYSQL_ROW row, const struct payment_event *e, enum life_outcome outcome)
 {
     buffer_format(&t->sql, "%sUPDATE payment_events SET tries = tries + 1, order_identifier = ",
                   t->sql.len > 0 ? ";" : "");
@@ -87,7 +87,7 @@ add_outcome(struct life_thread *t, MYSQL_ROW row, const struct payment_event *e,
 
     if (outcome == LIFE_OUT_WAITS) {
         buffer_format(&t->sql, ", next_try_at = NOW(3) + INTERVAL %u MICROSECOND",
-                      payment_wait_ms((unsigned) strtoul(row[3], NULL, 10)) * 1000);
+                      payments_wait_ms((unsigned) strtoul(row[3], NULL, 10)) * 1000);
     } else {
         buffer_format(&t->sql, ", next_try_at = NULL, processed_at = NOW(3), outcome = '%s'",
                       life_outcome_name(outcome));
@@ -101,7 +101,7 @@ add_outcome(struct life_thread *t, MYSQL_ROW row, const struct payment_event *e,
 
 
 static enum life_outcome
-outcome_of(const struct life_thread *t, const struct payment_event *e, size_t change)
+outcome_of(const struct change_thread *t, const struct payment_event *e, size_t change)
 {
     if (change != NO_CHANGE) {
         return t->life->changes[change].outcome;
@@ -111,8 +111,9 @@ outcome_of(const struct life_thread *t, const struct payment_event *e, size_t ch
 }
 
 
+/* Counts and logs an event that changes no order. */
 static void
-note_others(const struct payment_event *e, MYSQL_ROW row)
+report_unapplied(const struct payment_event *e, MYSQL_ROW row)
 {
     char id[256], clean[256];
 
@@ -132,7 +133,7 @@ note_others(const struct payment_event *e, MYSQL_ROW row)
 
 /* Reads the bodies into changes, in the order of the rows; places[i]: the change of row i. */
 static void
-read_bodies(struct life_thread *t, MYSQL_RES *rows, struct payment_event *events, size_t *places)
+read_bodies(struct change_thread *t, MYSQL_RES *rows, struct payment_event *events, size_t *places)
 {
     MYSQL_ROW row;
 
@@ -149,7 +150,7 @@ read_bodies(struct life_thread *t, MYSQL_RES *rows, struct payment_event *events
 
 
 static enum db_result
-write_outcomes(struct life_thread *t, MYSQL_RES *rows, const struct payment_event *events, const size_t *places)
+write_outcomes(struct change_thread *t, MYSQL_RES *rows, const struct payment_event *events, const size_t *places)
 {
     MYSQL_ROW row;
 
@@ -166,18 +167,18 @@ write_outcomes(struct life_thread *t, MYSQL_RES *rows, const struct payment_even
 
 /* A rollback that fails closes the connection, and what is written next is escaped by an open one. */
 static enum db_result
-roll_back(struct life_thread *t)
+roll_back(struct change_thread *t)
 {
     db_rollback(&t->db);
     return db_open(&t->db);
 }
 
 
-/* MySQL refuses what this one event says: it is put aside, or it would keep all others waiting. */
+/* MySQL refuses the data of this one event: it is closed as rejected, or all others would wait behind it. */
 static enum db_result
-reject(struct life_thread *t, MYSQL_RES *rows)
+reject(struct change_thread *t, MYSQL_RES *rows)
 {
-    struct payment_event unread = { .kind = PAYMENT_EVENT_MALFORMED };
+    struct payment_event malformed = { .kind = PAYMENT_EVENT_MALFORMED };
     char id[256];
 
     mysql_data_seek(rows, 0);
@@ -192,7 +193,7 @@ reject(struct life_thread *t, MYSQL_RES *rows)
     }
 
     buffer_clear(&t->sql);
-    add_outcome(t, row, &unread, LIFE_OUT_REJECTED);
+    add_outcome(t, row, &malformed, LIFE_OUT_REJECTED);
 
     enum db_result result = EFFECT("payment.reject", db_run(&t->db, &t->sql));
 
@@ -205,11 +206,11 @@ reject(struct life_thread *t, MYSQL_RES *rows)
 
 
 /*
- * What this one event does fails, and may fail for long: somebody keeps its order's lock, or a trigger of the shop refuses
- * the change. It is tried again later, and keeps no others waiting; nor does its order expire meanwhile.
+ * This one event cannot be applied, perhaps for long: somebody keeps its order's lock, or a trigger of the shop refuses
+ * the change. It is tried again later, so that others do not wait behind it; its order does not expire meanwhile.
  */
 static enum db_result
-put_off(struct life_thread *t, MYSQL_RES *rows, const struct payment_event *e)
+postpone(struct change_thread *t, MYSQL_RES *rows, const struct payment_event *e)
 {
     char id[256];
 
@@ -220,7 +221,7 @@ put_off(struct life_thread *t, MYSQL_RES *rows, const struct payment_event *e)
     log_clean(id, sizeof(id), row[0]);
     log_warn("event=payment_put_off id=\"%s\" order=%s code=%u error=\"%s\" tries=%s wait_ms=%u", id,
              e->identifier[0] != '\0' ? e->identifier : "-", t->db.code, t->db.error, row[3],
-             payment_wait_ms((unsigned) strtoul(row[3], NULL, 10)));
+             payments_wait_ms((unsigned) strtoul(row[3], NULL, 10)));
     stats_mysql_retry(t->db.code);
 
     if (EFFECT("payment.rollback", roll_back(t)) != DB_OK) {
@@ -236,34 +237,34 @@ put_off(struct life_thread *t, MYSQL_RES *rows, const struct payment_event *e)
 }
 
 
-/* One event must not keep all others waiting: which one it is shows when they are looked at one by one. */
+/* One event must not hold up all others; taking them one by one shows which it is. */
 static enum db_result
-on_failure(struct life_thread *t, MYSQL_RES *rows, const struct payment_event *events, enum db_result result)
+on_failure(struct change_thread *t, MYSQL_RES *rows, const struct payment_event *events, enum db_result result)
 {
     int single = mysql_num_rows(rows) == 1;
 
-    if (result != DB_POISON && !life_thread_is_stuck(t, result)) {
+    if (result != DB_POISON && !change_thread_is_stuck(t, result)) {
         return result;
     }
 
     if (single) {
-        return result == DB_POISON ? reject(t, rows) : put_off(t, rows, &events[0]);
+        return result == DB_POISON ? reject(t, rows) : postpone(t, rows, &events[0]);
     }
 
-    t->alone = ALONE;
+    t->singly = SINGLE_ROUNDS;
     return DB_AGAIN;
 }
 
 
 static enum db_result
-apply(struct life_thread *t, MYSQL_RES *rows)
+apply(struct change_thread *t, MYSQL_RES *rows)
 {
     static _Thread_local struct payment_event events[LIFE_MOST];
     static _Thread_local size_t places[LIFE_MOST];
     enum db_result result;
     MYSQL_ROW row;
 
-    life_thread_begin(t);
+    change_thread_begin_batch(t);
     read_bodies(t, rows, events, places);
 
     if ((result = life_apply(t->life, &t->db)) != DB_OK
@@ -276,56 +277,56 @@ apply(struct life_thread *t, MYSQL_RES *rows)
     mysql_data_seek(rows, 0);
 
     for (size_t i = 0; (row = mysql_fetch_row(rows)) != NULL; i++) {
-        note_others(&events[i], row);
+        report_unapplied(&events[i], row);
     }
 
-    life_thread_committed(t);
-    t->alone -= t->alone > 0;
+    change_thread_committed(t);
+    t->singly -= t->singly > 0;
     return DB_OK;
 }
 
 
-static enum life_look
-said(enum db_result result)
+static enum change_round
+round_of(enum db_result result)
 {
-    return result == DB_OK ? LIFE_LOOK_FOUND : result == DB_AGAIN ? LIFE_LOOK_AGAIN : LIFE_LOOK_FAILED;
+    return result == DB_OK ? CHANGE_ROUND_DONE : result == DB_AGAIN ? CHANGE_ROUND_CONFLICT : CHANGE_ROUND_FAILED;
 }
 
 
-static enum life_look
-look_at(struct life_thread *t, const char *from)
+static enum change_round
+apply_due(struct change_thread *t, const char *from)
 {
     MYSQL_RES *rows;
     int found = 0;
-    enum db_result result = peek(t, from, &found);
+    enum db_result result = find_due(t, from, &found);
 
     if (result != DB_OK || !found) {
-        return result == DB_OK ? LIFE_LOOK_NOTHING : said(result);
+        return result == DB_OK ? CHANGE_ROUND_EMPTY : round_of(result);
     }
 
-    if ((result = EFFECT("payment.begin", db_text(&t->db, LIFE_START_TRANSACTION))) != DB_OK
+    if ((result = EFFECT("payment.begin", db_text(&t->db, CHANGE_START_TRANSACTION))) != DB_OK
         || (result = read_events(t, from, &rows)) != DB_OK)
     {
-        return said(result);
+        return round_of(result);
     }
 
     if (mysql_num_rows(rows) == 0) {
         mysql_free_result(rows);
         db_rollback(&t->db);
-        return LIFE_LOOK_NOTHING;
+        return CHANGE_ROUND_EMPTY;
     }
 
     result = apply(t, rows);
     mysql_free_result(rows);
-    return said(result);
+    return round_of(result);
 }
 
 
-/* nginx cancels orders too, and has to know what this process is configured with. Once, when MySQL first answers. */
+/* nginx cancels orders too and needs this process's configuration. Written once, when MySQL first answers. */
 static enum db_result
-write_settings(struct life_thread *t)
+write_settings(struct change_thread *t)
 {
-    if (t->said_settings) {
+    if (t->settings_written) {
         return DB_OK;
     }
 
@@ -337,27 +338,29 @@ write_settings(struct life_thread *t)
 
     enum db_result result = EFFECT("payment.settings", db_run(&t->db, &t->sql));
 
-    t->said_settings = result == DB_OK;
+    t->settings_written = result == DB_OK;
     return result;
 }
 
 
-/* New events and those that wait take turns, so that neither starve. */
-static enum life_look
-look(struct life_thread *t)
+/* Rounds begin with new events and with waiting ones in turn, so that neither starve. */
+static enum change_round
+run_round(struct change_thread *t)
 {
     enum db_result result = db_open(&t->db);
 
     if (result != DB_OK || (result = write_settings(t)) != DB_OK) {
-        return said(result);
+        return round_of(result);
     }
 
-    t->turn = !t->turn;
+    t->waiting_first = !t->waiting_first;
 
-    enum life_look first = look_at(t, t->turn ? waiting_events : new_events);
+    enum change_round first = apply_due(t, t->waiting_first ? waiting_events : new_events);
 
-    return first == LIFE_LOOK_NOTHING ? look_at(t, t->turn ? new_events : waiting_events) : first;
+    return first == CHANGE_ROUND_EMPTY ? apply_due(t, t->waiting_first ? new_events : waiting_events) : first;
 }
 
 
-const struct life_kind payment_kind = { .name = "payments", .look = look, .idle_ms = IDLE_MS, .rest_factor = 3 };
+const struct change_thread_kind payments_kind = {
+    .name = "payments", .round = run_round, .idle_ms = IDLE_MS, .pause_factor = 3
+};

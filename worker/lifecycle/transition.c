@@ -13,8 +13,9 @@
 #define DAY_MS 86400000
 
 
+/* The product's place in the call, from 1; 0: it is not among the products, or was not found in MySQL. */
 static size_t
-place_of(const struct transition *moved, uint64_t product)
+product_number(const struct transition *moved, uint64_t product)
 {
     for (size_t i = 0; i < moved->product_count; i++) {
         if (moved->products[i].id == product && moved->products[i].found) {
@@ -38,7 +39,7 @@ add_bucket(struct redis_args *args, uint64_t ms)
 
 
 void
-transition_words(struct redis_args *args, const struct transition *moved, uint64_t now_ms)
+transition_args(struct redis_args *args, const struct transition *moved, uint64_t now_ms)
 {
     args_clear(args);
     args_script(args, &checkout_script_transition, (unsigned) (3 + 3 * moved->product_count));
@@ -52,7 +53,7 @@ transition_words(struct redis_args *args, const struct transition *moved, uint64
         key_buyers(args, moved->products[i].id);
     }
 
-    args_text(args, moved->again ? "1" : "0");
+    args_text(args, moved->may_repeat ? "1" : "0");
     args_number(args, moved->product_count);
 
     for (size_t i = 0; i < moved->product_count; i++) {
@@ -69,7 +70,7 @@ transition_words(struct redis_args *args, const struct transition *moved, uint64
         args_text(args, o->identifier);
         args_text(args, life_status_name(o->status));
         args_text(args, o->code[0] != '\0' ? o->code : "-");
-        args_number(args, place_of(moved, o->product));
+        args_number(args, product_number(moved, o->product));
         args_number(args, o->user);
         args_signed(args, o->taken);
     }
@@ -88,14 +89,14 @@ wall_clock_ms(void)
 
 
 int
-transition_tell(struct redis_conn *conn, struct redis_args *args, struct transition moved)
+transition_send(struct redis_conn *conn, struct redis_args *args, struct transition moved)
 {
     uint64_t now = wall_clock_ms();
     struct backoff backoff = { 0 };
 
     for (unsigned i = 0; i < TRANSITION_TRIES; i++) {
-        transition_words(args, &moved, now);
-        moved.again = 1;
+        transition_args(args, &moved, now);
+        moved.may_repeat = 1;
 
         redisReply *reply = EFFECT("transition.script", redis_script(conn, &checkout_script_transition, args));
 

@@ -1,8 +1,9 @@
 /*
- * Tells the gate what was committed in the lives of orders (lifecycle/change.h, transition.lua): statuses, stock, buyers' units.
+ * Informs the gate of committed changes of orders (lifecycle/change.h): statuses, stock, buyers' units, by one call of
+ * common/lua/transition.lua.
  *
- * A gate that cannot be told is put right by the reconciler as far as stock goes; the record of an order then
- * stays as it was (whoever wants to know more asks MySQL), and the buyer's count stays too high until a rebuild.
+ * Where the gate cannot be reached, the reconciler corrects its stock later. The record of such an order keeps its old
+ * status (MySQL has the right one), and the buyer's count stays too high until a rebuild.
  */
 #ifndef CHECKOUT_WORKER_LIFECYCLE_TRANSITION_H
 #define CHECKOUT_WORKER_LIFECYCLE_TRANSITION_H
@@ -12,22 +13,23 @@
 
 #define TRANSITION_TRIES 5
 
-/* What moved, and its products as they were committed; others of both are passed over. Not owned. */
+/* Orders of a batch and their products, as committed. Orders that did not move are skipped. Nothing is owned. */
 struct transition {
     const struct life_order *orders;
     size_t order_count;
     const struct product_row *products;
     size_t product_count;
-    int again;            /* the gate may have been told before */
+    int may_repeat;       /* 1: an earlier call may have told the gate of the same change */
 };
 
-/* The words of the call. now_ms: since 1970. */
-void transition_words(struct redis_args *args, const struct transition *moved, uint64_t now_ms);
+/* Writes the words of the call into args, which are emptied first. now_ms: since 1970, UTC. Does not block. */
+void transition_args(struct redis_args *args, const struct transition *moved, uint64_t now_ms);
 
 /*
- * After the commit of a batch. Tries a few times while Redis does not answer, unless the stop is asked for. Returns 0,
- * or -1 with conn->error set.
+ * Sends it, up to TRANSITION_TRIES times with back-off, unless the stop is requested; blocks meanwhile. args: scratch
+ * space of the caller, who frees it. Returns 0, or -1 with conn->error set. No lock or transaction may be open in
+ * MySQL.
  */
-int transition_tell(struct redis_conn *conn, struct redis_args *args, struct transition moved);
+int transition_send(struct redis_conn *conn, struct redis_args *args, struct transition moved);
 
 #endif

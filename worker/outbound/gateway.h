@@ -1,7 +1,7 @@
 /*
  * Payment by a gateway: for each order that waits for its payment, the gateway is asked to take it, and what it
- * answers is kept as a payment event (lifecycle/payments.h applies it). The order's reservation is committed long before, and no
- * lock is held and no transaction is open while the gateway is asked.
+ * answers is kept as a payment event (lifecycle/payments.h applies it). The order's reservation is committed long
+ * before, and no lock is held and no transaction is open while the gateway is asked.
  *
  *     POST gateway_url            Authorization: Bearer <secret>, Idempotency-Key: <order identifier>
  *     {"order_identifier":"…","amount":"39.60","currency":"TWD","user_id":7}

@@ -345,11 +345,11 @@ START_TEST(test_events_wait)
 {
     unsigned before = 0;
 
-    ck_assert_uint_eq(payment_wait_ms(0), 500);
+    ck_assert_uint_eq(payments_wait_ms(0), 500);
 
     for (unsigned tries = 0; tries < 5000; tries++) {
-        ck_assert_uint_ge(payment_wait_ms(tries), before);
-        before = payment_wait_ms(tries);
+        ck_assert_uint_ge(payments_wait_ms(tries), before);
+        before = payments_wait_ms(tries);
     }
 
     ck_assert_uint_eq(before, 60000);
