@@ -28,6 +28,8 @@
 #include "outbound/outbox.h"
 #include "lifecycle/payments.h"
 #include "repair/reconciler.h"
+#include "base/clock.h"
+#include "base/pause.h"
 #include "base/stop.h"
 
 #define EXIT_USAGE 2

@@ -7,6 +7,9 @@
 #include "base/log.h"
 #include "intake/settle.h"
 #include "observe/stats.h"
+#include "base/clock.h"
+#include "base/pause.h"
+#include "base/stop.h"
 
 #define BLOCK_MS    500     /* longest wait for a new entry; bounds the time that a stop takes */
 #define FIRST_GUESS 64      /* orders in one entry, before any was seen */
@@ -166,7 +169,7 @@ on_read(struct consumer *c)
         return CONSUMER_END;
     }
 
-    if (pause_wanted()) {
+    if (pause_requested()) {
         return pause_wait(BLOCK_MS) ? CONSUMER_END : CONSUMER_READ;
     }
 

@@ -25,7 +25,7 @@
 #include "intake/order_transaction.h"
 #include "observe/consumer_status.h"
 #include "redis/connection.h"
-#include "base/stop.h"
+#include "base/backoff.h"
 #include "redis/stream.h"
 
 enum consumer_state {

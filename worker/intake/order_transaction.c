@@ -10,7 +10,7 @@
 #include "failpoint.h"
 #include "base/log.h"
 #include "observe/stats.h"
-#include "base/stop.h"
+#include "base/clock.h"
 
 #define AGAIN_MOST          5    /* runs at once after a lost race; then the caller waits */
 #define PROBE_FAILURES_MOST 32   /* of a probe that committed nothing yet; more than the halves of 4096 orders */

@@ -7,6 +7,8 @@
 #include "base/log.h"
 #include "observe/stats.h"
 #include "lifecycle/transition.h"
+#include "base/clock.h"
+#include "base/stop.h"
 
 #define PAUSE_MOST_MS  2000
 #define CONFLICTS_MOST 20   /* rounds in a row that follow a conflict at once; then it backs off as after a failure */

@@ -14,8 +14,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "base/backoff.h"
 #include "base/config.h"
-#include "base/stop.h"
 #include "lifecycle/change.h"
 #include "redis/connection.h"
 

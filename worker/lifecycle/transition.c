@@ -8,6 +8,7 @@
 #include "redis/keys.h"
 #include "base/log.h"
 #include "observe/stats.h"
+#include "base/backoff.h"
 #include "base/stop.h"
 
 #define DAY_MS 86400000

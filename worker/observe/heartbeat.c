@@ -3,7 +3,7 @@
 #include <errno.h>
 
 #include "base/log.h"
-#include "base/stop.h"
+#include "base/clock.h"
 #include "redis/stream.h"
 
 

@@ -8,6 +8,8 @@
 #include "failpoint.h"
 #include "redis/keys.h"
 #include "base/log.h"
+#include "base/clock.h"
+#include "base/pause.h"
 #include "base/stop.h"
 #include "redis/loaded_products.h"
 #include "observe/stats.h"
@@ -349,7 +351,7 @@ monitor_write_metrics(struct monitor *m, struct buffer *text)
                 waiting_for(m, CONSUMER_WAITS_FOR_MYSQL));
     write_gauge(text, "waiting_for_redis", "Consumers of this process that wait for Redis.",
                 waiting_for(m, CONSUMER_WAITS_FOR_REDIS));
-    write_gauge(text, "paused", "1 while this process takes nothing new (SIGUSR1).", pause_wanted());
+    write_gauge(text, "paused", "1 while this process takes nothing new (SIGUSR1).", pause_requested());
     write_queue(text, &queue);
     write_laws(text, &laws);
 }
@@ -359,7 +361,7 @@ int
 monitor_write_health(struct monitor *m, struct buffer *text)
 {
     unsigned mysql = waiting_for(m, CONSUMER_WAITS_FOR_MYSQL), redis = waiting_for(m, CONSUMER_WAITS_FOR_REDIS);
-    const char *status = stop_requested() ? "stopping" : mysql + redis > 0 ? "waiting" : pause_wanted() ? "paused" : "ok";
+    const char *status = stop_requested() ? "stopping" : mysql + redis > 0 ? "waiting" : pause_requested() ? "paused" : "ok";
 
     buffer_format(text, "{\"status\":\"%s\",\"consumers\":%u,\"waiting_for_mysql\":%u,\"waiting_for_redis\":%u}\n",
                   status, m->count, mysql, redis);

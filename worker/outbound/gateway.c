@@ -11,6 +11,7 @@
 #include "lifecycle/payment_inbox.h"
 #include "base/log.h"
 #include "observe/stats.h"
+#include "base/clock.h"
 
 #define ENLIST_MOST  1000    /* orders of one statement */
 #define ENLIST_MS    100     /* between two looks for orders without a call */

@@ -9,6 +9,8 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "observe/stats.h"
+#include "base/clock.h"
+#include "base/stop.h"
 
 #define IDLE_MS    500     /* between two looks when nothing is due */
 #define BUSY_MS    20      /* and when more may be due, so that one look finds work for several free items */

@@ -23,7 +23,7 @@
 #include "outbound/http_client.h"
 #include "order/identifier.h"
 #include "lifecycle/rules.h"
-#include "base/stop.h"
+#include "base/backoff.h"
 
 #define SENDER_WAIT_FIRST_MS   1000
 #define SENDER_LEASE_MARGIN_MS 5000    /* beyond the time-out of a request */

@@ -10,6 +10,8 @@
 #include "observe/stats.h"
 #include "mysql/supply.h"
 #include "repair/sync.h"
+#include "base/clock.h"
+#include "base/stop.h"
 
 #define SUM_MOST_ENTRIES 2000   /* longer queues are not summed: that would hold up Redis every second */
 #define IDLE_FACTOR      20     /* a look that keeps Redis busy for 0.1 s is followed by 2 s of rest */

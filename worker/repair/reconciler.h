@@ -20,7 +20,7 @@
 #include "redis/gate.h"
 #include "redis/connection.h"
 #include "repair/flapping.h"
-#include "base/stop.h"
+#include "base/backoff.h"
 
 enum reconcile_action {
     RECONCILE_NOTHING,

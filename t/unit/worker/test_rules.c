@@ -8,7 +8,7 @@
 #include "repair/flapping.h"
 #include "redis/loaded_products.h"
 #include "ctl/sql_split.h"
-#include "base/stop.h"
+#include "base/backoff.h"
 #include "repair/sync.h"
 #include "suite.h"
 
