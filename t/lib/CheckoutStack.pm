@@ -21,6 +21,7 @@ use File::Spec;
 use HttpBurst;
 use JSON::PP;
 use List::Util qw(sum0);
+use Patience ();
 use POSIX ();
 use Redis;
 use Test::More;
@@ -133,12 +134,7 @@ sub kill_workers { return $_[0]->end_workers('KILL') }
 
 sub wait_until {
     my ($condition, $seconds) = @_;
-    my $deadline = time + ($seconds // $SOON);
-    until ($condition->()) {
-        return 0 if time > $deadline;
-        sleep 0.02;
-    }
-    return 1;
+    return Patience::wait_until($seconds // $SOON, $condition);
 }
 
 

@@ -15,6 +15,7 @@ use CheckoutRedis ();
 use CheckoutStack;
 use Digest::SHA qw(sha1_hex);
 use List::Util qw(max sum0);
+use Patience ();
 use POSIX qw(strftime WNOHANG);
 use Test::More;
 use Time::HiRes qw(sleep time);
@@ -227,12 +228,7 @@ sub end_worker {
 
 sub wait_until {
     my ($self, $condition, $seconds) = @_;
-    my $deadline = time + ($seconds // 20);
-    until ($condition->()) {
-        return 0 if time > $deadline;
-        sleep 0.003;
-    }
-    return 1;
+    return Patience::wait_until($seconds // 20, $condition, 0.003);
 }
 
 sub wait_drained {

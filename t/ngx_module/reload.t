@@ -4,6 +4,7 @@ use strict;
 use warnings;
 use FindBin;
 use lib "$FindBin::Bin/../lib";
+use Patience;
 use CheckoutTest;
 use HttpBurst;
 use JSON;
@@ -47,12 +48,6 @@ sub resident {
     my ($pid) = @_;
     open my $file, '<', "/proc/$pid/status" or return 0;
     return (grep {/^VmRSS/} <$file>)[0] =~ /(\d+)/ ? $1 : 0;
-}
-
-sub wait_until {
-    my ($seconds, $check) = @_;
-    for (my $until = time + $seconds; time < $until; sleep 0.05) { return 1 if $check->() }
-    return 0;
 }
 
 sub one_worker { my ($nginx) = @_; return wait_until(10, sub { 1 == (() = $nginx->workers) }) }

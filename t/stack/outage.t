@@ -3,6 +3,7 @@ use strict;
 use warnings;
 use FindBin;
 use lib "$FindBin::Bin/../lib";
+use Patience qw(patient);
 use CheckoutStack;
 use Test::More;
 use Time::HiRes qw(time);
@@ -14,7 +15,7 @@ subtest 'G9, W6: MySQL is away during a sale' => sub {
     ok($stack->end_process('TERM', $stack->{env}{MYSQL_PID}), 'MySQL ends');
     my $begin = time;
     is_deeply($stack->sell(product => 1, orders => 800), { 202 => 300, 400 => 500 }, 'the gate sells as before');
-    cmp_ok(time - $begin, '<', 5, 'at its usual speed');
+    cmp_ok(time - $begin, '<', patient(5), 'at its usual speed');
     $stack->start_server('mysql');
     $stack->wait_drained('the queue drains by itself');
     is($stack->live_orders(1), 300, 'every order stands');
@@ -27,7 +28,8 @@ subtest 'W6: MySQL is read-only for a while' => sub {
     my $read_only = $stack->is_mariadb ? 'read_only' : 'super_read_only';    # the worker's account there may write in spite of the former
     $stack->administrator("SET GLOBAL $read_only = 1");
     is_deeply($stack->sell(product => 2, orders => 100), { 202 => 100 });
-    ok(!CheckoutStack::wait_until(sub { $stack->is_drained }, 2), 'nothing is consumed');
+    sleep 2;
+    ok(!$stack->is_drained, 'nothing is consumed');
     $stack->administrator("SET GLOBAL $_ = 0") for $read_only, 'read_only';
     $stack->wait_drained('the queue drains by itself');
     is($stack->live_orders(2), 100, 'every order stands');

@@ -5,6 +5,7 @@ use utf8;
 use warnings;
 use FindBin;
 use lib "$FindBin::Bin/../lib";
+use Patience qw(patient);
 use CheckoutStack;
 use JSON::PP;
 use List::Util qw(max);
@@ -86,7 +87,7 @@ subtest 'R1: replicas are late: who has just bought reads his own order' => sub 
     my $same = data_of(get("/api/orders?user_id=$user", 'Checkout-Sticky' => $answer->{headers}{'checkout-sticky'}));
     is(@$same, 1, 'and by the header');
     my $others = data_of(get("/api/orders?user_id=$user"));
-    cmp_ok(time - $begin, '<', $DELAY, 'in time for the next');
+    cmp_ok(time - $begin, '<', patient($DELAY), 'in time for the next');
     is_deeply($others, [], 'who has no cookie reads from a replica');
     ok(CheckoutStack::wait_until(sub { @{ data_of(get("/api/orders?user_id=$user")) } == 1 }, $DELAY + 3), 'until that has it, too');
     is(decode_json(get('/api/get-db-stock/2')->{body})->{db_stock}, 999, 'get-db-stock is the primary\'s');
@@ -110,7 +111,7 @@ subtest 'R2: a replica accepts and stays silent, the other one answers' => sub {
     Suspend::stop(pids('MYSQL_REPLICA2_PID'));
     my ($count, $took) = burst_of(4, map { [ 'GET', uncached() ] } 1 .. 100);
     is_deeply($count, { 200 => 100 }, 'every read is answered');
-    cmp_ok($took, '<', 4 * $TIMEOUT, 'after the first ones it is left alone');
+    cmp_ok($took, '<', patient(4 * $TIMEOUT), 'after the first ones it is left alone');
     Suspend::go_on(pids('MYSQL_REPLICA2_PID'));
     well_again();
 };
@@ -145,7 +146,7 @@ sub reads_fail_in_time {
         push @took, time - $begin;
     }
     is((grep { !/$wanted/ } keys %count), 0, "$name: " . join ' ', map {"$_ ($count{$_})"} sort keys %count);
-    cmp_ok(max(@took), '<', $TIMEOUT + 0.7, 'within the time-out');
+    cmp_ok(max(@took), '<', patient($TIMEOUT + 0.7), 'within the time-out');
 }
 
 subtest 'R2: all replicas are stopped' => sub {
@@ -156,7 +157,7 @@ subtest 'R2: all replicas are stopped' => sub {
     is_deeply(decode_json($ready->{body})->{failed}, ['replica']);
     my ($count, $took, $slowest) = orders_beside_readers();
     is_deeply($count, { 202 => 200 }, 'the gate sells');
-    cmp_ok($slowest, '<', 0.5, 'no order waits for it');
+    cmp_ok($slowest, '<', patient(0.5), 'no order waits for it');
     my $answer = $stack->place(1, 1);
     $stack->wait_drained;
     is(data_of(get("/api/orders/$answer->{data}{order_identifier}"))->{status}, 'pending_payment', 'an order can be asked for');
@@ -171,16 +172,16 @@ subtest 'R2: every MySQL server accepts and stays silent' => sub {
     reads_fail_in_time('products', qr/^50[24]$/);
     my $begin = time;
     like(get('/api/get-db-stock/1')->{status}, qr/^50[24]$/, 'get-db-stock');
-    cmp_ok(time - $begin, '<', $TIMEOUT + 0.7, 'within the time-out');
+    cmp_ok(time - $begin, '<', patient($TIMEOUT + 0.7), 'within the time-out');
     my ($count, $took, $slowest) = orders_beside_readers();
     is_deeply($count, { 202 => 200 }, 'the gate sells');
-    cmp_ok($slowest, '<', 0.5, 'no order waits for it');
+    cmp_ok($slowest, '<', patient(0.5), 'no order waits for it');
     my $answer = $stack->place(1, 1);
     $begin = time;
     my $read = get("/api/orders/$answer->{data}{order_identifier}");
     is($read->{status}, 200, 'an order that was accepted is there');
     is(data_of($read)->{status}, 'queued');
-    cmp_ok(time - $begin, '<', 0.5, 'at once, from the gate');
+    cmp_ok(time - $begin, '<', patient(0.5), 'at once, from the gate');
     Suspend::go_on(pids(@MYSQL));
     well_again();
     $stack->wait_drained;
@@ -192,7 +193,7 @@ subtest 'R2: every MySQL server is stopped' => sub {
     reads_fail_in_time('products', qr/^502$/);
     my ($count, $took, $slowest) = orders_beside_readers();
     is_deeply($count, { 202 => 200 }, 'the gate sells');
-    cmp_ok($slowest, '<', 0.5, 'no order waits for it');
+    cmp_ok($slowest, '<', patient(0.5), 'no order waits for it');
     $stack->start_server($_) for qw(mysql replica replica2);
     well_again();
 };

@@ -3,6 +3,7 @@ use strict;
 use warnings;
 use FindBin;
 use lib "$FindBin::Bin/../lib";
+use Patience qw(patient);
 use Test::More;
 use Time::HiRes qw(sleep time);
 use WorkerTest;
@@ -99,7 +100,7 @@ subtest 'W4: another worker takes over within 5 s of a crash, with the default s
     $locker->rollback;
     my $begin = time;
     settled_right('W4');
-    cmp_ok(time - $begin, '<', 5.5, 'in time');
+    cmp_ok(time - $begin, '<', patient(5.5), 'in time');
     ok($test->log_holds(qr/event=taken_over/), 'and says so');
 };
 
@@ -190,7 +191,7 @@ subtest 'W10: SIGTERM while MySQL holds a batch up; the deadline; a second SIGTE
     sleep 0.3;
     my $begin = time;
     is($test->end_worker($pid), 1, 'at the deadline it ends with 1');
-    cmp_ok(time - $begin, '<', 2, 'in time');
+    cmp_ok(time - $begin, '<', patient(2), 'in time');
     is($redis->hlen('workers'), 0, 'it says that it left, so that others need not wait');
     $pid = $test->worker;
     sleep 0.3;
@@ -198,7 +199,7 @@ subtest 'W10: SIGTERM while MySQL holds a batch up; the deadline; a second SIGTE
     sleep 0.1;
     $begin = time;
     is($test->end_worker($pid), 1, 'a second signal ends it');
-    cmp_ok(time - $begin, '<', 0.5, 'at once');
+    cmp_ok(time - $begin, '<', patient(0.5), 'at once');
     $locker->rollback;
     $test->worker(name => 'next');
     settled_right('W10');
