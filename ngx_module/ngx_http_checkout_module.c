@@ -13,13 +13,16 @@
 #include "gate/queue.h"
 #include "handlers/handlers.h"
 #include "redis/connection.h"
-#include "request/admin.h"
 #include "request/clock.h"
-#include "request/sticky.h"
 #include "request/variables.h"
-#include "sql/settings.h"
+#include "sql/job.h"
 #include "stats/counters.h"
 #include "order/order.h"
+
+
+/* request/settings.h promises it */
+_Static_assert(offsetof(ngx_http_checkout_loc_conf_t, request) == 0,
+               "the settings of the request come first");
 
 
 #if !(NGX_THREADS)
@@ -27,7 +30,6 @@
 #endif
 
 
-static char *ngx_http_checkout_set_user(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 static char *ngx_http_checkout_set_sold_out_cache(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 #if !(NGX_HTTP_SSL)
 static char *ngx_http_checkout_no_tls(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
@@ -71,28 +73,28 @@ static ngx_command_t  ngx_http_checkout_commands[] = {
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_msec_slot,
       NGX_HTTP_LOC_CONF_OFFSET,
-      offsetof(ngx_http_checkout_loc_conf_t, connect_timeout),
+      offsetof(ngx_http_checkout_loc_conf_t, redis_settings.connect_timeout),
       &ngx_http_checkout_positive },
 
     { ngx_string("checkout_send_timeout"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_msec_slot,
       NGX_HTTP_LOC_CONF_OFFSET,
-      offsetof(ngx_http_checkout_loc_conf_t, send_timeout),
+      offsetof(ngx_http_checkout_loc_conf_t, redis_settings.send_timeout),
       &ngx_http_checkout_positive },
 
     { ngx_string("checkout_read_timeout"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_msec_slot,
       NGX_HTTP_LOC_CONF_OFFSET,
-      offsetof(ngx_http_checkout_loc_conf_t, read_timeout),
+      offsetof(ngx_http_checkout_loc_conf_t, redis_settings.read_timeout),
       &ngx_http_checkout_positive },
 
     { ngx_string("checkout_timeout"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_msec_slot,
       NGX_HTTP_LOC_CONF_OFFSET,
-      offsetof(ngx_http_checkout_loc_conf_t, timeout),
+      offsetof(ngx_http_checkout_loc_conf_t, request.timeout),
       &ngx_http_checkout_positive },
 
     { ngx_string("checkout_max_quantity"),
@@ -106,7 +108,7 @@ static ngx_command_t  ngx_http_checkout_commands[] = {
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_num_slot,
       NGX_HTTP_LOC_CONF_OFFSET,
-      offsetof(ngx_http_checkout_loc_conf_t, queue_limit),
+      offsetof(ngx_http_checkout_loc_conf_t, gate_settings.queue_limit),
       &ngx_http_checkout_number },
 
     { ngx_string("checkout_user"),
@@ -141,42 +143,42 @@ static ngx_command_t  ngx_http_checkout_commands[] = {
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
       ngx_http_checkout_tls_flag,
       NGX_HTTP_LOC_CONF_OFFSET,
-      offsetof(ngx_http_checkout_loc_conf_t, ssl),
+      offsetof(ngx_http_checkout_loc_conf_t, redis_tls.enable),
       NULL },
 
     { ngx_string("checkout_redis_ssl_verify"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
       ngx_http_checkout_tls_flag,
       NGX_HTTP_LOC_CONF_OFFSET,
-      offsetof(ngx_http_checkout_loc_conf_t, ssl_verify),
+      offsetof(ngx_http_checkout_loc_conf_t, redis_tls.verify),
       NULL },
 
     { ngx_string("checkout_redis_ssl_name"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
       ngx_http_checkout_tls_str,
       NGX_HTTP_LOC_CONF_OFFSET,
-      offsetof(ngx_http_checkout_loc_conf_t, ssl_name),
+      offsetof(ngx_http_checkout_loc_conf_t, redis_tls.name),
       NULL },
 
     { ngx_string("checkout_redis_ssl_trusted_certificate"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
       ngx_http_checkout_tls_str,
       NGX_HTTP_LOC_CONF_OFFSET,
-      offsetof(ngx_http_checkout_loc_conf_t, ssl_trusted_certificate),
+      offsetof(ngx_http_checkout_loc_conf_t, redis_tls.trusted_certificate),
       NULL },
 
     { ngx_string("checkout_redis_ssl_certificate"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
       ngx_http_checkout_tls_str,
       NGX_HTTP_LOC_CONF_OFFSET,
-      offsetof(ngx_http_checkout_loc_conf_t, ssl_certificate),
+      offsetof(ngx_http_checkout_loc_conf_t, redis_tls.certificate),
       NULL },
 
     { ngx_string("checkout_redis_ssl_certificate_key"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
       ngx_http_checkout_tls_str,
       NGX_HTTP_LOC_CONF_OFFSET,
-      offsetof(ngx_http_checkout_loc_conf_t, ssl_certificate_key),
+      offsetof(ngx_http_checkout_loc_conf_t, redis_tls.certificate_key),
       NULL },
 
     { ngx_string("checkout_mysql"),
@@ -190,14 +192,14 @@ static ngx_command_t  ngx_http_checkout_commands[] = {
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
       ngx_http_checkout_set_upstream,
       NGX_HTTP_LOC_CONF_OFFSET,
-      offsetof(ngx_http_checkout_loc_conf_t, read_from),
+      offsetof(ngx_http_checkout_loc_conf_t, sql.read_from),
       NULL },
 
     { ngx_string("checkout_primary"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
       ngx_http_checkout_set_upstream,
       NGX_HTTP_LOC_CONF_OFFSET,
-      offsetof(ngx_http_checkout_loc_conf_t, primary),
+      offsetof(ngx_http_checkout_loc_conf_t, sql.primary),
       NULL },
 
     { ngx_string("checkout_thread_pool"),
@@ -232,35 +234,35 @@ static ngx_command_t  ngx_http_checkout_commands[] = {
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
       ngx_conf_set_flag_slot,
       NGX_HTTP_LOC_CONF_OFFSET,
-      offsetof(ngx_http_checkout_loc_conf_t, mysql_ssl),
+      offsetof(ngx_http_checkout_loc_conf_t, mysql_tls.enable),
       NULL },
 
     { ngx_string("checkout_mysql_ssl_verify"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
       ngx_conf_set_flag_slot,
       NGX_HTTP_LOC_CONF_OFFSET,
-      offsetof(ngx_http_checkout_loc_conf_t, mysql_ssl_verify),
+      offsetof(ngx_http_checkout_loc_conf_t, mysql_tls.verify),
       NULL },
 
     { ngx_string("checkout_mysql_ssl_trusted_certificate"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_str_slot,
       NGX_HTTP_LOC_CONF_OFFSET,
-      offsetof(ngx_http_checkout_loc_conf_t, mysql_ssl_trusted_certificate),
+      offsetof(ngx_http_checkout_loc_conf_t, mysql_tls.trusted_certificate),
       NULL },
 
     { ngx_string("checkout_mysql_ssl_certificate"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_str_slot,
       NGX_HTTP_LOC_CONF_OFFSET,
-      offsetof(ngx_http_checkout_loc_conf_t, mysql_ssl_certificate),
+      offsetof(ngx_http_checkout_loc_conf_t, mysql_tls.certificate),
       NULL },
 
     { ngx_string("checkout_mysql_ssl_certificate_key"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_str_slot,
       NGX_HTTP_LOC_CONF_OFFSET,
-      offsetof(ngx_http_checkout_loc_conf_t, mysql_ssl_certificate_key),
+      offsetof(ngx_http_checkout_loc_conf_t, mysql_tls.certificate_key),
       NULL },
 
     { ngx_string("checkout_place_order"),
@@ -468,31 +470,6 @@ ngx_http_checkout_compile(ngx_conf_t *cf, ngx_str_t *text)
 }
 
 
-/* checkout_user value | off; */
-static char *
-ngx_http_checkout_set_user(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
-{
-    ngx_http_checkout_loc_conf_t  *clcf = conf;
-
-    ngx_str_t  *value;
-
-    if (clcf->user != NGX_CONF_UNSET_PTR) {
-        return "is duplicate";
-    }
-
-    value = cf->args->elts;
-
-    if (ngx_strcmp(value[1].data, "off") == 0) {
-        clcf->user = NULL;
-        return NGX_CONF_OK;
-    }
-
-    clcf->user = ngx_http_checkout_compile(cf, &value[1]);
-
-    return clcf->user != NULL ? NGX_CONF_OK : NGX_CONF_ERROR;
-}
-
-
 /* checkout_sold_out_cache time | off; */
 static char *
 ngx_http_checkout_set_sold_out_cache(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
@@ -502,14 +479,14 @@ ngx_http_checkout_set_sold_out_cache(ngx_conf_t *cf, ngx_command_t *cmd, void *c
     ngx_str_t   *value;
     ngx_msec_t   time;
 
-    if (clcf->sold_out_cache != NGX_CONF_UNSET_MSEC) {
+    if (clcf->gate_settings.sold_out_cache != NGX_CONF_UNSET_MSEC) {
         return "is duplicate";
     }
 
     value = cf->args->elts;
 
     if (ngx_strcmp(value[1].data, "off") == 0) {
-        clcf->sold_out_cache = 0;
+        clcf->gate_settings.sold_out_cache = 0;
         return NGX_CONF_OK;
     }
 
@@ -519,7 +496,7 @@ ngx_http_checkout_set_sold_out_cache(ngx_conf_t *cf, ngx_command_t *cmd, void *c
         return "must be \"off\" or a time of 1ms to 60s";
     }
 
-    clcf->sold_out_cache = time;
+    clcf->gate_settings.sold_out_cache = time;
 
     return NGX_CONF_OK;
 }
@@ -545,13 +522,13 @@ ngx_http_checkout_take_location(ngx_conf_t *cf, ngx_command_t *cmd, ngx_http_che
     core = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
     value = cf->args->elts;
 
-    if (clcf->handler.len) {
-        if (ngx_strcmp(clcf->handler.data, value[0].data) == 0) {
+    if (clcf->request.handler.name.len) {
+        if (ngx_strcmp(clcf->request.handler.name.data, value[0].data) == 0) {
             return "is duplicate";
         }
 
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "\"%V\" stands in one location with \"%V\"",
-                           &value[0], &clcf->handler);
+                           &value[0], &clcf->request.handler.name);
         return NGX_CONF_ERROR;
     }
 
@@ -561,9 +538,9 @@ ngx_http_checkout_take_location(ngx_conf_t *cf, ngx_command_t *cmd, ngx_http_che
 
     core->handler = (ngx_http_handler_pt) cmd->post;
 
-    clcf->handler = value[0];
-    clcf->file = cf->conf_file->file.name;
-    clcf->line = cf->conf_file->line;
+    clcf->request.handler.name = value[0];
+    clcf->request.handler.file = cf->conf_file->file.name;
+    clcf->request.handler.line = cf->conf_file->line;
 
     return NGX_CONF_OK;
 }
@@ -584,9 +561,9 @@ ngx_http_checkout_set_handler(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     value = cf->args->elts;
-    clcf->value = ngx_http_checkout_compile(cf, &value[1]);
+    clcf->request.argument = ngx_http_checkout_compile(cf, &value[1]);
 
-    return clcf->value != NULL ? NGX_CONF_OK : NGX_CONF_ERROR;
+    return clcf->request.argument != NULL ? NGX_CONF_OK : NGX_CONF_ERROR;
 }
 
 
@@ -624,22 +601,22 @@ ngx_http_checkout_create_loc_conf(ngx_conf_t *cf)
         return NULL;
     }
 
-    clcf->server = NGX_CONF_UNSET_PTR;
+    clcf->redis_settings.server = NGX_CONF_UNSET_PTR;
     clcf->max_quantity = NGX_CONF_UNSET_UINT;
-    clcf->queue_limit = NGX_CONF_UNSET_UINT;
-    clcf->timeout = NGX_CONF_UNSET_MSEC;
-    clcf->connect_timeout = NGX_CONF_UNSET_MSEC;
-    clcf->send_timeout = NGX_CONF_UNSET_MSEC;
-    clcf->read_timeout = NGX_CONF_UNSET_MSEC;
-    clcf->sold_out_cache = NGX_CONF_UNSET_MSEC;
-    clcf->user = NGX_CONF_UNSET_PTR;
+    clcf->gate_settings.queue_limit = NGX_CONF_UNSET_UINT;
+    clcf->request.timeout = NGX_CONF_UNSET_MSEC;
+    clcf->redis_settings.connect_timeout = NGX_CONF_UNSET_MSEC;
+    clcf->redis_settings.send_timeout = NGX_CONF_UNSET_MSEC;
+    clcf->redis_settings.read_timeout = NGX_CONF_UNSET_MSEC;
+    clcf->gate_settings.sold_out_cache = NGX_CONF_UNSET_MSEC;
+    clcf->request.user = NGX_CONF_UNSET_PTR;
     clcf->query_max_size = NGX_CONF_UNSET_SIZE;
     clcf->webhook_secret_files = NGX_CONF_UNSET_PTR;
     clcf->webhook_tolerance = NGX_CONF_UNSET;
-    clcf->sticky = NGX_CONF_UNSET;
-    clcf->admin_token = NGX_CONF_UNSET_PTR;
-    clcf->ssl = NGX_CONF_UNSET;
-    clcf->ssl_verify = NGX_CONF_UNSET;
+    clcf->request.sticky = NGX_CONF_UNSET;
+    clcf->request.admin_token = NGX_CONF_UNSET_PTR;
+    clcf->redis_tls.enable = NGX_CONF_UNSET;
+    clcf->redis_tls.verify = NGX_CONF_UNSET;
     ngx_http_checkout_mysql_unset(clcf);
 
     return clcf;
@@ -678,32 +655,31 @@ ngx_http_checkout_resolver(ngx_conf_t *cf)
 
 
 static ngx_uint_t
-ngx_http_checkout_is_redis(ngx_http_checkout_redis_t *redis, ngx_http_checkout_loc_conf_t *conf,
-    ngx_resolver_t *resolver)
+ngx_http_checkout_same_redis(ngx_http_checkout_redis_settings_t *a,
+    ngx_http_checkout_redis_settings_t *b)
 {
-    return ngx_http_checkout_same_server(redis->server, conf->server)
+    return ngx_http_checkout_same_server(a->server, b->server)
 #if (NGX_HTTP_SSL)
-           && redis->tls == conf->tls
+           && a->tls == b->tls
 #endif
-           && redis->resolver == resolver
-           && redis->connect_timeout == conf->connect_timeout
-           && redis->send_timeout == conf->send_timeout
-           && redis->read_timeout == conf->read_timeout;
+           && a->resolver == b->resolver
+           && a->connect_timeout == b->connect_timeout
+           && a->send_timeout == b->send_timeout
+           && a->read_timeout == b->read_timeout;
 }
 
 
 static ngx_http_checkout_redis_t *
-ngx_http_checkout_find_redis(ngx_conf_t *cf, ngx_array_t *list, ngx_http_checkout_loc_conf_t *conf)
+ngx_http_checkout_find_redis(ngx_conf_t *cf, ngx_array_t *list,
+    ngx_http_checkout_redis_settings_t *settings)
 {
     ngx_uint_t                   i;
-    ngx_resolver_t              *resolver;
     ngx_http_checkout_redis_t  **known, *redis;
 
     known = list->elts;
-    resolver = ngx_http_checkout_resolver(cf);
 
     for (i = 0; i < list->nelts; i++) {
-        if (ngx_http_checkout_is_redis(known[i], conf, resolver)) {
+        if (ngx_http_checkout_same_redis(&known[i]->settings, settings)) {
             return known[i];
         }
     }
@@ -711,15 +687,9 @@ ngx_http_checkout_find_redis(ngx_conf_t *cf, ngx_array_t *list, ngx_http_checkou
     redis = ngx_http_checkout_add(cf, list, sizeof(ngx_http_checkout_redis_t));
 
     if (redis != NULL) {
-        redis->server = conf->server;
-#if (NGX_HTTP_SSL)
-        redis->tls = conf->tls;
-#endif
-        redis->resolver = resolver;
-        redis->key = ngx_http_checkout_zone_key(&conf->server->name, conf->server->database);
-        redis->connect_timeout = conf->connect_timeout;
-        redis->send_timeout = conf->send_timeout;
-        redis->read_timeout = conf->read_timeout;
+        redis->settings = *settings;
+        redis->key = ngx_http_checkout_zone_key(&settings->server->name,
+                                                settings->server->database);
     }
 
     return redis;
@@ -737,7 +707,7 @@ ngx_http_checkout_find_gate(ngx_conf_t *cf, ngx_array_t *list, ngx_http_checkout
     known = list->elts;
 
     for (i = 0; i < list->nelts; i++) {
-        if (known[i]->redis == conf->redis && known[i]->queue_limit == conf->queue_limit) {
+        if (known[i]->redis == conf->redis && known[i]->queue_limit == conf->gate_settings.queue_limit) {
             return known[i];
         }
     }
@@ -747,7 +717,7 @@ ngx_http_checkout_find_gate(ngx_conf_t *cf, ngx_array_t *list, ngx_http_checkout
     if (gate != NULL) {
         gate->redis = conf->redis;
         gate->zone = zone;
-        gate->queue_limit = conf->queue_limit;
+        gate->queue_limit = conf->gate_settings.queue_limit;
     }
 
     return gate;
@@ -781,8 +751,8 @@ ngx_http_checkout_find_clock(ngx_conf_t *cf, ngx_array_t *list, ngx_msec_t timeo
 static char *
 ngx_http_checkout_handler_lacks(ngx_conf_t *cf, ngx_http_checkout_loc_conf_t *conf, const char *directive)
 {
-    ngx_log_error(NGX_LOG_EMERG, cf->log, 0, "\"%V\" without \"%s\" in %V:%ui", &conf->handler, directive,
-                  &conf->file, conf->line);
+    ngx_log_error(NGX_LOG_EMERG, cf->log, 0, "\"%V\" without \"%s\" in %V:%ui", &conf->request.handler.name, directive,
+                  &conf->request.handler.file, conf->request.handler.line);
 
     return NGX_CONF_ERROR;
 }
@@ -822,7 +792,7 @@ ngx_http_checkout_handler_needs(ngx_http_checkout_loc_conf_t *conf)
     ngx_uint_t  i;
 
     for (i = 0; i < sizeof(ngx_http_checkout_needs) / sizeof(ngx_http_checkout_needs[0]); i++) {
-        if (ngx_strcmp(conf->handler.data, ngx_http_checkout_needs[i].handler) == 0) {
+        if (ngx_strcmp(conf->request.handler.name.data, ngx_http_checkout_needs[i].handler) == 0) {
             return ngx_http_checkout_needs[i].needs;
         }
     }
@@ -836,7 +806,7 @@ static char *
 ngx_http_checkout_connect_redis(ngx_conf_t *cf, ngx_http_checkout_main_conf_t *cmcf,
     ngx_http_checkout_loc_conf_t *conf)
 {
-    if (conf->server == NULL) {
+    if (conf->redis_settings.server == NULL) {
         return ngx_http_checkout_handler_lacks(cf, conf, "checkout_redis");
     }
 
@@ -846,14 +816,16 @@ ngx_http_checkout_connect_redis(ngx_conf_t *cf, ngx_http_checkout_main_conf_t *c
     }
 #endif
 
-    conf->redis = ngx_http_checkout_find_redis(cf, &cmcf->redis, conf);
+    conf->redis_settings.resolver = ngx_http_checkout_resolver(cf);
+    conf->redis = ngx_http_checkout_find_redis(cf, &cmcf->redis,
+                                               &conf->redis_settings);
 
     if (conf->redis == NULL) {
         return NGX_CONF_ERROR;
     }
 
     conf->gate = ngx_http_checkout_find_gate(cf, &cmcf->gates, conf, cmcf->zone);
-    conf->zone = conf->sold_out_cache ? cmcf->zone : NULL;
+    conf->zone = conf->gate_settings.sold_out_cache ? cmcf->zone : NULL;
 
     return conf->gate != NULL ? NGX_CONF_OK : NGX_CONF_ERROR;
 }
@@ -868,11 +840,11 @@ ngx_http_checkout_connect_mysql(ngx_conf_t *cf, ngx_http_checkout_main_conf_t *c
         return ngx_http_checkout_handler_lacks(cf, conf, "checkout_mysql");
     }
 
-    if ((needs & NGX_HTTP_CHECKOUT_NEEDS_PRIMARY) && conf->primary == NULL) {
+    if ((needs & NGX_HTTP_CHECKOUT_NEEDS_PRIMARY) && conf->sql.primary == NULL) {
         return ngx_http_checkout_handler_lacks(cf, conf, "checkout_primary");
     }
 
-    if ((needs & NGX_HTTP_CHECKOUT_NEEDS_MYSQL) && conf->read_from == NULL && conf->primary == NULL) {
+    if ((needs & NGX_HTTP_CHECKOUT_NEEDS_MYSQL) && conf->sql.read_from == NULL && conf->sql.primary == NULL) {
         return ngx_http_checkout_handler_lacks(cf, conf, "checkout_read_from");
     }
 
@@ -895,7 +867,7 @@ ngx_http_checkout_connect_location(ngx_conf_t *cf, ngx_http_checkout_loc_conf_t 
         return ngx_http_checkout_handler_lacks(cf, conf, "checkout_zone");
     }
 
-    if ((needs & NGX_HTTP_CHECKOUT_NEEDS_ADMIN) && conf->admin_token == NULL) {
+    if ((needs & NGX_HTTP_CHECKOUT_NEEDS_ADMIN) && conf->request.admin_token == NULL) {
         return ngx_http_checkout_handler_lacks(cf, conf, "checkout_admin_token_file");
     }
 
@@ -916,9 +888,9 @@ ngx_http_checkout_connect_location(ngx_conf_t *cf, ngx_http_checkout_loc_conf_t 
     }
 
     /* Where MySQL is asked after Redis, Redis must leave it some time. */
-    conf->clock = ngx_http_checkout_find_clock(cf, &cmcf->clocks, conf->timeout);
+    conf->clock = ngx_http_checkout_find_clock(cf, &cmcf->clocks, conf->request.timeout);
     conf->lookup_clock = ngx_http_checkout_find_clock(cf, &cmcf->clocks,
-                                                      conf->access ? ngx_max(conf->timeout / 2, 1) : conf->timeout);
+                                                      conf->sql.access ? ngx_max(conf->request.timeout / 2, 1) : conf->request.timeout);
 
     return conf->clock != NULL && conf->lookup_clock != NULL ? NGX_CONF_OK : NGX_CONF_ERROR;
 }
@@ -932,37 +904,37 @@ ngx_http_checkout_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
     ngx_http_core_loc_conf_t  *clcf;
 
-    ngx_conf_merge_ptr_value(conf->server, prev->server, NULL);
+    ngx_conf_merge_ptr_value(conf->redis_settings.server, prev->redis_settings.server, NULL);
     ngx_conf_merge_uint_value(conf->max_quantity, prev->max_quantity, 1000);
-    ngx_conf_merge_uint_value(conf->queue_limit, prev->queue_limit, 1000000);
-    ngx_conf_merge_msec_value(conf->timeout, prev->timeout, 2000);
-    ngx_conf_merge_msec_value(conf->connect_timeout, prev->connect_timeout, 1000);
-    ngx_conf_merge_msec_value(conf->send_timeout, prev->send_timeout, 1000);
-    ngx_conf_merge_msec_value(conf->read_timeout, prev->read_timeout, 1000);
-    ngx_conf_merge_msec_value(conf->sold_out_cache, prev->sold_out_cache, 200);
-    ngx_conf_merge_ptr_value(conf->user, prev->user, NULL);
+    ngx_conf_merge_uint_value(conf->gate_settings.queue_limit, prev->gate_settings.queue_limit, 1000000);
+    ngx_conf_merge_msec_value(conf->request.timeout, prev->request.timeout, 2000);
+    ngx_conf_merge_msec_value(conf->redis_settings.connect_timeout, prev->redis_settings.connect_timeout, 1000);
+    ngx_conf_merge_msec_value(conf->redis_settings.send_timeout, prev->redis_settings.send_timeout, 1000);
+    ngx_conf_merge_msec_value(conf->redis_settings.read_timeout, prev->redis_settings.read_timeout, 1000);
+    ngx_conf_merge_msec_value(conf->gate_settings.sold_out_cache, prev->gate_settings.sold_out_cache, 200);
+    ngx_conf_merge_ptr_value(conf->request.user, prev->request.user, NULL);
     ngx_conf_merge_size_value(conf->query_max_size, prev->query_max_size, 1024 * 1024);
     ngx_conf_merge_ptr_value(conf->webhook_secret_files, prev->webhook_secret_files, NULL);
     ngx_conf_merge_sec_value(conf->webhook_tolerance, prev->webhook_tolerance, 300);
-    ngx_conf_merge_sec_value(conf->sticky, prev->sticky, 0);
-    ngx_conf_merge_ptr_value(conf->admin_token, prev->admin_token, NULL);
-    ngx_conf_merge_value(conf->ssl, prev->ssl, 0);
-    ngx_conf_merge_value(conf->ssl_verify, prev->ssl_verify, 1);
-    ngx_conf_merge_str_value(conf->ssl_name, prev->ssl_name, "");
-    ngx_conf_merge_str_value(conf->ssl_certificate, prev->ssl_certificate, "");
-    ngx_conf_merge_str_value(conf->ssl_certificate_key, prev->ssl_certificate_key, "");
-    ngx_conf_merge_str_value(conf->ssl_trusted_certificate, prev->ssl_trusted_certificate, "");
+    ngx_conf_merge_sec_value(conf->request.sticky, prev->request.sticky, 0);
+    ngx_conf_merge_ptr_value(conf->request.admin_token, prev->request.admin_token, NULL);
+    ngx_conf_merge_value(conf->redis_tls.enable, prev->redis_tls.enable, 0);
+    ngx_conf_merge_value(conf->redis_tls.verify, prev->redis_tls.verify, 1);
+    ngx_conf_merge_str_value(conf->redis_tls.name, prev->redis_tls.name, "");
+    ngx_conf_merge_str_value(conf->redis_tls.certificate, prev->redis_tls.certificate, "");
+    ngx_conf_merge_str_value(conf->redis_tls.certificate_key, prev->redis_tls.certificate_key, "");
+    ngx_conf_merge_str_value(conf->redis_tls.trusted_certificate, prev->redis_tls.trusted_certificate, "");
 
     ngx_http_checkout_mysql_merge(conf, prev);
+    conf->sql.timeout = conf->request.timeout;
+    conf->sql.handler = &conf->request.handler;
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
 
     /* Inside "if" and "limit_except" nginx keeps the handler of the location but uses this configuration. */
-    if (clcf->noname && conf->handler.len == 0) {
-        conf->handler = prev->handler;
-        conf->file = prev->file;
-        conf->line = prev->line;
-        conf->value = prev->value;
+    if (clcf->noname && conf->request.handler.name.len == 0) {
+        conf->request.handler = prev->request.handler;
+        conf->request.argument = prev->request.argument;
         conf->ready = prev->ready;
         conf->query = prev->query;
         conf->webhook = prev->webhook;
@@ -972,7 +944,7 @@ ngx_http_checkout_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
         return NGX_CONF_ERROR;
     }
 
-    if (conf->handler.len == 0) {
+    if (conf->request.handler.name.len == 0) {
         return NGX_CONF_OK;
     }
 
@@ -1024,7 +996,7 @@ ngx_http_checkout_init_process(ngx_cycle_t *cycle)
         ngx_http_checkout_clock_init(((ngx_http_checkout_clock_t **) cmcf->clocks.elts)[i]);
     }
 
-    return ngx_http_checkout_mysql_init(cycle, cmcf);
+    return ngx_http_checkout_sql_init(cycle, &cmcf->threads, &cmcf->accesses);
 }
 
 
@@ -1040,7 +1012,7 @@ ngx_http_checkout_exit_process(ngx_cycle_t *cycle)
         return;
     }
 
-    ngx_http_checkout_mysql_exit(cmcf);
+    ngx_http_checkout_sql_exit(&cmcf->accesses);
 
     for (i = 0; i < cmcf->gates.nelts; i++) {
         ngx_http_checkout_gate_exit(((ngx_http_checkout_gate_t **) cmcf->gates.elts)[i]);

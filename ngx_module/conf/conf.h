@@ -10,20 +10,41 @@
 
 #include "conf/query.h"
 #include "gate/queue.h"
+#include "gate/settings.h"
 #include "redis/connection.h"
+#include "redis/settings.h"
 #include "request/clock.h"
+#include "request/settings.h"
 #include "sql/settings.h"
 
 
 typedef struct ngx_http_checkout_ready_s  ngx_http_checkout_ready_t;
 
 
+/* What "checkout_mysql" says. The texts end with NUL. */
 typedef struct {
-    ngx_array_t                  accesses;   /* ngx_http_checkout_access_t * */
-    ngx_str_t                    thread_pool;   /* its name */
-    ngx_uint_t                   threads;       /* that it is said to have */
-    ngx_uint_t                   threads_kept;  /* of these, that readers leave to who writes */
+    const char                  *database;
+    const char                  *user;
+    const char                  *password;   /* NULL: none; never logged */
+    ngx_uint_t                   server_public_key;
+} ngx_http_checkout_mysql_t;
+
+/* What the directives of TLS to one kind of server say. */
+typedef struct {
+    ngx_flag_t                   enable;
+    ngx_flag_t                   verify;
+    ngx_str_t                    name;       /* of Redis only */
+    ngx_str_t                    certificate;
+    ngx_str_t                    certificate_key;
+    ngx_str_t                    trusted_certificate;
+} ngx_http_checkout_tls_conf_t;
+
+typedef struct {
+    ngx_http_checkout_threads_settings_t  threads;
     ngx_http_checkout_zone_t    *zone;       /* NULL: none */
+
+    /* what locations share; arrays of pointers */
+    ngx_array_t                  accesses;   /* ngx_http_checkout_access_t * */
 #if (NGX_HTTP_SSL)
     ngx_array_t                  tls;        /* ngx_http_checkout_tls_t * */
 #endif
@@ -33,59 +54,44 @@ typedef struct {
 } ngx_http_checkout_main_conf_t;
 
 typedef struct {
-    ngx_http_checkout_server_t  *server;
-    ngx_uint_t                   max_quantity;
-    ngx_uint_t                   queue_limit;
-    ngx_msec_t                   timeout;
-    ngx_msec_t                   connect_timeout;
-    ngx_msec_t                   send_timeout;
-    ngx_msec_t                   read_timeout;
-    ngx_msec_t                   sold_out_cache;    /* 0: off */
-    ngx_http_complex_value_t    *user;              /* NULL: the body says who buys */
-    time_t                       sticky;            /* s, 0: off */
-    u_char                      *admin_token;       /* its SHA-256; NULL: none */
-    ngx_flag_t                   ssl;
-    ngx_flag_t                   ssl_verify;
-    ngx_str_t                    ssl_name;
-    ngx_str_t                    ssl_certificate;
-    ngx_str_t                    ssl_certificate_key;
-    ngx_str_t                    ssl_trusted_certificate;
+    /* must be the first: see request/settings.h */
+    ngx_http_checkout_request_settings_t  request;
+    ngx_http_checkout_redis_settings_t  redis_settings;
+    ngx_http_checkout_gate_settings_t  gate_settings;
+    ngx_http_checkout_sql_settings_t  sql;
 
+    /* what these are made of */
+    ngx_http_checkout_tls_conf_t  redis_tls;
+    ngx_http_checkout_tls_conf_t  mysql_tls;
     ngx_http_checkout_mysql_t   *mysql;      /* NULL: none */
-    ngx_http_upstream_srv_conf_t  *read_from;   /* NULL: reads go to the primary */
-    ngx_http_upstream_srv_conf_t  *primary;     /* NULL: none */
     ngx_http_checkout_pool_conf_t  pool;
     ngx_msec_t                   mysql_connect_timeout;
     ngx_msec_t                   mysql_read_timeout;
-    ngx_flag_t                   mysql_ssl;
-    ngx_flag_t                   mysql_ssl_verify;
-    ngx_str_t                    mysql_ssl_certificate;
-    ngx_str_t                    mysql_ssl_certificate_key;
-    ngx_str_t                    mysql_ssl_trusted_certificate;
-    ngx_http_checkout_access_t  *access;     /* NULL: the location has no MySQL */
 
-    ngx_str_t                    handler;    /* name of the handler's directive, where, and its value */
-    ngx_str_t                    file;
-    ngx_uint_t                   line;
-    ngx_http_complex_value_t    *value;
+    /* of single handlers */
+    ngx_uint_t                   max_quantity;
     ngx_http_checkout_ready_t   *ready;      /* of checkout_ready */
-    ngx_http_checkout_query_t   *query;      /* of checkout_query and its companions; NULL: none */
+    ngx_http_checkout_query_t   *query;      /* of checkout_query; or NULL */
     size_t                       query_max_size;
-
-    ngx_uint_t                   webhook;           /* enum checkout_scheme */
+    ngx_uint_t                   webhook;    /* enum checkout_scheme */
     ngx_array_t                 *webhook_secret_files;
-    ngx_array_t                 *webhook_secrets;   /* struct checkout_secret; never logged */
+    ngx_array_t                 *webhook_secrets;   /* struct checkout_secret;
+                                                       never logged */
     time_t                       webhook_tolerance;
 
+    /* of the main configuration's lists; NULL without a handler */
     ngx_http_checkout_redis_t   *redis;
     ngx_http_checkout_gate_t    *gate;
     ngx_http_checkout_clock_t   *clock;
-    ngx_http_checkout_clock_t   *lookup_clock;   /* half of it, where MySQL is asked after Redis */
-    ngx_http_checkout_zone_t    *zone;       /* where marks are asked for; NULL: nowhere */
-#if (NGX_HTTP_SSL)
-    ngx_http_checkout_tls_t     *tls;
-#endif
+    ngx_http_checkout_clock_t   *lookup_clock;   /* half of it, where MySQL is
+                                                    asked after Redis */
+    ngx_http_checkout_zone_t    *zone;       /* of marks; NULL: none */
 } ngx_http_checkout_loc_conf_t;
+
+/* The configuration of the request's location. */
+#define ngx_http_checkout_location(r)                                         \
+    ((ngx_http_checkout_loc_conf_t *)                                         \
+     ngx_http_get_module_loc_conf(r, ngx_http_checkout_module))
 
 ngx_http_complex_value_t *ngx_http_checkout_compile(ngx_conf_t *cf, ngx_str_t *text);
 
@@ -99,6 +105,14 @@ char *ngx_http_checkout_set_handler(ngx_conf_t *cf, ngx_command_t *cmd, void *co
 /* query, its configuration */
 
 char *ngx_http_checkout_merge_query(ngx_conf_t *cf, ngx_http_checkout_loc_conf_t *conf);
+
+
+/* request */
+
+char *ngx_http_checkout_set_user(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_checkout_set_sticky(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_checkout_set_admin_token(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_checkout_set_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 
 
 /* secret */
@@ -126,8 +140,6 @@ void ngx_http_checkout_mysql_merge(ngx_http_checkout_loc_conf_t *conf, ngx_http_
 char *ngx_http_checkout_mysql_access(ngx_conf_t *cf, ngx_array_t *list, ngx_http_checkout_loc_conf_t *conf,
     ngx_uint_t writes);
 ngx_int_t ngx_http_checkout_mysql_check(ngx_conf_t *cf);
-ngx_int_t ngx_http_checkout_mysql_init(ngx_cycle_t *cycle, ngx_http_checkout_main_conf_t *cmcf);
-void ngx_http_checkout_mysql_exit(ngx_http_checkout_main_conf_t *cmcf);
 
 
 /* webhook */

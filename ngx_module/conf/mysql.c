@@ -6,7 +6,12 @@
  * belongs to the configuration. The password is read when the configuration is, and is never logged. Certificates are
  * read by the client library with each connection, so the worker processes' user must be able to.
  */
-#include "sql/private.h"
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "conf/conf.h"
+#include "sql/settings.h"
 
 
 #define NGX_HTTP_CHECKOUT_POOL_SIZE_MAX   1024
@@ -169,13 +174,13 @@ ngx_http_checkout_set_thread_pool(ngx_conf_t *cf, ngx_command_t *cmd, void *conf
     ngx_int_t   threads;
     ngx_str_t  *value;
 
-    if (cmcf->thread_pool.len) {
+    if (cmcf->threads.pool.len) {
         return "is duplicate";
     }
 
     value = cf->args->elts;
-    cmcf->thread_pool = value[1];
-    cmcf->threads = 32;
+    cmcf->threads.pool = value[1];
+    cmcf->threads.max = 32;
 
     if (cf->args->nelts == 2) {
         return NGX_CONF_OK;
@@ -189,7 +194,7 @@ ngx_http_checkout_set_thread_pool(ngx_conf_t *cf, ngx_command_t *cmd, void *conf
         return NGX_CONF_ERROR;
     }
 
-    cmcf->threads = threads;
+    cmcf->threads.max = threads;
 
     return NGX_CONF_OK;
 }
@@ -285,13 +290,13 @@ void
 ngx_http_checkout_mysql_unset(ngx_http_checkout_loc_conf_t *conf)
 {
     conf->mysql = NGX_CONF_UNSET_PTR;
-    conf->read_from = NGX_CONF_UNSET_PTR;
-    conf->primary = NGX_CONF_UNSET_PTR;
+    conf->sql.read_from = NGX_CONF_UNSET_PTR;
+    conf->sql.primary = NGX_CONF_UNSET_PTR;
     conf->pool.size = NGX_CONF_UNSET_UINT;
     conf->mysql_connect_timeout = NGX_CONF_UNSET_MSEC;
     conf->mysql_read_timeout = NGX_CONF_UNSET_MSEC;
-    conf->mysql_ssl = NGX_CONF_UNSET;
-    conf->mysql_ssl_verify = NGX_CONF_UNSET;
+    conf->mysql_tls.enable = NGX_CONF_UNSET;
+    conf->mysql_tls.verify = NGX_CONF_UNSET;
 }
 
 
@@ -299,15 +304,15 @@ void
 ngx_http_checkout_mysql_merge(ngx_http_checkout_loc_conf_t *conf, ngx_http_checkout_loc_conf_t *prev)
 {
     ngx_conf_merge_ptr_value(conf->mysql, prev->mysql, NULL);
-    ngx_conf_merge_ptr_value(conf->read_from, prev->read_from, NULL);
-    ngx_conf_merge_ptr_value(conf->primary, prev->primary, NULL);
+    ngx_conf_merge_ptr_value(conf->sql.read_from, prev->sql.read_from, NULL);
+    ngx_conf_merge_ptr_value(conf->sql.primary, prev->sql.primary, NULL);
     ngx_conf_merge_msec_value(conf->mysql_connect_timeout, prev->mysql_connect_timeout, 1000);
     ngx_conf_merge_msec_value(conf->mysql_read_timeout, prev->mysql_read_timeout, 1000);
-    ngx_conf_merge_value(conf->mysql_ssl, prev->mysql_ssl, 0);
-    ngx_conf_merge_value(conf->mysql_ssl_verify, prev->mysql_ssl_verify, 1);
-    ngx_conf_merge_str_value(conf->mysql_ssl_trusted_certificate, prev->mysql_ssl_trusted_certificate, "");
-    ngx_conf_merge_str_value(conf->mysql_ssl_certificate, prev->mysql_ssl_certificate, "");
-    ngx_conf_merge_str_value(conf->mysql_ssl_certificate_key, prev->mysql_ssl_certificate_key, "");
+    ngx_conf_merge_value(conf->mysql_tls.enable, prev->mysql_tls.enable, 0);
+    ngx_conf_merge_value(conf->mysql_tls.verify, prev->mysql_tls.verify, 1);
+    ngx_conf_merge_str_value(conf->mysql_tls.trusted_certificate, prev->mysql_tls.trusted_certificate, "");
+    ngx_conf_merge_str_value(conf->mysql_tls.certificate, prev->mysql_tls.certificate, "");
+    ngx_conf_merge_str_value(conf->mysql_tls.certificate_key, prev->mysql_tls.certificate_key, "");
 
     if (conf->pool.size == NGX_CONF_UNSET_UINT) {
         conf->pool = prev->pool.size == NGX_CONF_UNSET_UINT ? ngx_http_checkout_pool_defaults : prev->pool;
@@ -335,7 +340,7 @@ ngx_http_checkout_mysql_file(ngx_conf_t *cf, ngx_http_checkout_loc_conf_t *conf,
 
     if (fd == NGX_INVALID_FILE) {
         ngx_log_error(NGX_LOG_EMERG, cf->log, ngx_errno, ngx_open_file_n " \"%V\" failed, for \"%V\" in %V:%ui", file,
-                      &conf->handler, &conf->file, conf->line);
+                      &conf->request.handler.name, &conf->request.handler.file, conf->request.handler.line);
         return NGX_ERROR;
     }
 
@@ -349,38 +354,38 @@ ngx_http_checkout_mysql_file(ngx_conf_t *cf, ngx_http_checkout_loc_conf_t *conf,
 static ngx_int_t
 ngx_http_checkout_mysql_tls(ngx_conf_t *cf, ngx_http_checkout_loc_conf_t *conf, struct db_server *server)
 {
-    server->ssl = conf->mysql_ssl;
-    server->ssl_verify = conf->mysql_ssl && conf->mysql_ssl_verify;
+    server->ssl = conf->mysql_tls.enable;
+    server->ssl_verify = conf->mysql_tls.enable && conf->mysql_tls.verify;
 
-    if (!conf->mysql_ssl) {
+    if (!conf->mysql_tls.enable) {
         return NGX_OK;
     }
 
-    if (conf->mysql_ssl_certificate.len && conf->mysql_ssl_certificate_key.len == 0) {
+    if (conf->mysql_tls.certificate.len && conf->mysql_tls.certificate_key.len == 0) {
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
                       "\"checkout_mysql_ssl_certificate\" without \"checkout_mysql_ssl_certificate_key\" for \"%V\" in "
-                      "%V:%ui", &conf->handler, &conf->file, conf->line);
+                      "%V:%ui", &conf->request.handler.name, &conf->request.handler.file, conf->request.handler.line);
         return NGX_ERROR;
     }
 
 #ifndef MARIADB_PACKAGE_VERSION
     /* libmysqlclient does not know the authorities that the system trusts: it would refuse every server */
-    if (server->ssl_verify && conf->mysql_ssl_trusted_certificate.len == 0) {
+    if (server->ssl_verify && conf->mysql_tls.trusted_certificate.len == 0) {
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
                       "\"checkout_mysql_ssl_verify on\" needs \"checkout_mysql_ssl_trusted_certificate\" with "
-                      "libmysqlclient, for \"%V\" in %V:%ui", &conf->handler, &conf->file, conf->line);
+                      "libmysqlclient, for \"%V\" in %V:%ui", &conf->request.handler.name, &conf->request.handler.file, conf->request.handler.line);
         return NGX_ERROR;
     }
 #endif
 
     if (server->ssl_verify
-        && ngx_http_checkout_mysql_file(cf, conf, &conf->mysql_ssl_trusted_certificate, &server->ssl_ca) != NGX_OK)
+        && ngx_http_checkout_mysql_file(cf, conf, &conf->mysql_tls.trusted_certificate, &server->ssl_ca) != NGX_OK)
     {
         return NGX_ERROR;
     }
 
-    if (ngx_http_checkout_mysql_file(cf, conf, &conf->mysql_ssl_certificate, &server->ssl_cert) != NGX_OK
-        || ngx_http_checkout_mysql_file(cf, conf, &conf->mysql_ssl_certificate_key, &server->ssl_key) != NGX_OK)
+    if (ngx_http_checkout_mysql_file(cf, conf, &conf->mysql_tls.certificate, &server->ssl_cert) != NGX_OK
+        || ngx_http_checkout_mysql_file(cf, conf, &conf->mysql_tls.certificate_key, &server->ssl_key) != NGX_OK)
     {
         return NGX_ERROR;
     }
@@ -450,8 +455,8 @@ ngx_http_checkout_mysql_wanted(ngx_conf_t *cf, ngx_http_checkout_loc_conf_t *con
     access->read_timeout = read_timeout;
     access->pool = conf->pool;
     access->writes = writes;
-    access->file = conf->file;
-    access->line = conf->line;
+    access->file = conf->request.handler.file;
+    access->line = conf->request.handler.line;
 
     return ngx_http_checkout_mysql_tls(cf, conf, &access->server);
 }
@@ -514,14 +519,14 @@ ngx_http_checkout_find_access(ngx_conf_t *cf, ngx_array_t *list, ngx_http_checko
 }
 
 
-/* The access of a location, shared by locations that say the same. conf->access stays NULL where there is no MySQL. */
+/* The access of a location, shared by locations that say the same. conf->sql.access stays NULL where there is no MySQL. */
 char *
 ngx_http_checkout_mysql_access(ngx_conf_t *cf, ngx_array_t *list, ngx_http_checkout_loc_conf_t *conf,
     ngx_uint_t writes)
 {
     ngx_http_checkout_access_t  wanted;
 
-    if (conf->mysql == NULL || (conf->read_from == NULL && conf->primary == NULL)) {
+    if (conf->mysql == NULL || (conf->sql.read_from == NULL && conf->sql.primary == NULL)) {
         return NGX_CONF_OK;
     }
 
@@ -529,11 +534,11 @@ ngx_http_checkout_mysql_access(ngx_conf_t *cf, ngx_array_t *list, ngx_http_check
         return NGX_CONF_ERROR;
     }
 
-    conf->access = ngx_http_checkout_find_access(cf, list, &wanted);
+    conf->sql.access = ngx_http_checkout_find_access(cf, list, &wanted);
 
-    if (conf->access == NULL
-        || (!writes && ngx_http_checkout_access_add_upstream(conf->access, conf->read_from) != NGX_OK)
-        || ngx_http_checkout_access_add_upstream(conf->access, conf->primary) != NGX_OK)
+    if (conf->sql.access == NULL
+        || (!writes && ngx_http_checkout_access_add_upstream(conf->sql.access, conf->sql.read_from) != NGX_OK)
+        || ngx_http_checkout_access_add_upstream(conf->sql.access, conf->sql.primary) != NGX_OK)
     {
         return NGX_CONF_ERROR;
     }
@@ -663,9 +668,9 @@ ngx_http_checkout_mysql_check(ngx_conf_t *cf)
         return NGX_OK;
     }
 
-    if (cmcf->thread_pool.len == 0) {
-        ngx_str_set(&cmcf->thread_pool, "default");
-        cmcf->threads = 32;
+    if (cmcf->threads.pool.len == 0) {
+        ngx_str_set(&cmcf->threads.pool, "default");
+        cmcf->threads.max = 32;
     }
 
     access = cmcf->accesses.elts;
@@ -682,69 +687,17 @@ ngx_http_checkout_mysql_check(ngx_conf_t *cf)
         connections += servers * access[i]->pool.size;
         writers += access[i]->writes ? servers * access[i]->pool.size : 0;
 
-        if (connections > cmcf->threads) {
+        if (connections > cmcf->threads.max) {
             ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
                           "\"checkout_pool\" allows %ui connections to all MySQL servers together, which is more than "
                           "the %ui threads of \"checkout_thread_pool %V\", with those for %V:%ui", connections,
-                          cmcf->threads, &cmcf->thread_pool, &access[i]->file, access[i]->line);
+                          cmcf->threads.max, &cmcf->threads.pool, &access[i]->file, access[i]->line);
             return NGX_ERROR;
         }
     }
 
     /* names may have more addresses than were counted */
-    cmcf->threads_kept = ngx_min(writers, cmcf->threads - 1);
+    cmcf->threads.kept = ngx_min(writers, cmcf->threads.max - 1);
 
-    return ngx_thread_pool_add(cf, &cmcf->thread_pool) != NULL ? NGX_OK : NGX_ERROR;
-}
-
-
-/* A worker process starts, with its own user: can it read what the client library will? */
-static void
-ngx_http_checkout_mysql_check_file(ngx_cycle_t *cycle, const char *name)
-{
-    if (name != NULL && access(name, R_OK) == -1) {
-        ngx_log_error(NGX_LOG_ALERT, cycle->log, ngx_errno,
-                      "checkout: the worker process cannot read \"%s\", which its connections to MySQL need", name);
-    }
-}
-
-
-ngx_int_t
-ngx_http_checkout_mysql_init(ngx_cycle_t *cycle, ngx_http_checkout_main_conf_t *cmcf)
-{
-    ngx_uint_t                    i;
-    ngx_http_checkout_access_t  **list;
-
-    ngx_http_checkout_pools_init();
-
-    if (cmcf->accesses.nelts == 0) {
-        return NGX_OK;
-    }
-
-    list = cmcf->accesses.elts;
-
-    for (i = 0; i < cmcf->accesses.nelts; i++) {
-        ngx_http_checkout_mysql_check_file(cycle, list[i]->server.ssl_ca);
-        ngx_http_checkout_mysql_check_file(cycle, list[i]->server.ssl_cert);
-        ngx_http_checkout_mysql_check_file(cycle, list[i]->server.ssl_key);
-    }
-
-    return ngx_http_checkout_threads_init(cycle, cmcf);
-}
-
-
-/* nginx has told the threads to end before. */
-void
-ngx_http_checkout_mysql_exit(ngx_http_checkout_main_conf_t *cmcf)
-{
-    ngx_uint_t  alone;
-
-    if (cmcf->accesses.nelts) {
-        alone = ngx_http_checkout_threads_wait();
-        ngx_http_checkout_pools_exit();
-
-        if (alone) {
-            mysql_library_end();
-        }
-    }
+    return ngx_thread_pool_add(cf, &cmcf->threads.pool) != NULL ? NGX_OK : NGX_ERROR;
 }

@@ -98,7 +98,7 @@ ngx_http_checkout_set_redis(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_uint_t                   i;
     ngx_http_checkout_server_t  *server;
 
-    if (clcf->server != NGX_CONF_UNSET_PTR) {
+    if (clcf->redis_settings.server != NGX_CONF_UNSET_PTR) {
         return "is duplicate";
     }
 
@@ -127,7 +127,7 @@ ngx_http_checkout_set_redis(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_ERROR;
     }
 
-    clcf->server = server;
+    clcf->redis_settings.server = server;
 
     return NGX_CONF_OK;
 }
@@ -218,35 +218,35 @@ ngx_http_checkout_same_tls(ngx_http_checkout_tls_t *a, ngx_http_checkout_tls_t *
 }
 
 
-/* The TLS settings of a location, shared by locations that say the same. NGX_CONF_OK, conf->tls is set. */
+/* The TLS settings of a location, shared by locations that say the same. NGX_CONF_OK, conf->redis_settings.tls is set. */
 char *
 ngx_http_checkout_merge_tls(ngx_conf_t *cf, ngx_array_t *list, ngx_http_checkout_loc_conf_t *conf)
 {
     ngx_uint_t                 i;
     ngx_http_checkout_tls_t  **known, **slot, wanted;
 
-    if (!conf->ssl) {
+    if (!conf->redis_tls.enable) {
         return NGX_CONF_OK;
     }
 
     ngx_memzero(&wanted, sizeof(ngx_http_checkout_tls_t));
-    wanted.name = conf->ssl_name.len ? conf->ssl_name : conf->server->host;
-    wanted.verify = conf->ssl_verify;
-    wanted.certificate = conf->ssl_certificate;
-    wanted.certificate_key = conf->ssl_certificate_key;
-    wanted.trusted_certificate = conf->ssl_trusted_certificate;
+    wanted.name = conf->redis_tls.name.len ? conf->redis_tls.name : conf->redis_settings.server->host;
+    wanted.verify = conf->redis_tls.verify;
+    wanted.certificate = conf->redis_tls.certificate;
+    wanted.certificate_key = conf->redis_tls.certificate_key;
+    wanted.trusted_certificate = conf->redis_tls.trusted_certificate;
 
     if (wanted.certificate.len && wanted.certificate_key.len == 0) {
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
                       "\"checkout_redis_ssl_certificate\" without \"checkout_redis_ssl_certificate_key\" for \"%V\" in "
-                      "%V:%ui", &conf->handler, &conf->file, conf->line);
+                      "%V:%ui", &conf->request.handler.name, &conf->request.handler.file, conf->request.handler.line);
         return NGX_CONF_ERROR;
     }
 
     if (wanted.verify && wanted.name.len == 0) {
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
                       "an address needs \"checkout_redis_ssl_name\", or \"checkout_redis_ssl_verify off\", for \"%V\" in "
-                      "%V:%ui", &conf->handler, &conf->file, conf->line);
+                      "%V:%ui", &conf->request.handler.name, &conf->request.handler.file, conf->request.handler.line);
         return NGX_CONF_ERROR;
     }
 
@@ -254,7 +254,7 @@ ngx_http_checkout_merge_tls(ngx_conf_t *cf, ngx_array_t *list, ngx_http_checkout
 
     for (i = 0; i < list->nelts; i++) {
         if (ngx_http_checkout_same_tls(known[i], &wanted)) {
-            conf->tls = known[i];
+            conf->redis_settings.tls = known[i];
             return NGX_CONF_OK;
         }
     }
@@ -266,9 +266,9 @@ ngx_http_checkout_merge_tls(ngx_conf_t *cf, ngx_array_t *list, ngx_http_checkout
     }
 
     *slot = ngx_http_checkout_tls_create(cf, &wanted);
-    conf->tls = *slot;
+    conf->redis_settings.tls = *slot;
 
-    return conf->tls != NULL ? NGX_CONF_OK : NGX_CONF_ERROR;
+    return conf->redis_settings.tls != NULL ? NGX_CONF_OK : NGX_CONF_ERROR;
 }
 
 #endif

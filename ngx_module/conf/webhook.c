@@ -187,7 +187,7 @@ ngx_http_checkout_merge_webhook(ngx_conf_t *cf, void *loc_conf)
 
     if (conf->webhook_secret_files == NULL) {
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0, "\"%V\" without \"checkout_webhook_secret_file\" in %V:%ui",
-                      &conf->handler, &conf->file, conf->line);
+                      &conf->request.handler.name, &conf->request.handler.file, conf->request.handler.line);
         return NGX_CONF_ERROR;
     }
 

@@ -756,7 +756,7 @@ ngx_http_checkout_gate_log(ngx_http_checkout_gate_t *gate, const char *what, con
     if (gate->logged != ngx_time()) {
         gate->logged = ngx_time();
         ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0, "checkout: Redis %V %s: %s",
-                      &gate->redis->server->name, what, text);
+                      &gate->redis->settings.server->name, what, text);
     }
 }
 

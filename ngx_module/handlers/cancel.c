@@ -135,7 +135,8 @@ ngx_http_checkout_cancel_ask(ngx_http_request_t *r, ngx_http_checkout_cancel_t *
 {
     ngx_http_checkout_lookup_t  *lookup;
 
-    lookup = ngx_http_checkout_lookup_create(r);
+    lookup = ngx_http_checkout_lookup_create(r, ngx_http_checkout_location(r)->redis,
+                                             ngx_http_checkout_location(r)->lookup_clock);
 
     if (lookup == NULL) {
         return NGX_DECLINED;
@@ -294,7 +295,7 @@ ngx_http_checkout_cancel_commit(ngx_http_request_t *r, ngx_http_checkout_cancel_
 {
     ngx_http_checkout_job_t  *job;
 
-    job = ngx_http_checkout_job_create(r);
+    job = ngx_http_checkout_job_create(r, &ngx_http_checkout_location(r)->sql);
 
     if (job == NULL) {
         return ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_UNAVAILABLE, NULL, 0);
@@ -417,7 +418,7 @@ ngx_http_checkout_cancel_begin(ngx_http_request_t *r, ngx_str_t *identifier)
 
     clcf = ngx_http_get_module_loc_conf(r, ngx_http_checkout_module);
 
-    return ngx_http_complex_value(r, clcf->value, identifier) == NGX_OK ? NGX_DECLINED
+    return ngx_http_complex_value(r, clcf->request.argument, identifier) == NGX_OK ? NGX_DECLINED
                                                                         : NGX_HTTP_INTERNAL_SERVER_ERROR;
 }
 

@@ -373,7 +373,8 @@ ngx_http_checkout_init_ask(ngx_http_checkout_init_t *init, ngx_http_checkout_ini
 
     r = init->request;
     init->state = state;
-    lookup = ngx_http_checkout_lookup_create(r);
+    lookup = ngx_http_checkout_lookup_create(r, ngx_http_checkout_location(r)->redis,
+                                             ngx_http_checkout_location(r)->lookup_clock);
 
     if (lookup == NULL) {
         ngx_http_checkout_init_failed(init);
@@ -434,7 +435,8 @@ ngx_http_checkout_init_query(ngx_http_checkout_init_t *init, ngx_http_checkout_i
     ngx_http_checkout_job_t  *job;
 
     init->state = state;
-    job = ngx_http_checkout_job_create(init->request);
+    job = ngx_http_checkout_job_create(init->request,
+              &ngx_http_checkout_location(init->request)->sql);
 
     if (job == NULL) {
         ngx_http_checkout_init_refuse(init, state == NGX_HTTP_CHECKOUT_INIT_COMMIT

@@ -120,7 +120,8 @@ ngx_http_checkout_stock_handler(ngx_http_request_t *r)
         return ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_UNKNOWN_STOCK, NULL, 0);
     }
 
-    lookup = ngx_http_checkout_lookup_create(r);
+    lookup = ngx_http_checkout_lookup_create(r, ngx_http_checkout_location(r)->redis,
+                                             ngx_http_checkout_location(r)->lookup_clock);
 
     if (lookup == NULL) {
         return ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_UNAVAILABLE, NULL, 0);

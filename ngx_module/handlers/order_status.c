@@ -182,7 +182,7 @@ ngx_http_checkout_status_asked(ngx_http_checkout_job_t *job, ngx_http_request_t 
     st->primary |= job->of_primary;
     done = outcome == NGX_HTTP_CHECKOUT_SQL_DONE;
     clcf = ngx_http_get_module_loc_conf(r, ngx_http_checkout_module);
-    may_ask = !st->primary && clcf->primary != NULL;
+    may_ask = !st->primary && clcf->sql.primary != NULL;
 
     if (done && result->rows && !(may_ask && ngx_http_checkout_status_is_behind(st, result))) {
         rc = ngx_http_checkout_status_row(r, st, result);
@@ -212,7 +212,7 @@ ngx_http_checkout_status_ask(ngx_http_request_t *r, ngx_http_checkout_status_t *
     struct order_read        *input;
     ngx_http_checkout_job_t  *job;
 
-    job = ngx_http_checkout_job_create(r);
+    job = ngx_http_checkout_job_create(r, &ngx_http_checkout_location(r)->sql);
 
     if (job == NULL) {
         return st->record == NGX_HTTP_CHECKOUT_RECORD_FOUND
@@ -295,7 +295,7 @@ ngx_http_checkout_status_go_on(ngx_http_request_t *r, ngx_http_checkout_status_t
 
     clcf = ngx_http_get_module_loc_conf(r, ngx_http_checkout_module);
 
-    if (clcf->access == NULL) {
+    if (clcf->sql.access == NULL) {
         return ngx_http_checkout_status_settle(r, st);
     }
 
@@ -339,7 +339,8 @@ ngx_http_checkout_status_look_up(ngx_http_request_t *r, ngx_http_checkout_status
 {
     ngx_http_checkout_lookup_t  *lookup;
 
-    lookup = ngx_http_checkout_lookup_create(r);
+    lookup = ngx_http_checkout_lookup_create(r, ngx_http_checkout_location(r)->redis,
+                                             ngx_http_checkout_location(r)->lookup_clock);
 
     if (lookup == NULL) {
         return NGX_DECLINED;

@@ -34,11 +34,11 @@ ngx_http_checkout_user(ngx_http_request_t *r, uint64_t *user_id)
     *user_id = 0;
     clcf = ngx_http_get_module_loc_conf(r, ngx_http_checkout_module);
 
-    if (clcf->user == NULL) {
+    if (clcf->request.user == NULL) {
         return NGX_OK;
     }
 
-    if (ngx_http_complex_value(r, clcf->user, &value) != NGX_OK) {
+    if (ngx_http_complex_value(r, clcf->request.user, &value) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -290,7 +290,7 @@ ngx_http_checkout_order_hopeless(ngx_http_checkout_loc_conf_t *clcf, ngx_http_ch
         return NGX_DECLINED;
     }
 
-    if (ngx_http_checkout_zone_left(clcf->zone->shared, clcf->redis->key, order->product_id, clcf->sold_out_cache,
+    if (ngx_http_checkout_zone_left(clcf->zone->shared, clcf->redis->key, order->product_id, clcf->gate_settings.sold_out_cache,
                                     left) != NGX_OK)
     {
         return NGX_DECLINED;
@@ -309,7 +309,7 @@ ngx_http_checkout_order_submit(ngx_http_request_t *r, ngx_http_checkout_ctx_t *c
     clcf = ngx_http_get_module_loc_conf(r, ngx_http_checkout_module);
     ctx->product_id = order->product_id;
 
-    if (clcf->user != NULL) {
+    if (clcf->request.user != NULL) {
         order->user_id = ctx->user_id;
     }
 
@@ -350,7 +350,7 @@ ngx_http_checkout_order_body(ngx_http_request_t *r)
         rc = NGX_HTTP_INTERNAL_SERVER_ERROR;
 
     } else if (checkout_order_parse(&order, text.len ? (char *) text.data : "", text.len, clcf->max_quantity,
-                                    clcf->user == NULL, &errors) != 0
+                                    clcf->request.user == NULL, &errors) != 0
                || ctx->bad_key)
     {
         rc = ngx_http_checkout_order_invalid(r, &errors, clcf->max_quantity);

@@ -492,7 +492,7 @@ ngx_http_checkout_query_answer(ngx_http_request_t *r, struct sql_result *result)
 
     default: /* STATEMENT_UNUSABLE */
         ngx_log_error(NGX_LOG_ERR, r->connection->log, 0, "checkout: the statement in %V:%ui cannot be used: %s",
-                      &clcf->file, clcf->line, result->body.failed ? "no memory" : result->body.data);
+                      &clcf->request.handler.file, clcf->request.handler.line, result->body.failed ? "no memory" : result->body.data);
         return ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_BAD_GATEWAY, NULL, 0);
     }
 }
@@ -576,7 +576,7 @@ ngx_http_checkout_query_start(ngx_http_request_t *r, uint64_t user_id)
     ngx_int_t                 rc;
     ngx_http_checkout_job_t  *job;
 
-    job = ngx_http_checkout_job_create(r);
+    job = ngx_http_checkout_job_create(r, &ngx_http_checkout_location(r)->sql);
 
     if (job == NULL) {
         return ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_UNAVAILABLE, NULL, 0);

@@ -128,7 +128,7 @@ ngx_http_checkout_set_ready(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ready->start.handler = ngx_http_checkout_ready_start;
     ready->start.data = ready;
     clcf->ready = ready;
-    clcf->sticky = 0;    /* whoever asks, the question is for the replicas */
+    clcf->request.sticky = 0;    /* whoever asks, the question is for the replicas */
 
     return ngx_http_checkout_set_handler(cf, cmd, conf);
 }
@@ -409,13 +409,13 @@ ngx_http_checkout_ready_go_on(ngx_http_checkout_ready_t *ready, ngx_http_request
 
     clcf = ngx_http_get_module_loc_conf(r, ngx_http_checkout_module);
 
-    if (clcf->access == NULL || clcf->read_from == NULL) {
+    if (clcf->sql.access == NULL || clcf->sql.read_from == NULL) {
         ready->checks[NGX_HTTP_CHECKOUT_CHECK_REPLICA].result = NGX_HTTP_CHECKOUT_CHECK_ABSENT;
         ngx_http_checkout_ready_finish(ready);
         return;
     }
 
-    job = ngx_http_checkout_job_create(r);
+    job = ngx_http_checkout_job_create(r, &ngx_http_checkout_location(r)->sql);
 
     if (job != NULL) {
         job->run = ngx_http_checkout_ready_run;
@@ -475,7 +475,8 @@ ngx_http_checkout_ready_start(ngx_event_t *ev)
 
     leader = ngx_queue_data(ngx_queue_head(&ready->waiters), ngx_http_checkout_ready_waiter_t, queue);
     r = leader->request;
-    lookup = ngx_http_checkout_lookup_create(r);
+    lookup = ngx_http_checkout_lookup_create(r, ngx_http_checkout_location(r)->redis,
+                                             ngx_http_checkout_location(r)->lookup_clock);
 
     if (lookup != NULL) {
         lookup->write = ngx_http_checkout_ready_write_call;

@@ -249,7 +249,7 @@ ngx_http_checkout_webhook_keep(ngx_http_request_t *r, const char *id, size_t id_
 
     clcf = ngx_http_get_module_loc_conf(r, ngx_http_checkout_module);
     provider = (const char *) ngx_http_checkout_schemes[clcf->webhook].name.data;
-    job = ngx_http_checkout_job_create(r);
+    job = ngx_http_checkout_job_create(r, &ngx_http_checkout_location(r)->sql);
 
     if (job == NULL) {
         return ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_UNAVAILABLE, NULL, 0);

@@ -314,14 +314,14 @@ ngx_http_checkout_redis_write(ngx_event_t *wev)
     c->idle = !ngx_http_checkout_redis_busy(redis);
 
     if (chain != NULL) {
-        ngx_add_timer(wev, redis->send_timeout);
+        ngx_add_timer(wev, redis->settings.send_timeout);
 
     } else if (wev->timer_set) {
         ngx_del_timer(wev);
     }
 
     if (!ngx_queue_empty(&redis->sent) && !c->read->timer_set) {
-        ngx_add_timer(c->read, redis->read_timeout);
+        ngx_add_timer(c->read, redis->settings.read_timeout);
     }
 
     if (ngx_handle_write_event(wev, 0) != NGX_OK) {
@@ -344,7 +344,7 @@ ngx_http_checkout_redis_answer(ngx_http_checkout_redis_t *redis, redisReply *rep
 
     if (ngx_queue_empty(&redis->sent)) {
         ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0, "checkout: Redis %V sent a reply that nothing asked for%s%s",
-                      &redis->server->name, reply->type == REDIS_REPLY_ERROR ? ": " : "",
+                      &redis->settings.server->name, reply->type == REDIS_REPLY_ERROR ? ": " : "",
                       reply->type == REDIS_REPLY_ERROR ? reply->str : "");
         return NGX_ERROR;
     }
@@ -382,7 +382,7 @@ ngx_http_checkout_redis_answers(ngx_http_checkout_redis_t *redis, u_char *data, 
 
         if (redisReaderGetReply(redis->reader, &reply) != REDIS_OK) {
             ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0, "checkout: Redis %V broke the protocol: %s",
-                          &redis->server->name, redis->reader->errstr);
+                          &redis->settings.server->name, redis->reader->errstr);
             return NGX_ERROR;
         }
 
@@ -416,7 +416,7 @@ ngx_http_checkout_redis_rest(ngx_http_checkout_redis_t *redis)
     }
 
     if (!ngx_queue_empty(&redis->sent)) {
-        ngx_add_timer(c->read, redis->read_timeout);
+        ngx_add_timer(c->read, redis->settings.read_timeout);
 
     } else if (c->read->timer_set) {
         ngx_del_timer(c->read);
@@ -591,7 +591,7 @@ ngx_http_checkout_redis_lost(ngx_http_checkout_redis_t *redis, const char *reaso
         && (redis->failures > 0 || ngx_http_checkout_redis_busy(redis) || !ngx_queue_empty(&redis->waiters)))
     {
         ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0, "checkout: connection to Redis %V lost: %s",
-                      &redis->server->name, reason);
+                      &redis->settings.server->name, reason);
     }
 
     if (!ngx_exiting || reason != NULL) {

@@ -9,6 +9,7 @@
 #include <ngx_http.h>
 
 #include <hiredis/hiredis.h>
+#include "redis/settings.h"
 #include "stats/counters.h"
 #include "text/reply_reader.h"
 
@@ -43,31 +44,6 @@ struct ngx_http_checkout_waiter_s {
     unsigned                     waiting:1;
 };
 
-/* What "checkout_redis" names. */
-typedef struct {
-    ngx_str_t                    name;       /* as configured */
-    ngx_str_t                    host;       /* empty for an address or a socket */
-    in_port_t                    port;
-    ngx_addr_t                  *addrs;      /* when the configuration was read */
-    ngx_uint_t                   naddrs;
-    ngx_uint_t                   database;
-    ngx_str_t                    user;
-    ngx_str_t                    password;   /* never logged */
-} ngx_http_checkout_server_t;
-
-#if (NGX_HTTP_SSL)
-
-typedef struct {
-    ngx_ssl_t                    ssl;
-    ngx_str_t                    name;       /* that the certificate must have */
-    ngx_str_t                    certificate;
-    ngx_str_t                    certificate_key;
-    ngx_str_t                    trusted_certificate;
-    ngx_flag_t                   verify;
-} ngx_http_checkout_tls_t;
-
-#endif
-
 typedef struct {
     ngx_sockaddr_t               sockaddr;
     socklen_t                    socklen;
@@ -84,16 +60,9 @@ typedef enum {
 } ngx_http_checkout_redis_state_e;
 
 typedef struct {
-    ngx_http_checkout_server_t       *server;
-#if (NGX_HTTP_SSL)
-    ngx_http_checkout_tls_t          *tls;       /* NULL: none */
-#endif
-    ngx_resolver_t                   *resolver;
+    ngx_http_checkout_redis_settings_t  settings;
     uint64_t                          key;       /* stands for server and database in the zone */
     ngx_http_checkout_gauge_t        *gauge;
-    ngx_msec_t                        connect_timeout;
-    ngx_msec_t                        send_timeout;
-    ngx_msec_t                        read_timeout;
 
     ngx_http_checkout_redis_state_e   state;
     ngx_peer_connection_t             peer;

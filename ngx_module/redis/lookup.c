@@ -7,7 +7,6 @@
  */
 #include "redis/lookup.h"
 
-#include "conf/conf.h"
 #include "handlers/handlers.h"
 #include "redis/connection.h"
 #include "request/clock.h"
@@ -41,9 +40,8 @@ ngx_http_checkout_read_method(ngx_http_request_t *r)
 ngx_int_t
 ngx_http_checkout_read_begin(ngx_http_request_t *r, ngx_str_t *value)
 {
-    ngx_int_t                      rc;
-    ngx_http_checkout_ctx_t       *ctx;
-    ngx_http_checkout_loc_conf_t  *clcf;
+    ngx_int_t                 rc;
+    ngx_http_checkout_ctx_t  *ctx;
 
     ctx = ngx_http_checkout_ctx_create(r);
 
@@ -59,9 +57,9 @@ ngx_http_checkout_read_begin(ngx_http_request_t *r, ngx_str_t *value)
         return rc;
     }
 
-    clcf = ngx_http_get_module_loc_conf(r, ngx_http_checkout_module);
-
-    if (ngx_http_complex_value(r, clcf->value, value) != NGX_OK) {
+    if (ngx_http_complex_value(r,
+            ngx_http_checkout_request_settings(r)->argument, value) != NGX_OK)
+    {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
@@ -235,7 +233,7 @@ ngx_http_checkout_lookup_reply(ngx_http_checkout_call_t *call, redisReply *reply
 
     if (reply == NULL || reply->type == REDIS_REPLY_ERROR) {
         ngx_log_error(NGX_LOG_ERR, r->connection->log, 0, "checkout: Redis %V did not answer a read: %s",
-                      &lookup->redis->server->name, reply ? reply->str : "connection lost");
+                      &lookup->redis->settings.server->name, reply ? reply->str : "connection lost");
         reply = NULL;
     }
 
@@ -246,11 +244,11 @@ ngx_http_checkout_lookup_reply(ngx_http_checkout_call_t *call, redisReply *reply
 
 
 ngx_http_checkout_lookup_t *
-ngx_http_checkout_lookup_create(ngx_http_request_t *r)
+ngx_http_checkout_lookup_create(ngx_http_request_t *r,
+    ngx_http_checkout_redis_t *redis, ngx_http_checkout_clock_t *clock)
 {
-    ngx_http_checkout_ctx_t       *ctx;
-    ngx_http_checkout_lookup_t    *lookup;
-    ngx_http_checkout_loc_conf_t  *clcf;
+    ngx_http_checkout_ctx_t     *ctx;
+    ngx_http_checkout_lookup_t  *lookup;
 
     if (ngx_http_checkout_nlookups == NGX_HTTP_CHECKOUT_LOOKUPS_MAX) {
         return NULL;
@@ -266,8 +264,6 @@ ngx_http_checkout_lookup_create(ngx_http_request_t *r)
 
     ngx_http_checkout_nlookups++;
 
-    clcf = ngx_http_get_module_loc_conf(r, ngx_http_checkout_module);
-
     ctx->detach = ngx_http_checkout_lookup_detach;
     ctx->worker = lookup;
 
@@ -275,8 +271,8 @@ ngx_http_checkout_lookup_create(ngx_http_request_t *r)
     lookup->alarm.handler = ngx_http_checkout_lookup_expire;
     lookup->request = r;
     lookup->ctx = ctx;
-    lookup->redis = clcf->redis;
-    lookup->clock = clcf->lookup_clock;
+    lookup->redis = redis;
+    lookup->clock = clock;
 
     return lookup;
 }

@@ -51,7 +51,8 @@ ngx_int_t ngx_http_checkout_read_order(ngx_http_request_t *r, ngx_str_t *identif
 ngx_int_t ngx_http_checkout_read_found(ngx_http_request_t *r, ngx_buf_t *b, u_char *status, size_t len);
 
 /* The request has a context. NULL: no memory, or too many. Set write and done, then start it. */
-ngx_http_checkout_lookup_t *ngx_http_checkout_lookup_create(ngx_http_request_t *r);
+ngx_http_checkout_lookup_t *ngx_http_checkout_lookup_create(ngx_http_request_t *r,
+    ngx_http_checkout_redis_t *redis, ngx_http_checkout_clock_t *clock);
 
 /*
  * NGX_DONE: the request waits from now on, and r->main->count has grown by one (not when `again`: the request waits

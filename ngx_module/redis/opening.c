@@ -49,7 +49,7 @@ ngx_http_checkout_connect(ngx_event_t *ev)
     redis->unread = 0;
     redis->authenticated = 0;
 
-    if (redis->server->host.len && redis->resolver != NULL) {
+    if (redis->settings.server->host.len && redis->settings.resolver != NULL) {
         ngx_http_checkout_connect_resolve(redis);
         return;
     }
@@ -63,17 +63,17 @@ ngx_http_checkout_connect_resolve(ngx_http_checkout_redis_t *redis)
 {
     ngx_resolver_ctx_t  *ctx;
 
-    ctx = ngx_resolve_start(redis->resolver, NULL);
+    ctx = ngx_resolve_start(redis->settings.resolver, NULL);
 
     if (ctx == NULL || ctx == NGX_NO_RESOLVER) {
         ngx_http_checkout_connect_peer(redis);
         return;
     }
 
-    ctx->name = redis->server->host;
+    ctx->name = redis->settings.server->host;
     ctx->handler = ngx_http_checkout_connect_resolved;
     ctx->data = redis;
-    ctx->timeout = redis->connect_timeout;
+    ctx->timeout = redis->settings.connect_timeout;
     ctx->cancelable = 1;
 
     redis->state = NGX_HTTP_CHECKOUT_REDIS_RESOLVING;
@@ -108,7 +108,7 @@ ngx_http_checkout_connect_resolved(ngx_resolver_ctx_t *ctx)
         address = &redis->addresses[i];
         address->socklen = ctx->addrs[i].socklen;
         ngx_memcpy(&address->sockaddr, ctx->addrs[i].sockaddr, address->socklen);
-        ngx_inet_set_port(&address->sockaddr.sockaddr, redis->server->port);
+        ngx_inet_set_port(&address->sockaddr.sockaddr, redis->settings.server->port);
     }
 
     ngx_resolve_name_done(ctx);
@@ -128,7 +128,7 @@ ngx_http_checkout_connect_address(ngx_http_checkout_redis_t *redis)
     ngx_http_checkout_address_t  *address;
 
     peer = &redis->peer;
-    server = redis->server;
+    server = redis->settings.server;
 
     ngx_memzero(peer, sizeof(ngx_peer_connection_t));
 
@@ -188,7 +188,7 @@ ngx_http_checkout_connect_peer(ngx_http_checkout_redis_t *redis)
     }
 
     if (rc == NGX_AGAIN) {
-        ngx_add_timer(c->write, redis->connect_timeout);
+        ngx_add_timer(c->write, redis->settings.connect_timeout);
         return;
     }
 
@@ -253,7 +253,7 @@ ngx_http_checkout_connect_established(ngx_http_checkout_redis_t *redis)
     }
 
 #if (NGX_HTTP_SSL)
-    if (redis->tls != NULL) {
+    if (redis->settings.tls != NULL) {
         ngx_http_checkout_connect_handshake(redis);
         return;
     }
@@ -272,7 +272,7 @@ ngx_http_checkout_connect_name(ngx_http_checkout_redis_t *redis)
     ngx_str_t  *name;
     u_char      text[256];
 
-    name = &redis->tls->name;
+    name = &redis->settings.tls->name;
 
     if (name->len == 0 || name->len >= sizeof(text) || ngx_inet_addr(name->data, name->len) != INADDR_NONE
         || ngx_strlchr(name->data, name->data + name->len, ':') != NULL)
@@ -295,7 +295,7 @@ ngx_http_checkout_connect_handshake(ngx_http_checkout_redis_t *redis)
     c = redis->peer.connection;
     c->pool = ngx_create_pool(256, ngx_cycle->log);
 
-    if (c->pool == NULL || ngx_ssl_create_connection(&redis->tls->ssl, c, NGX_SSL_CLIENT) != NGX_OK
+    if (c->pool == NULL || ngx_ssl_create_connection(&redis->settings.tls->ssl, c, NGX_SSL_CLIENT) != NGX_OK
         || ngx_http_checkout_connect_name(redis) != NGX_OK)
     {
         ngx_http_checkout_redis_lost(redis, "TLS cannot be started");
@@ -308,7 +308,7 @@ ngx_http_checkout_connect_handshake(ngx_http_checkout_redis_t *redis)
 
     if (rc == NGX_AGAIN) {
         if (!c->write->timer_set) {
-            ngx_add_timer(c->write, redis->connect_timeout);
+            ngx_add_timer(c->write, redis->settings.connect_timeout);
         }
 
         c->ssl->handler = ngx_http_checkout_connect_secured;
@@ -333,7 +333,7 @@ ngx_http_checkout_connect_secured(ngx_connection_t *c)
         return;
     }
 
-    if (redis->tls->verify) {
+    if (redis->settings.tls->verify) {
         rc = SSL_get_verify_result(c->ssl->connection);
 
         if (rc != X509_V_OK) {
@@ -343,9 +343,9 @@ ngx_http_checkout_connect_secured(ngx_connection_t *c)
             return;
         }
 
-        if (ngx_ssl_check_host(c, &redis->tls->name) != NGX_OK) {
+        if (ngx_ssl_check_host(c, &redis->settings.tls->name) != NGX_OK) {
             ngx_log_error(NGX_LOG_ERR, c->log, 0, "checkout: the certificate of Redis %V is not one of \"%V\"",
-                          redis->peer.name, &redis->tls->name);
+                          redis->peer.name, &redis->settings.tls->name);
             ngx_http_checkout_redis_lost(redis, "its certificate has another name");
             return;
         }
@@ -367,7 +367,7 @@ ngx_http_checkout_connect_command(ngx_http_checkout_redis_t *redis, char **comma
     const char                  *argv[3];
     ngx_http_checkout_server_t  *server;
 
-    server = redis->server;
+    server = redis->settings.server;
 
     if (server->password.len == 0 || redis->authenticated) {
         argv[0] = "SELECT";
@@ -456,20 +456,20 @@ ngx_http_checkout_connect_started(ngx_http_checkout_call_t *call, redisReply *re
         word.data = (u_char *) reply->str;
         word.len = strcspn(reply->str, " ");
 
-        if (redis->server->password.len && !redis->authenticated) {
+        if (redis->settings.server->password.len && !redis->authenticated) {
             ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0, "checkout: Redis %V refused the password: %V",
-                          &redis->server->name, &word);
+                          &redis->settings.server->name, &word);
 
         } else {
             ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0, "checkout: Redis %V refused database %ui: %V",
-                          &redis->server->name, redis->server->database, &word);
+                          &redis->settings.server->name, redis->settings.server->database, &word);
         }
 
         ngx_http_checkout_redis_drop(redis);
         return;
     }
 
-    if (redis->server->password.len && !redis->authenticated) {
+    if (redis->settings.server->password.len && !redis->authenticated) {
         redis->authenticated = 1;
 
         if (ngx_http_checkout_connect_start(redis) != NGX_OK) {

@@ -10,7 +10,6 @@
 
 
 
-char *ngx_http_checkout_set_admin_token(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 ngx_uint_t ngx_http_checkout_is_admin(ngx_http_request_t *r);
 
 

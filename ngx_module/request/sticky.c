@@ -10,49 +10,15 @@
  */
 #include "request/sticky.h"
 
-#include "conf/conf.h"
 #include "request/response.h"
 #include "request/variables.h"
 #include "order/order.h"
 
 
-#define NGX_HTTP_CHECKOUT_STICKY_MAX   3600    /* s */
 #define NGX_HTTP_CHECKOUT_STICKY_SKEW  1000    /* ms by which the clock of another nginx may be ahead */
 
 #define NGX_HTTP_CHECKOUT_STICKY_COOKIE  "checkout_sticky="
 #define NGX_HTTP_CHECKOUT_STICKY_HEADER  "Checkout-Sticky"
-
-
-/* checkout_sticky time | off; */
-char *
-ngx_http_checkout_set_sticky(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
-{
-    ngx_http_checkout_loc_conf_t  *clcf = conf;
-
-    time_t      time;
-    ngx_str_t  *value;
-
-    if (clcf->sticky != NGX_CONF_UNSET) {
-        return "is duplicate";
-    }
-
-    value = cf->args->elts;
-
-    if (ngx_strcmp(value[1].data, "off") == 0) {
-        clcf->sticky = 0;
-        return NGX_CONF_OK;
-    }
-
-    time = ngx_parse_time(&value[1], 1);
-
-    if (time == (time_t) NGX_ERROR || time < 1 || time > NGX_HTTP_CHECKOUT_STICKY_MAX) {
-        return "must be \"off\" or a time of 1s to 1h, in whole seconds";
-    }
-
-    clcf->sticky = time;
-
-    return NGX_CONF_OK;
-}
 
 
 static uint64_t
@@ -106,16 +72,16 @@ ngx_http_checkout_sticky_text(ngx_http_request_t *r, time_t sticky, ngx_str_t *c
 ngx_int_t
 ngx_http_checkout_sticky_set(ngx_http_request_t *r)
 {
-    ngx_str_t                      cookie, until;
-    ngx_http_checkout_loc_conf_t  *clcf;
+    time_t     sticky;
+    ngx_str_t  cookie, until;
 
-    clcf = ngx_http_get_module_loc_conf(r, ngx_http_checkout_module);
+    sticky = ngx_http_checkout_request_settings(r)->sticky;
 
-    if (clcf->sticky == 0) {
+    if (sticky == 0) {
         return NGX_OK;
     }
 
-    if (ngx_http_checkout_sticky_text(r, clcf->sticky, &cookie, &until) != NGX_OK
+    if (ngx_http_checkout_sticky_text(r, sticky, &cookie, &until) != NGX_OK
         || ngx_http_checkout_header(r, "Set-Cookie", cookie.data, cookie.len) != NGX_OK)
     {
         return NGX_ERROR;
@@ -129,13 +95,13 @@ ngx_http_checkout_sticky_set(ngx_http_request_t *r)
 ngx_int_t
 ngx_http_checkout_variable_sticky_cookie(ngx_http_request_t *r, ngx_http_variable_value_t *v, uintptr_t data)
 {
-    ngx_str_t                      cookie, until;
-    ngx_http_checkout_loc_conf_t  *clcf;
+    time_t     sticky;
+    ngx_str_t  cookie, until;
 
-    clcf = ngx_http_get_module_loc_conf(r, ngx_http_checkout_module);
+    sticky = ngx_http_checkout_request_settings(r)->sticky;
     ngx_str_null(&cookie);
 
-    if (clcf->sticky && ngx_http_checkout_sticky_text(r, clcf->sticky, &cookie, &until) != NGX_OK) {
+    if (sticky && ngx_http_checkout_sticky_text(r, sticky, &cookie, &until) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -174,16 +140,16 @@ ngx_http_checkout_sticky_holds(ngx_http_request_t *r, ngx_str_t *name, time_t st
 ngx_uint_t
 ngx_http_checkout_sticky(ngx_http_request_t *r)
 {
-    ngx_http_checkout_loc_conf_t  *clcf;
-    static ngx_str_t               cookie = ngx_string("cookie_checkout_sticky");
-    static ngx_str_t               header = ngx_string("http_checkout_sticky");
+    time_t            sticky;
+    static ngx_str_t  cookie = ngx_string("cookie_checkout_sticky");
+    static ngx_str_t  header = ngx_string("http_checkout_sticky");
 
-    clcf = ngx_http_get_module_loc_conf(r, ngx_http_checkout_module);
+    sticky = ngx_http_checkout_request_settings(r)->sticky;
 
-    if (clcf->sticky == 0) {
+    if (sticky == 0) {
         return 0;
     }
 
-    return ngx_http_checkout_sticky_holds(r, &cookie, clcf->sticky)
-           || ngx_http_checkout_sticky_holds(r, &header, clcf->sticky);
+    return ngx_http_checkout_sticky_holds(r, &cookie, sticky)
+           || ngx_http_checkout_sticky_holds(r, &header, sticky);
 }

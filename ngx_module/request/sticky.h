@@ -10,8 +10,6 @@
 
 
 
-char *ngx_http_checkout_set_sticky(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
-
 /* A change was made: the answer, not sent yet, makes its client read from the primary for a while. */
 ngx_int_t ngx_http_checkout_sticky_set(ngx_http_request_t *r);
 

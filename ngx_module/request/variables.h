@@ -9,9 +9,7 @@
 #include <ngx_http.h>
 
 #include "order/identifier.h"
-
-
-extern ngx_module_t  ngx_http_checkout_module;
+#include "request/settings.h"
 
 
 typedef struct {

@@ -39,20 +39,18 @@ static void ngx_http_checkout_task_next(ngx_http_checkout_task_t *task);
 
 
 ngx_http_checkout_job_t *
-ngx_http_checkout_job_create(ngx_http_request_t *r)
+ngx_http_checkout_job_create(ngx_http_request_t *r,
+    ngx_http_checkout_sql_settings_t *settings)
 {
-    ngx_uint_t                     kept;
-    ngx_pool_t                    *pool;
-    ngx_http_checkout_task_t      *task;
-    ngx_http_checkout_loc_conf_t  *conf;
+    ngx_uint_t                 kept;
+    ngx_pool_t                *pool;
+    ngx_http_checkout_task_t  *task;
 
-    conf = ngx_http_get_module_loc_conf(r, ngx_http_checkout_module);
-
-    if (conf->access == NULL) {
+    if (settings->access == NULL) {
         return NULL;
     }
 
-    kept = conf->access->writes ? 0 : NGX_HTTP_CHECKOUT_JOBS_KEPT;
+    kept = settings->access->writes ? 0 : NGX_HTTP_CHECKOUT_JOBS_KEPT;
 
     if (ngx_http_checkout_njobs >= NGX_HTTP_CHECKOUT_JOBS_MAX - kept) {
         return NULL;
@@ -72,7 +70,7 @@ ngx_http_checkout_job_create(ngx_http_request_t *r)
     }
 
     task->job.pool = pool;
-    task->conf = conf;
+    task->settings = settings;
     task->refs = 1;
     task->state = NGX_HTTP_CHECKOUT_TASK_RESTING;
 
@@ -296,10 +294,10 @@ ngx_http_checkout_task_time(ngx_http_request_t *r, ngx_http_checkout_task_t *tas
     ctx = ngx_http_get_module_ctx(r, ngx_http_checkout_module);
 
     if (!again || ctx == NULL) {
-        return task->conf->timeout;
+        return task->settings->timeout;
     }
 
-    left = (ngx_msec_int_t) (ctx->started + task->conf->timeout - ngx_current_msec);
+    left = (ngx_msec_int_t) (ctx->started + task->settings->timeout - ngx_current_msec);
 
     return left > 0 ? (ngx_msec_t) left : 1;
 }
@@ -308,16 +306,16 @@ ngx_http_checkout_task_time(ngx_http_request_t *r, ngx_http_checkout_task_t *tas
 static ngx_http_upstream_srv_conf_t *
 ngx_http_checkout_task_upstream(ngx_http_checkout_task_t *task, ngx_http_request_t *r)
 {
-    if (task->job.primary || task->conf->read_from == NULL) {
+    if (task->job.primary || task->settings->read_from == NULL) {
         task->job.of_primary = 1;
-        return task->conf->primary;
+        return task->settings->primary;
     }
 
     /* a client that has just written reads from the primary, where there is one */
-    task->sticky = task->conf->primary != NULL && ngx_http_checkout_sticky(r);
+    task->sticky = task->settings->primary != NULL && ngx_http_checkout_sticky(r);
     task->job.of_primary = task->sticky;
 
-    return task->sticky ? task->conf->primary : task->conf->read_from;
+    return task->sticky ? task->settings->primary : task->settings->read_from;
 }
 
 
@@ -335,7 +333,7 @@ ngx_http_checkout_task_fail(ngx_http_checkout_task_t *task)
     ngx_http_checkout_peer_end(&task->peer);
     ngx_memzero(&task->peer, sizeof(ngx_http_checkout_peer_t));
 
-    if (ngx_http_checkout_peer_init(&task->peer, task->request, task->conf->read_from, task->job.pool) != NGX_OK) {
+    if (ngx_http_checkout_peer_init(&task->peer, task->request, task->settings->read_from, task->job.pool) != NGX_OK) {
         ngx_http_checkout_task_decide(task, NGX_HTTP_CHECKOUT_SQL_FAILED);
         return;
     }
@@ -375,8 +373,8 @@ ngx_http_checkout_job_start(ngx_http_request_t *r, ngx_http_checkout_job_t *job,
 
     if (upstream == NULL || ngx_http_checkout_peer_init(&task->peer, r, upstream, job->pool) != NGX_OK) {
         ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
-                      "checkout: no MySQL server can be chosen for \"%V\" in %V:%ui", &task->conf->handler,
-                      &task->conf->file, task->conf->line);
+                      "checkout: no MySQL server can be chosen for \"%V\" in %V:%ui", &task->settings->handler->name,
+                      &task->settings->handler->file, task->settings->handler->line);
         ngx_http_checkout_task_decide(task, NGX_HTTP_CHECKOUT_SQL_FAILED);
 
     } else {
@@ -421,14 +419,14 @@ ngx_http_checkout_task_next(ngx_http_checkout_task_t *task)
         rc = ngx_http_checkout_peer_next(&task->peer, ngx_http_checkout_task_log(task));
 
         if (rc != NGX_OK) {
-            ngx_log_error(ngx_http_checkout_task_level(&task->conf->access->logged), ngx_http_checkout_task_log(task), 0,
-                          "checkout: no live MySQL server is left for \"%V\" in %V:%ui", &task->conf->handler,
-                          &task->conf->file, task->conf->line);
+            ngx_log_error(ngx_http_checkout_task_level(&task->settings->access->logged), ngx_http_checkout_task_log(task), 0,
+                          "checkout: no live MySQL server is left for \"%V\" in %V:%ui", &task->settings->handler->name,
+                          &task->settings->handler->file, task->settings->handler->line);
             ngx_http_checkout_task_no_server(task);
             return;
         }
 
-        pool = ngx_http_checkout_pool_get(task->conf->access, &task->peer);
+        pool = ngx_http_checkout_pool_get(task->settings->access, &task->peer);
 
         if (pool == NULL) {
             ngx_http_checkout_peer_release(&task->peer, 0);
@@ -524,8 +522,8 @@ ngx_http_checkout_task_give_up(ngx_http_checkout_task_t *task)
 
     ngx_log_error(ngx_http_checkout_task_level(&task->pool->logged), ngx_http_checkout_task_log(task), 0,
                   "checkout: MySQL %V timed out while it was %s, for \"%V\" in %V:%ui", &task->peer.name,
-                  connecting ? "connected to" : "running the job", &task->conf->handler, &task->conf->file,
-                  task->conf->line);
+                  connecting ? "connected to" : "running the job", &task->settings->handler->name, &task->settings->handler->file,
+                  task->settings->handler->line);
 
     ngx_http_checkout_state_end(task, try, NGX_HTTP_GATEWAY_TIME_OUT);
     ngx_http_checkout_try_abandon(try);
@@ -690,7 +688,7 @@ ngx_http_checkout_task_log_error(ngx_http_checkout_task_t *task, ngx_http_checko
     ngx_log_error(level, ngx_http_checkout_task_log(task), 0,
                   "checkout: MySQL %V %s: error %ud \"%s\", for \"%V\" in %V:%ui", &task->peer.name,
                   try->connected ? "did not run the job" : "could not be connected to", try->code, try->error,
-                  &task->conf->handler, &task->conf->file, task->conf->line);
+                  &task->settings->handler->name, &task->settings->handler->file, task->settings->handler->line);
 }
 
 
@@ -851,5 +849,58 @@ ngx_http_checkout_sql_refuse(ngx_http_request_t *r, ngx_http_checkout_sql_outcom
 
     default:
         return ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_BAD_GATEWAY, NULL, 0);
+    }
+}
+
+
+/* A worker process starts, with its own user: can it read what the client library will? */
+static void
+ngx_http_checkout_sql_check_file(ngx_cycle_t *cycle, const char *name)
+{
+    if (name != NULL && access(name, R_OK) == -1) {
+        ngx_log_error(NGX_LOG_ALERT, cycle->log, ngx_errno,
+                      "checkout: the worker process cannot read \"%s\", which its connections to MySQL need", name);
+    }
+}
+
+
+ngx_int_t
+ngx_http_checkout_sql_init(ngx_cycle_t *cycle,
+    ngx_http_checkout_threads_settings_t *threads, ngx_array_t *accesses)
+{
+    ngx_uint_t                    i;
+    ngx_http_checkout_access_t  **list;
+
+    ngx_http_checkout_pools_init();
+
+    if (accesses->nelts == 0) {
+        return NGX_OK;
+    }
+
+    list = accesses->elts;
+
+    for (i = 0; i < accesses->nelts; i++) {
+        ngx_http_checkout_sql_check_file(cycle, list[i]->server.ssl_ca);
+        ngx_http_checkout_sql_check_file(cycle, list[i]->server.ssl_cert);
+        ngx_http_checkout_sql_check_file(cycle, list[i]->server.ssl_key);
+    }
+
+    return ngx_http_checkout_threads_init(cycle, threads);
+}
+
+
+/* nginx has told the threads to end before. */
+void
+ngx_http_checkout_sql_exit(ngx_array_t *accesses)
+{
+    ngx_uint_t  alone;
+
+    if (accesses->nelts) {
+        alone = ngx_http_checkout_threads_wait();
+        ngx_http_checkout_pools_exit();
+
+        if (alone) {
+            mysql_library_end();
+        }
     }
 }

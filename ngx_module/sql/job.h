@@ -40,8 +40,14 @@ struct ngx_http_checkout_job_s {
     /* what follows is the room's own */
 };
 
+/* A worker process starts. accesses: ngx_http_checkout_access_t * */
+ngx_int_t ngx_http_checkout_sql_init(ngx_cycle_t *cycle,
+    ngx_http_checkout_threads_settings_t *threads, ngx_array_t *accesses);
+void ngx_http_checkout_sql_exit(ngx_array_t *accesses);
+
 /* NULL: no memory, or too many jobs. Set input, run, done (and primary); then start it, or destroy it. */
-ngx_http_checkout_job_t *ngx_http_checkout_job_create(ngx_http_request_t *r);
+ngx_http_checkout_job_t *ngx_http_checkout_job_create(ngx_http_request_t *r,
+    ngx_http_checkout_sql_settings_t *settings);
 void ngx_http_checkout_job_destroy(ngx_http_checkout_job_t *job);
 
 /*

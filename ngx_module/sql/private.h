@@ -13,7 +13,6 @@
 #ifndef NGX_HTTP_CHECKOUT_SQL_PRIVATE_H
 #define NGX_HTTP_CHECKOUT_SQL_PRIVATE_H
 
-#include "conf/conf.h"
 #include "request/response.h"
 #include "request/sticky.h"
 #include "request/variables.h"
@@ -130,7 +129,8 @@ struct ngx_http_checkout_try_s {
     unsigned                     reused:1;   /* the connection has run a job before, and was not opened for this one */
 };
 
-ngx_int_t ngx_http_checkout_threads_init(ngx_cycle_t *cycle, ngx_http_checkout_main_conf_t *cmcf);
+ngx_int_t ngx_http_checkout_threads_init(ngx_cycle_t *cycle,
+    ngx_http_checkout_threads_settings_t *settings);
 ngx_uint_t ngx_http_checkout_threads_wait(void);
 ngx_uint_t ngx_http_checkout_threads_free(ngx_http_checkout_access_t *access);
 ngx_http_checkout_try_t *ngx_http_checkout_try_start(ngx_http_checkout_task_t *task, ngx_http_checkout_conn_t *conn);
@@ -156,7 +156,7 @@ struct ngx_http_checkout_task_s {
     ngx_uint_t                       refs;   /* one while the outcome is waited for, one for each try */
     ngx_http_request_t              *request;   /* NULL once it is answered or gone */
     ngx_http_cleanup_t              *cleanup;   /* of the request */
-    ngx_http_checkout_loc_conf_t    *conf;
+    ngx_http_checkout_sql_settings_t  *settings;
     ngx_http_checkout_peer_t         peer;
     ngx_http_checkout_pool_t        *pool;   /* while it waits or runs */
     ngx_http_checkout_try_t         *try;    /* while it runs */

@@ -1,5 +1,6 @@
 /*
- * Which MySQL servers, how to enter, how many connections.
+ * Which MySQL servers, how to enter, how many connections. conf/ fills all of
+ * it; it lives as long as the configuration.
  */
 #ifndef NGX_HTTP_CHECKOUT_SQL_SETTINGS_H
 #define NGX_HTTP_CHECKOUT_SQL_SETTINGS_H
@@ -9,36 +10,52 @@
 #include <ngx_http.h>
 
 #include "mysql/db.h"
+#include "request/settings.h"
 
-
-/* What "checkout_mysql" says. The texts end with NUL. */
-typedef struct {
-    const char                  *database;
-    const char                  *user;
-    const char                  *password;   /* NULL: none; never logged */
-    ngx_uint_t                   server_public_key;
-} ngx_http_checkout_mysql_t;
 
 /* What "checkout_pool" says, for each server. */
 typedef struct {
     ngx_uint_t                   size;       /* connections */
     ngx_uint_t                   queue;      /* jobs that wait for one */
-    ngx_msec_t                   timeout;    /* for so long */
-    ngx_msec_t                   idle;       /* a connection without work is closed after that */
+    ngx_msec_t                   timeout;    /* how long a job waits for one */
+    ngx_msec_t                   idle;       /* then an unused one is closed */
 } ngx_http_checkout_pool_conf_t;
 
-/* What locations share that say the same of MySQL. */
+/*
+ * How to enter, and the bounds of the pools. Locations whose settings are
+ * equal share it; each of its servers has one pool.
+ */
 typedef struct {
-    struct db_server             server;     /* all but the address; its time-outs bound those that follow */
+    struct db_server             server;     /* all but the address; its
+                                                time-outs are longer than
+                                                those that follow */
     ngx_msec_t                   connect_timeout;
     ngx_msec_t                   read_timeout;
     ngx_http_checkout_pool_conf_t  pool;
-    ngx_uint_t                   writes;     /* 1: of locations that write; reads have other connections */
+    ngx_uint_t                   writes;     /* 1: of locations that write;
+                                                readers have others */
     ngx_array_t                  upstreams;  /* ngx_http_upstream_srv_conf_t * */
-    ngx_str_t                    file;       /* where the first of the locations has its handler */
-    ngx_uint_t                   line;
-    time_t                       logged;     /* of a worker process: second of the last "no live server" error */
+    ngx_str_t                    file;       /* of the first location's */
+    ngx_uint_t                   line;       /* handler */
+    time_t                       logged;     /* of a worker process: second of
+                                                the last "no live server" */
 } ngx_http_checkout_access_t;
+
+/* Of a location. */
+typedef struct {
+    ngx_http_checkout_access_t  *access;     /* NULL: it has no MySQL */
+    ngx_http_upstream_srv_conf_t  *read_from;   /* NULL: the primary is read */
+    ngx_http_upstream_srv_conf_t  *primary;     /* NULL: none */
+    ngx_msec_t                   timeout;    /* of a request */
+    const ngx_http_checkout_directive_t  *handler;  /* for messages */
+} ngx_http_checkout_sql_settings_t;
+
+/* Of a worker process. */
+typedef struct {
+    ngx_str_t                    pool;       /* name of nginx's thread pool */
+    ngx_uint_t                   max;        /* threads that it has */
+    ngx_uint_t                   kept;       /* of these, for jobs that write */
+} ngx_http_checkout_threads_settings_t;
 
 
 #endif

@@ -68,28 +68,29 @@ ngx_http_checkout_thread_end(void *data)
 
 /* A worker process starts. */
 ngx_int_t
-ngx_http_checkout_threads_init(ngx_cycle_t *cycle, ngx_http_checkout_main_conf_t *cmcf)
+ngx_http_checkout_threads_init(ngx_cycle_t *cycle,
+    ngx_http_checkout_threads_settings_t *settings)
 {
     ngx_uint_t  n;
 
-    ngx_http_checkout_threads = ngx_thread_pool_get(cycle, &cmcf->thread_pool);
-    ngx_http_checkout_threads_max = cmcf->threads;
-    ngx_http_checkout_threads_kept = cmcf->threads_kept;
+    ngx_http_checkout_threads = ngx_thread_pool_get(cycle, &settings->pool);
+    ngx_http_checkout_threads_max = settings->max;
+    ngx_http_checkout_threads_kept = settings->kept;
     ngx_http_checkout_threads_busy = 0;
     ngx_http_checkout_threads_reading = 0;
 
     if (ngx_http_checkout_threads == NULL) {
-        ngx_log_error(NGX_LOG_EMERG, cycle->log, 0, "checkout: there is no thread pool \"%V\"", &cmcf->thread_pool);
+        ngx_log_error(NGX_LOG_EMERG, cycle->log, 0, "checkout: there is no thread pool \"%V\"", &settings->pool);
         return NGX_ERROR;
     }
 
     /* one is the event loop itself */
     n = ngx_http_checkout_threads_count();
 
-    if (n != 0 && n < cmcf->threads + 1) {
+    if (n != 0 && n < settings->max + 1) {
         ngx_log_error(NGX_LOG_ALERT, cycle->log, 0,
                       "checkout: the process has %ui threads, \"checkout_thread_pool %V threads=%ui\" needs more: "
-                      "jobs will wait for each other", n - 1, &cmcf->thread_pool, cmcf->threads);
+                      "jobs will wait for each other", n - 1, &settings->pool, settings->max);
     }
 
     if (mysql_library_init(0, NULL, NULL) != 0 || pthread_key_create(&ngx_http_checkout_thread_key,

@@ -9,8 +9,6 @@
  */
 #include "stats/counters.h"
 
-#include "conf/conf.h"
-#include "request/variables.h"
 
 
 #define NGX_HTTP_CHECKOUT_SLOTS    32     /* for worker processes; more share them */
@@ -314,56 +312,31 @@ ngx_http_checkout_zone_init(ngx_shm_zone_t *shm_zone, void *data)
 }
 
 
-/* checkout_zone name:size; */
-char *
-ngx_http_checkout_set_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+/*
+ * A zone of shared memory, of the configuration. size: bytes. module: whose
+ * name it is. NULL: no memory,
+ * or nginx has logged what is wrong with it.
+ */
+ngx_http_checkout_zone_t *
+ngx_http_checkout_zone_add(ngx_conf_t *cf, ngx_str_t *name, size_t size,
+    ngx_module_t *module)
 {
-    ngx_http_checkout_main_conf_t  *cmcf = conf;
+    ngx_http_checkout_zone_t  *zone;
 
-    u_char     *colon;
-    ssize_t     size;
-    ngx_str_t  *value, name, text;
+    zone = ngx_pcalloc(cf->pool, sizeof(ngx_http_checkout_zone_t));
 
-    if (cmcf->zone != NULL) {
-        return "is duplicate";
+    if (zone == NULL) {
+        return NULL;
     }
 
-    value = cf->args->elts;
-    colon = (u_char *) ngx_strchr(value[1].data, ':');
+    zone->shm = ngx_shared_memory_add(cf, name, size, module);
 
-    if (colon == NULL || colon == value[1].data) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "\"%V\" is no name and size of a zone, as in \"checkout:1m\"",
-                           &value[1]);
-        return NGX_CONF_ERROR;
+    if (zone->shm == NULL) {
+        return NULL;
     }
 
-    name.data = value[1].data;
-    name.len = colon - value[1].data;
-    text.data = colon + 1;
-    text.len = value[1].data + value[1].len - text.data;
+    zone->shm->init = ngx_http_checkout_zone_init;
+    zone->shm->data = zone;
 
-    size = ngx_parse_size(&text);
-
-    if (size == NGX_ERROR || size < (ssize_t) (16 * ngx_pagesize)) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "invalid size of a zone in \"%V\", the least is %uzk", &value[1],
-                           16 * ngx_pagesize / 1024);
-        return NGX_CONF_ERROR;
-    }
-
-    cmcf->zone = ngx_pcalloc(cf->pool, sizeof(ngx_http_checkout_zone_t));
-
-    if (cmcf->zone == NULL) {
-        return NGX_CONF_ERROR;
-    }
-
-    cmcf->zone->shm = ngx_shared_memory_add(cf, &name, size, &ngx_http_checkout_module);
-
-    if (cmcf->zone->shm == NULL) {
-        return NGX_CONF_ERROR;
-    }
-
-    cmcf->zone->shm->init = ngx_http_checkout_zone_init;
-    cmcf->zone->shm->data = cmcf->zone;
-
-    return NGX_CONF_OK;
+    return zone;
 }

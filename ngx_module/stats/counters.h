@@ -94,7 +94,8 @@ extern ngx_http_checkout_counters_t  *ngx_http_checkout_counters;
 #define ngx_http_checkout_count(counter, n)                                                                     \
     ((void) ngx_atomic_fetch_add(&ngx_http_checkout_counters->counter, n))
 
-char *ngx_http_checkout_set_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+ngx_http_checkout_zone_t *ngx_http_checkout_zone_add(ngx_conf_t *cf, ngx_str_t *name, size_t size,
+    ngx_module_t *module);
 uint64_t ngx_http_checkout_zone_key(const ngx_str_t *name, ngx_uint_t database);
 void ngx_http_checkout_zone_enter(ngx_http_checkout_shared_t *shared);
 void ngx_http_checkout_zone_connections(ngx_int_t more);

@@ -207,7 +207,7 @@ ngx_http_checkout_metrics_queues(ngx_buf_t *b, ngx_array_t *list)
 
         if (j == i) {
             b->last = ngx_slprintf(b->last, b->end, "checkout_queue_orders{server=\"%V\",database=\"%ui\"} %uA\n",
-                                   &redis[i]->server->name, redis[i]->server->database, redis[i]->gauge->queued);
+                                   &redis[i]->settings.server->name, redis[i]->settings.server->database, redis[i]->gauge->queued);
         }
     }
 }
