@@ -1,10 +1,34 @@
 /*
  * checkout-worker: consumes the queue of accepted orders and makes orders of them in MySQL.
  *
- * The main thread reads the configuration, starts the others and then only waits for signals:
- *   SIGTERM, SIGINT   finish the batch in hand, hand back the rest, end; a second one ends at once
+ * The main thread reads the configuration, starts the other threads in this order, and then only waits for signals:
+ *
+ *   consumers   [worker] threads of them: take batches off the queue, decide, commit, settle   intake/consumer.h
+ *   heartbeat   reports the consumers as alive, and at last that they left                     observe/heartbeat.h
+ *   reconciler  corrects the gate's stock where it differs from MySQL                          repair/reconciler.h
+ *   payments    applies payment events                                                         lifecycle/payments.h
+ *   expiry      cancels orders that were not paid in time                                      lifecycle/expiry.h
+ *   gateway     asks the payment gateway; only where one is configured                         outbound/gateway.h
+ *   outbox      delivers outgoing events; only where [events] url is set                       outbound/outbox.h
+ *   monitor     reads the queue and checks the laws, for the metrics                           observe/monitor.h
+ *   metrics     libmicrohttpd's own thread, once the address is free                           observe/http_server.h
+ *
+ * Each thread owns its connections to Redis and MySQL. They share the configuration (read only, but for values that a
+ * reload may change, see base/config.h), the flags of base/stop.h, the counts of observe/stats.h, and the consumers'
+ * status (observe/consumer_status.h). All of it belongs to struct daemon of the main thread, which frees it after the
+ * last join.
+ *
+ * Signals are blocked in all threads; the main thread takes them by sigwaitinfo(2):
+ *
+ *   SIGTERM, SIGINT   stop: finish the batch in hand, hand back the rest; a second one ends the process at once
  *   SIGHUP            open the log again, read the configuration again
  *   SIGUSR1, SIGUSR2  pause (take nothing new), continue
+ *
+ * The stop: the flag is set, and all threads but the heartbeat and the metrics end by themselves after what they have
+ * in hand. The heartbeat goes on until the consumers have ended (or drain_deadline is over), so that nobody takes over
+ * their entries too soon; then it reports that they left, and ends. When all have ended they are joined, the metrics
+ * before the monitor that they ask. Past the deadline the process ends without that: as after kill -9, others take over
+ * the rest.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -33,20 +57,20 @@
 #include "base/stop.h"
 
 #define EXIT_USAGE 2
-#define LEAVE_MS   2000   /* least time to tell Redis that the consumers left */
+#define LEAVE_MS   2000   /* least time for the heartbeat to tell Redis that the consumers left */
 
 struct daemon {
     struct config config;
-    const char *path;              /* of the configuration; NULL without one */
+    const char *path;                   /* of the configuration; NULL without one */
     struct consumer *consumers;
     struct consumer_status *statuses;   /* one for each consumer */
-    unsigned started;
-    struct heart heart;
+    unsigned started;                   /* consumers whose thread runs */
+    struct heartbeat heartbeat;
     struct reconciler reconciler;
     struct change_thread payments, expiry;
     struct sender gateway, outbox;
     struct monitor monitor;
-    struct http http;
+    struct http_server metrics;
 };
 
 static const char help[] =
@@ -64,16 +88,16 @@ static const char help[] =
     "takes over what may change of the configuration. SIGUSR1 pauses, SIGUSR2 continues.\n"
     "Killing it at any moment loses nothing: the next worker takes over what was not settled.\n";
 
-enum task {
-    TASK_RUN,
-    TASK_TEST,
-    TASK_PRINT,
-    TASK_HELP,
-    TASK_USAGE
+enum mode {
+    MODE_RUN,
+    MODE_TEST,
+    MODE_PRINT,
+    MODE_HELP,
+    MODE_USAGE
 };
 
 
-static enum task
+static enum mode
 read_command_line(int argc, char **argv, const char **path)
 {
     static const struct option long_options[] = {
@@ -83,7 +107,7 @@ read_command_line(int argc, char **argv, const char **path)
         { "help", no_argument, NULL, 'h' },
         { NULL, 0, NULL, 0 }
     };
-    enum task task = TASK_RUN;
+    enum mode mode = MODE_RUN;
 
     for (int c; (c = getopt_long(argc, argv, "c:th", long_options, NULL)) != -1; ) {
         switch (c) {
@@ -91,19 +115,19 @@ read_command_line(int argc, char **argv, const char **path)
             *path = optarg;
             break;
         case 't':
-            task = TASK_TEST;
+            mode = MODE_TEST;
             break;
         case 'p':
-            task = TASK_PRINT;
+            mode = MODE_PRINT;
             break;
         case 'h':
-            return TASK_HELP;
+            return MODE_HELP;
         default:
-            return TASK_USAGE;
+            return MODE_USAGE;
         }
     }
 
-    return optind == argc ? task : TASK_USAGE;
+    return optind == argc ? mode : MODE_USAGE;
 }
 
 
@@ -123,7 +147,7 @@ block_signals(sigset_t *set)
 
 /* Ends the process when the system refuses a thread: as after kill -9, others take over what was read already. */
 static void
-start(struct daemon *d)
+start_threads(struct daemon *d)
 {
     unsigned threads = d->config.worker.threads;
     int error = 0;
@@ -137,7 +161,7 @@ start(struct daemon *d)
     }
 
     if (error == 0) {
-        error = heart_start(&d->heart, &d->config, d->statuses, threads);
+        error = heartbeat_start(&d->heartbeat, &d->config, d->statuses, threads);
     }
 
     if (error == 0) {
@@ -211,7 +235,7 @@ set_pause(int paused)
 }
 
 
-/* One signal other than the two that end. */
+/* A signal other than SIGTERM and SIGINT; -1: the wait was interrupted, or timed out. */
 static void
 on_signal(struct daemon *d, int number)
 {
@@ -229,15 +253,17 @@ on_signal(struct daemon *d, int number)
 }
 
 
-/* Waits for the stop, and meanwhile sees to it that the metrics get their port once it is free. */
+/*
+ * Waits for SIGTERM or SIGINT. Until the address of the metrics is free, it tries again every two seconds to open it.
+ */
 static void
 wait_for_stop(struct daemon *d, const sigset_t *set)
 {
-    const struct timespec while_closed = { .tv_sec = 2 };
+    const struct timespec retry_interval = { .tv_sec = 2 };
 
     for ( ;; ) {
-        int open = http_open(&d->http, &d->monitor, d->config.worker.metrics_address);
-        int number = open ? sigwaitinfo(set, NULL) : sigtimedwait(set, NULL, &while_closed);
+        int open = http_server_open(&d->metrics, &d->monitor, d->config.worker.metrics_address);
+        int number = open ? sigwaitinfo(set, NULL) : sigtimedwait(set, NULL, &retry_interval);
 
         if (number == SIGTERM || number == SIGINT) {
             log_info("event=stopping signal=%s", number == SIGTERM ? "TERM" : "INT");
@@ -266,20 +292,20 @@ consumers_ended(const struct daemon *d)
 static int
 others_ended(const struct daemon *d)
 {
-    return atomic_load(&d->reconciler.ended) && atomic_load(&d->monitor.ended) && atomic_load(&d->heart.ended)
+    return atomic_load(&d->reconciler.ended) && atomic_load(&d->monitor.ended) && atomic_load(&d->heartbeat.ended)
            && atomic_load(&d->payments.ended) && atomic_load(&d->expiry.ended)
            && sender_ended(&d->gateway) && sender_ended(&d->outbox);
 }
 
 
-/* Returns 1 once `ended` says so, 0 at the deadline. A second signal ends the process. */
+/* Returns 1 once `ended` does, 0 at the deadline (by clock_ms()). A second SIGTERM or SIGINT ends the process. */
 static int
 wait_until(const struct daemon *d, const sigset_t *set, uint64_t deadline, int (*ended)(const struct daemon *d))
 {
-    const struct timespec moment = { .tv_nsec = 20000000 };
+    const struct timespec interval = { .tv_nsec = 20000000 };
 
     while (!ended(d)) {
-        int number = sigtimedwait(set, NULL, &moment);
+        int number = sigtimedwait(set, NULL, &interval);
 
         if (number == SIGTERM || number == SIGINT) {
             log_warn("event=stopped_at_once why=\"second signal\"");
@@ -295,15 +321,17 @@ wait_until(const struct daemon *d, const sigset_t *set, uint64_t deadline, int (
 }
 
 
-/* Returns when all threads have ended. At the deadline, or at a second signal, it ends the process. */
+/*
+ * Returns when all threads have ended (the metrics' aside). At the deadline or at a second signal it ends the process.
+ */
 static void
 drain(struct daemon *d, const sigset_t *set)
 {
     uint64_t deadline = clock_ms() + d->config.worker.drain_deadline;
     int in_time = wait_until(d, set, deadline, consumers_ended);
 
-    /* What was not settled goes to others at once, also past the deadline. */
-    heart_stop(&d->heart);
+    /* Others may take over at once what was not settled, also past the deadline. */
+    heartbeat_stop(&d->heartbeat);
 
     uint64_t least = clock_ms() + LEAVE_MS;
 
@@ -315,20 +343,20 @@ drain(struct daemon *d, const sigset_t *set)
 
 
 static void
-end(struct daemon *d)
+join_threads(struct daemon *d)
 {
     for (unsigned i = 0; i < d->started; i++) {
         pthread_join(d->consumers[i].thread, NULL);
     }
 
-    http_close(&d->http);
+    http_server_close(&d->metrics);
     monitor_join(&d->monitor);
     sender_join(&d->outbox);
     sender_join(&d->gateway);
     change_thread_join(&d->expiry);
     change_thread_join(&d->payments);
     reconciler_join(&d->reconciler);
-    heart_join(&d->heart);
+    heartbeat_join(&d->heartbeat);
 
     for (unsigned i = 0; i < d->started; i++) {
         consumer_free(&d->consumers[i]);
@@ -347,12 +375,12 @@ run(struct daemon *d, const sigset_t *set)
     mysql_library_init(0, NULL, NULL);
     (void) curl_global_init(CURL_GLOBAL_DEFAULT);
 
-    start(d);
+    start_threads(d);
     wait_for_stop(d, set);
     stop_request();
 
     drain(d, set);
-    end(d);
+    join_threads(d);
     curl_global_cleanup();
     mysql_library_end();
     config_free(&d->config);
@@ -366,16 +394,19 @@ main(int argc, char **argv)
     struct daemon d = { 0 };
     char error[512];
     sigset_t set;
-    enum task task = read_command_line(argc, argv, &d.path);
+    enum mode mode = read_command_line(argc, argv, &d.path);
 
-    if (task == TASK_HELP || task == TASK_USAGE) {
-        fputs(help, task == TASK_HELP ? stdout : stderr);
-        return task == TASK_HELP ? EXIT_SUCCESS : EXIT_USAGE;
+    if (mode == MODE_HELP || mode == MODE_USAGE) {
+        fputs(help, mode == MODE_HELP ? stdout : stderr);
+        return mode == MODE_HELP ? EXIT_SUCCESS : EXIT_USAGE;
     }
 
     memory_ends_with_buffers();
 
-    /* From here on a signal waits until somebody asks for it. */
+    /*
+     * Before the first thread, which inherits the mask. From here on a signal waits for sigwaitinfo() or
+     * sigtimedwait().
+     */
     block_signals(&set);
 
     if (config_load(&d.config, d.path, error, sizeof(error)) == -1) {
@@ -383,17 +414,17 @@ main(int argc, char **argv)
         return EXIT_USAGE;
     }
 
-    if (task == TASK_RUN && log_open(d.config.log.file, (enum log_level) d.config.log.level) == -1) {
+    if (mode == MODE_RUN && log_open(d.config.log.file, (enum log_level) d.config.log.level) == -1) {
         fprintf(stderr, "checkout-worker: %s: %s\n", d.config.log.file, strerror(errno));
         config_free(&d.config);
         return EXIT_USAGE;
     }
 
-    if (task == TASK_RUN) {
+    if (mode == MODE_RUN) {
         return run(&d, &set);
     }
 
-    if (task == TASK_PRINT) {
+    if (mode == MODE_PRINT) {
         config_print(&d.config, stdout);
     }
 

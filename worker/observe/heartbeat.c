@@ -7,24 +7,24 @@
 #include "redis/stream.h"
 
 
-/* Three beats fit into the time after which a silent consumer counts as dead. */
+/* A consumer counts as dead after `dead_after` without a heartbeat; a third of it allows for two that fail. */
 static unsigned
-interval_ms(const struct heart *h)
+interval_ms(const struct heartbeat *h)
 {
     return h->config->worker.dead_after / 3;
 }
 
 
-/* Returns 1 when the heart has to stop. */
+/* Waits for the next heartbeat. Returns 1 when heartbeat_stop() was called, else 0. */
 static int
-rest(struct heart *h)
+wait_interval(struct heartbeat *h)
 {
     struct timespec until = clock_after(interval_ms(h));
 
     pthread_mutex_lock(&h->lock);
 
     while (!h->stopping && pthread_cond_timedwait(&h->woken, &h->lock, &until) != ETIMEDOUT) {
-        /* woken for nothing: wait for the rest */
+        /* a spurious wakeup (pthread_cond_timedwait(3p)): wait for the remaining time */
     }
 
     int stopping = h->stopping;
@@ -35,10 +35,10 @@ rest(struct heart *h)
 
 
 static void
-beat_all(struct heart *h)
+send_all(struct heartbeat *h)
 {
     for (unsigned i = 0; i < h->count; i++) {
-        /* Nothing is taken over here: the consumer that works asks for that itself. */
+        /* Takes over no entries: each consumer asks for those itself, when it can work on them. */
         redisReply *reply = stream_beat(&h->redis, h->consumers[i].name, h->config->worker.dead_after, 0);
 
         if (reply == NULL) {
@@ -52,7 +52,7 @@ beat_all(struct heart *h)
 
 
 static void
-leave_all(struct heart *h)
+leave_all(struct heartbeat *h)
 {
     for (unsigned i = 0; i < h->count; i++) {
         if (stream_leave(&h->redis, h->consumers[i].name, h->config->worker.dead_after) == -1) {
@@ -66,11 +66,11 @@ leave_all(struct heart *h)
 static void *
 run(void *data)
 {
-    struct heart *h = data;
+    struct heartbeat *h = data;
 
     do {
-        beat_all(h);
-    } while (!rest(h));
+        send_all(h);
+    } while (!wait_interval(h));
 
     leave_all(h);
     atomic_store(&h->ended, 1);
@@ -79,10 +79,10 @@ run(void *data)
 
 
 int
-heart_start(struct heart *h, const struct config *config, const struct consumer_status *consumers,
-              unsigned count)
+heartbeat_start(struct heartbeat *h, const struct config *config, const struct consumer_status *consumers,
+                unsigned count)
 {
-    *h = (struct heart) { .config = config, .consumers = consumers, .count = count, .redis.config = config };
+    *h = (struct heartbeat) { .config = config, .consumers = consumers, .count = count, .redis.config = config };
     pthread_mutex_init(&h->lock, NULL);
     clock_cond_init(&h->woken);
     return pthread_create(&h->thread, NULL, run, h);
@@ -90,7 +90,7 @@ heart_start(struct heart *h, const struct config *config, const struct consumer_
 
 
 void
-heart_stop(struct heart *h)
+heartbeat_stop(struct heartbeat *h)
 {
     pthread_mutex_lock(&h->lock);
     h->stopping = 1;
@@ -100,7 +100,7 @@ heart_stop(struct heart *h)
 
 
 void
-heart_join(struct heart *h)
+heartbeat_join(struct heartbeat *h)
 {
     pthread_join(h->thread, NULL);
     redis_close(&h->redis);

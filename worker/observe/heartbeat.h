@@ -1,7 +1,10 @@
 /*
- * The heart: one thread that says "alive" for all consumers of the process, on a connection of its own, so
- * that a long wait for MySQL does not make a consumer look dead. When it stops it says that they left,
- * and others may take their entries at once.
+ * The heartbeat: one thread that reports all consumers of the process as alive (common/lua/heartbeat.lua), so that a
+ * long wait for MySQL does not make a consumer look dead. When it stops it reports that they left, and other processes
+ * may take over their entries at once.
+ *
+ * The main thread starts, stops and joins it. The thread has a connection to Redis of its own, and reads only the names
+ * of the consumers.
  */
 #ifndef CHECKOUT_WORKER_OBSERVE_HEARTBEAT_H
 #define CHECKOUT_WORKER_OBSERVE_HEARTBEAT_H
@@ -13,25 +16,32 @@
 #include "observe/consumer_status.h"
 #include "redis/connection.h"
 
-struct heart {
-    const struct config *config;       /* not owned */
+struct heartbeat {
+    const struct config *config;               /* not owned */
     const struct consumer_status *consumers;   /* not owned */
     unsigned count;
     pthread_t thread;
-    atomic_int ended;
+    atomic_int ended;                          /* 1: the thread is about to return */
     pthread_mutex_t lock;
     pthread_cond_t woken;
-    int stopping;                      /* under lock */
-    struct redis_conn redis;
+    int stopping;                              /* under lock */
+    struct redis_conn redis;                   /* the thread's */
 };
 
-int heart_start(struct heart *h, const struct config *config, const struct consumer_status *consumers,
-                  unsigned count);
+/*
+ * Starts the thread. config and consumers (count of them, with their names) must outlive it. Returns 0, or an error
+ * number of errno.h.
+ */
+int heartbeat_start(struct heartbeat *h, const struct config *config, const struct consumer_status *consumers,
+                    unsigned count);
 
-/* It says that all consumers left, and ends. To be called when they have ended, or will not end. */
-void heart_stop(struct heart *h);
+/*
+ * Makes the thread report that all consumers left, and end. Call it when they have ended or will not end: it does not
+ * wait for the stop of base/stop.h. Does not block.
+ */
+void heartbeat_stop(struct heartbeat *h);
 
-/* After heart_stop(): joins the thread and frees what it owned. */
-void heart_join(struct heart *h);
+/* After heartbeat_stop(): waits for the thread's end (it may wait for Redis) and frees what it owned. */
+void heartbeat_join(struct heartbeat *h);
 
 #endif

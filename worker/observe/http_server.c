@@ -74,8 +74,9 @@ on_request(void *data, struct MHD_Connection *connection, const char *url, const
 }
 
 
-unsigned
-http_address(const char *text, void *out, unsigned size)
+/* Reads "127.0.0.1:9180" or "[::1]:9180" into a socket address. Returns its length, or 0 for a text that is none. */
+static unsigned
+parse_address(const char *text, void *out, unsigned size)
 {
     struct sockaddr_in v4 = { .sin_family = AF_INET };
     struct sockaddr_in6 v6 = { .sin6_family = AF_INET6 };
@@ -107,7 +108,7 @@ http_address(const char *text, void *out, unsigned size)
 }
 
 
-/* libmicrohttpd would write to standard error; what matters is said by http_open(). */
+/* libmicrohttpd would write to standard error; http_server_open() logs what matters. */
 static void
 drop_line(void *data, const char *format, va_list args)
 {
@@ -118,45 +119,46 @@ drop_line(void *data, const char *format, va_list args)
 
 
 int
-http_open(struct http *http, struct monitor *monitor, const char *address)
+http_server_open(struct http_server *server, struct monitor *monitor, const char *address)
 {
-    struct sockaddr_in6 place;
+    struct sockaddr_in6 socket_address;
 
-    if (http->daemon != NULL || address[0] == '\0') {
+    if (server->daemon != NULL || address[0] == '\0') {
         return 1;
     }
 
     int v6 = address[0] == '[';
 
-    if (http_address(address, &place, sizeof(place)) != 0) {
-        http->daemon = MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_ERROR_LOG | (v6 ? MHD_USE_IPv6 : 0), 0,
-                                        NULL, NULL, on_request, monitor,
-                                        MHD_OPTION_EXTERNAL_LOGGER, drop_line, NULL,
-                                        MHD_OPTION_SOCK_ADDR, (struct sockaddr *) &place,
-                                        MHD_OPTION_CONNECTION_LIMIT, (unsigned) CONNECTIONS_MOST,
-                                        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned) IDLE_SECONDS,
-                                        MHD_OPTION_END);
+    if (parse_address(address, &socket_address, sizeof(socket_address)) != 0) {
+        unsigned flags = MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_ERROR_LOG | (v6 ? MHD_USE_IPv6 : 0);
+
+        server->daemon = MHD_start_daemon(flags, 0, NULL, NULL, on_request, monitor,
+                                          MHD_OPTION_EXTERNAL_LOGGER, drop_line, NULL,
+                                          MHD_OPTION_SOCK_ADDR, (struct sockaddr *) &socket_address,
+                                          MHD_OPTION_CONNECTION_LIMIT, (unsigned) CONNECTIONS_MOST,
+                                          MHD_OPTION_CONNECTION_TIMEOUT, (unsigned) IDLE_SECONDS,
+                                          MHD_OPTION_END);
     }
 
-    if (http->daemon == NULL && !http->complained) {
+    if (server->daemon == NULL && !server->warned) {
         log_warn("event=metrics_closed address=\"%s\" why=\"the address is in use, or none of this host\"", address);
-        http->complained = 1;
+        server->warned = 1;
     }
 
-    if (http->daemon != NULL && http->complained) {
+    if (server->daemon != NULL && server->warned) {
         log_info("event=metrics_open address=\"%s\"", address);
-        http->complained = 0;
+        server->warned = 0;
     }
 
-    return http->daemon != NULL;
+    return server->daemon != NULL;
 }
 
 
 void
-http_close(struct http *http)
+http_server_close(struct http_server *server)
 {
-    if (http->daemon != NULL) {
-        MHD_stop_daemon(http->daemon);
-        http->daemon = NULL;
+    if (server->daemon != NULL) {
+        MHD_stop_daemon(server->daemon);
+        server->daemon = NULL;
     }
 }

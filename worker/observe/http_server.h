@@ -1,5 +1,8 @@
 /*
- * /healthz, /readyz and /metrics over HTTP, by libmicrohttpd with one thread of its own.
+ * /healthz, /readyz and /metrics over HTTP, by libmicrohttpd in one thread of its own, which takes all of its answers
+ * from the monitor and thus never waits for Redis or MySQL.
+ *
+ * Only the main thread calls these functions. They block for the start and end of libmicrohttpd's thread only.
  */
 #ifndef CHECKOUT_WORKER_OBSERVE_HTTP_SERVER_H
 #define CHECKOUT_WORKER_OBSERVE_HTTP_SERVER_H
@@ -8,21 +11,21 @@
 
 struct MHD_Daemon;
 
-struct http {
-    struct MHD_Daemon *daemon;     /* NULL: closed */
-    int complained;                /* that the address cannot be had: said once */
+/* Zero-initialised is closed. */
+struct http_server {
+    struct MHD_Daemon *daemon;     /* owned; NULL: closed */
+    int warned;                    /* the log holds already that the address cannot be had */
 };
 
 /*
- * Listens, when it does not yet. address: IPv4:port or [IPv6]:port; empty: nothing to do. Returns 1 when nothing is
- * left to do, 0 when the address cannot be had now (another worker has it): orders matter more than metrics,
- * so the caller goes on, and tries again from time to time.
+ * Listens, unless it does already. address: "IPv4:port" or "[IPv6]:port"; empty: metrics are not wanted. monitor: must
+ * stay until http_server_close(). Returns 1 when nothing is left to do, 0 when the address cannot be had now (another
+ * worker has it, or it is no address of this host): orders matter more than metrics, so the caller goes on and tries
+ * again from time to time.
  */
-int http_open(struct http *http, struct monitor *monitor, const char *address);
+int http_server_open(struct http_server *server, struct monitor *monitor, const char *address);
 
-void http_close(struct http *http);
-
-/* Reads an address into an IPv4 or IPv6 socket address. Returns its length, or 0 for a text that is none. */
-unsigned http_address(const char *text, void *out, unsigned size);
+/* Ends the answers under way and the thread. Does nothing where it is closed. */
+void http_server_close(struct http_server *server);
 
 #endif

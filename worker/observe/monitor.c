@@ -14,9 +14,9 @@
 #include "redis/loaded_products.h"
 #include "observe/stats.h"
 
-#define LOOK_MS     1000
-#define IDLE_FACTOR 20      /* a check of the laws that takes 1 s is followed by 20 s of rest */
-#define REST_MOST_MS 300000
+#define INTERVAL_MS     1000
+#define PAUSE_FACTOR 20      /* a check of the laws that takes 1 s is followed by 20 s without one */
+#define PAUSE_MOST_MS 300000
 
 
 int64_t
@@ -28,7 +28,7 @@ monitor_oversold(const struct supply *s)
         return beyond > 0 ? beyond - s->stock : -s->stock;
     }
 
-    /* A row made by hand has no book yet, and nothing can be sold of it before it has. */
+    /* A row made by hand has no stock movement yet, and cannot be sold before it has one. */
     return beyond > 0 && (s->booked || s->live > 0) ? beyond : 0;
 }
 
@@ -48,7 +48,7 @@ monitor_drift(const struct gate_product *gate, const struct supply *supply)
 
 
 static int
-look_at_queue(struct monitor *m, struct monitor_queue *q)
+read_queue(struct monitor *m, struct monitor_queue *q)
 {
     struct redis_args args = { 0 };
 
@@ -70,7 +70,7 @@ look_at_queue(struct monitor *m, struct monitor_queue *q)
 
     if (reply->type == REDIS_REPLY_ARRAY && reply->elements == 7) {
         *q = (struct monitor_queue) {
-            .seen = 1,
+            .valid = 1,
             .entries = reply_number(reply->element[0], 0), .oldest_ms = reply_number(reply->element[1], 0),
             .queued = reply_number(reply->element[2], 0), .dead_letters = reply_number(reply->element[3], 0),
             .pending = reply_number(reply->element[4], 0), .pending_dead = reply_number(reply->element[5], 0),
@@ -93,7 +93,8 @@ compare_supply(const void *key, const void *item)
 
 
 static void
-judge(struct monitor_laws *laws, const struct gate_product *gate, size_t n, const struct supply *supplies, size_t count)
+add_up(struct monitor_laws *laws, const struct gate_product *gate, size_t n, const struct supply *supplies,
+       size_t count)
 {
     for (size_t i = 0; i < n; i++) {
         const struct supply *s = count == 0 ? NULL : bsearch(&gate[i].id, supplies, count, sizeof(*s), compare_supply);
@@ -138,7 +139,7 @@ read_both(struct monitor *m, struct monitor_laws *laws)
     }
 
     if (result == 0) {
-        judge(laws, gate, n, supplies, count);
+        add_up(laws, gate, n, supplies, count);
     }
 
     free(ids);
@@ -148,7 +149,7 @@ read_both(struct monitor *m, struct monitor_laws *laws)
 }
 
 
-/* What waits in the lives of orders. Each count reads an index. */
+/* Orders and events that wait for something. Each count reads an index. */
 static int
 count_orders(struct monitor *m, struct monitor_laws *laws)
 {
@@ -191,16 +192,16 @@ check_laws(struct monitor *m, const struct monitor_queue *q)
 {
     struct monitor_laws laws = { .checked_ms = clock_ms() };
 
-    laws.seen = q->seen && read_both(m, &laws) == 0 && count_orders(m, &laws) == 0;
+    laws.valid = q->valid && read_both(m, &laws) == 0 && count_orders(m, &laws) == 0;
     laws.unsettled = q->queued + q->dead_letters;
 
-    uint64_t rest = (clock_ms() - laws.checked_ms) * IDLE_FACTOR, interval = m->config->worker.laws_interval;
+    uint64_t pause = (clock_ms() - laws.checked_ms) * PAUSE_FACTOR, interval = m->config->worker.laws_interval;
 
-    /* A check that failed waited for a server that is away: that is no reason to rest for long. */
-    rest = laws.seen ? (rest < REST_MOST_MS ? rest : REST_MOST_MS) : 0;
-    m->next_laws_ms = clock_ms() + (rest > interval ? rest : interval);
+    /* A check that failed waited for a server that is away: that is no reason for a long pause. */
+    pause = laws.valid ? (pause < PAUSE_MOST_MS ? pause : PAUSE_MOST_MS) : 0;
+    m->next_laws_ms = clock_ms() + (pause > interval ? pause : interval);
 
-    if (laws.seen && laws.oversold > 0) {
+    if (laws.valid && laws.oversold > 0) {
         log_error("event=law_violated law=oversell units=%" PRId64, laws.oversold);
     }
 
@@ -211,20 +212,20 @@ check_laws(struct monitor *m, const struct monitor_queue *q)
 
 
 static void
-look(struct monitor *m)
+measure(struct monitor *m)
 {
     struct monitor_queue q = { 0 };
 
-    if (look_at_queue(m, &q) == -1) {
+    if (read_queue(m, &q) == -1) {
         log_debug("event=monitor_failed redis=\"%s\"", m->redis.error);
     }
 
     pthread_mutex_lock(&m->lock);
 
-    if (q.seen) {
+    if (q.valid) {
         m->queue = q;
     } else {
-        m->queue.seen = 0;
+        m->queue.valid = 0;
     }
 
     pthread_mutex_unlock(&m->lock);
@@ -241,8 +242,8 @@ run(void *data)
     struct monitor *m = data;
 
     do {
-        look(m);
-    } while (!stop_wait(LOOK_MS));
+        measure(m);
+    } while (!stop_wait(INTERVAL_MS));
 
     db_close(&m->db);
     db_thread_end();
@@ -273,7 +274,7 @@ monitor_join(struct monitor *m)
 
 
 static unsigned
-waiting_for(const struct monitor *m, enum consumer_wait what)
+consumers_waiting(const struct monitor *m, enum consumer_wait what)
 {
     unsigned n = 0;
 
@@ -296,10 +297,11 @@ write_gauge(struct buffer *text, const char *name, const char *help, int64_t val
 static void
 write_queue(struct buffer *text, const struct monitor_queue *q)
 {
-    write_gauge(text, "redis_up", "1 while Redis answers this worker.", q->seen);
+    write_gauge(text, "redis_up", "1 while Redis answers this worker.", q->valid);
     write_gauge(text, "queue_entries", "Entries in the queue, those being worked on included.", q->entries);
     write_gauge(text, "queue_orders", "Orders in the queue, by the gate's count.", q->queued);
-    buffer_format(text, "# HELP checkout_queue_oldest_seconds Age of the oldest job.\n# TYPE checkout_queue_oldest_seconds gauge\n"
+    buffer_format(text, "# HELP checkout_queue_oldest_seconds Age of the oldest job.\n"
+                  "# TYPE checkout_queue_oldest_seconds gauge\n"
                   "checkout_queue_oldest_seconds %g\n", (double) q->oldest_ms / 1000);
     write_gauge(text, "pending_entries", "Entries read by consumers and not settled.", q->pending);
     write_gauge(text, "pending_dead_entries", "Entries of dead consumers, to be taken over.", q->pending_dead);
@@ -311,10 +313,10 @@ write_queue(struct buffer *text, const struct monitor_queue *q)
 static void
 write_laws(struct buffer *text, const struct monitor_laws *l)
 {
-    write_gauge(text, "laws_checked", "1 when the laws could be checked at the last try.", l->seen);
+    write_gauge(text, "laws_checked", "1 when the laws could be checked at the last try.", l->valid);
 
     /* A gauge that nobody could measure is left out: a stale 0 would look like "in order". */
-    if (!l->seen) {
+    if (!l->valid) {
         return;
     }
 
@@ -348,9 +350,9 @@ monitor_write_metrics(struct monitor *m, struct buffer *text)
     stats_write(text);
     write_gauge(text, "threads", "Consumers of this process.", m->count);
     write_gauge(text, "waiting_for_mysql", "Consumers of this process that wait for MySQL.",
-                waiting_for(m, CONSUMER_WAITS_FOR_MYSQL));
+                consumers_waiting(m, CONSUMER_WAITS_FOR_MYSQL));
     write_gauge(text, "waiting_for_redis", "Consumers of this process that wait for Redis.",
-                waiting_for(m, CONSUMER_WAITS_FOR_REDIS));
+                consumers_waiting(m, CONSUMER_WAITS_FOR_REDIS));
     write_gauge(text, "paused", "1 while this process takes nothing new (SIGUSR1).", pause_requested());
     write_queue(text, &queue);
     write_laws(text, &laws);
@@ -360,8 +362,10 @@ monitor_write_metrics(struct monitor *m, struct buffer *text)
 int
 monitor_write_health(struct monitor *m, struct buffer *text)
 {
-    unsigned mysql = waiting_for(m, CONSUMER_WAITS_FOR_MYSQL), redis = waiting_for(m, CONSUMER_WAITS_FOR_REDIS);
-    const char *status = stop_requested() ? "stopping" : mysql + redis > 0 ? "waiting" : pause_requested() ? "paused" : "ok";
+    unsigned mysql = consumers_waiting(m, CONSUMER_WAITS_FOR_MYSQL);
+    unsigned redis = consumers_waiting(m, CONSUMER_WAITS_FOR_REDIS);
+    const char *status = stop_requested() ? "stopping" : mysql + redis > 0 ? "waiting"
+                         : pause_requested() ? "paused" : "ok";
 
     buffer_format(text, "{\"status\":\"%s\",\"consumers\":%u,\"waiting_for_mysql\":%u,\"waiting_for_redis\":%u}\n",
                   status, m->count, mysql, redis);

@@ -1,8 +1,11 @@
 /*
- * The monitor: one thread per process that looks at the queue every second and at the laws every `laws_interval`,
- * on connections of its own, so that asking for the metrics costs Redis and MySQL nothing.
+ * The monitor: one thread per process that reads the state of the queue every second, and checks the laws
+ * (docs/operations.md) every `laws_interval`, on connections of its own. The answers to /metrics, /healthz and /readyz
+ * are made of what it read last and of the process's counts (observe/stats.h), so that a request for them costs Redis
+ * and MySQL nothing.
  *
- * It writes the answers of /metrics, /healthz and /readyz from what it saw last and from the process's counts.
+ * The main thread starts and joins it; libmicrohttpd's thread calls the two functions that write answers. `lock`
+ * protects what both threads use; the functions take it themselves. The connections belong to the monitor's thread.
  */
 #ifndef CHECKOUT_WORKER_OBSERVE_MONITOR_H
 #define CHECKOUT_WORKER_OBSERVE_MONITOR_H
@@ -10,56 +13,69 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "text/buffer.h"
 #include "base/config.h"
+#include "mysql/supply.h"
 #include "observe/consumer_status.h"
 #include "redis/gate.h"
-#include "mysql/supply.h"
+#include "text/buffer.h"
 
+/* common/lua/monitor.lua says what each number is. */
 struct monitor_queue {
-    int seen;                          /* 0: Redis does not answer, and the rest is old */
+    int valid;                         /* 0: Redis did not answer at the last try, and the rest is older */
     int64_t entries, oldest_ms, queued, dead_letters, pending, pending_dead, consumers;
 };
 
+/* monitor_write_metrics() says what each number is. */
 struct monitor_laws {
-    int seen;                          /* 0: never checked, or one of the servers does not answer */
+    int valid;                         /* 0: not checked yet, or Redis or MySQL did not answer at the last try */
     uint64_t checked_ms;               /* by clock_ms() */
     int64_t oversold, drift, unsettled, behind, products;
     int64_t refund_pending, events_waiting, overdue;
 };
 
 struct monitor {
-    const struct config *config;       /* not owned */
+    const struct config *config;               /* not owned */
     const struct consumer_status *consumers;   /* not owned */
     unsigned count;
     pthread_t thread;
-    atomic_int ended;
-    struct redis_conn redis;
+    atomic_int ended;                          /* 1: the thread is about to return */
+    struct redis_conn redis;                   /* the thread's, as are the next two */
     struct db db;
     uint64_t next_laws_ms;
 
     pthread_mutex_t lock;
-    struct monitor_queue queue;        /* under lock, as is the next */
+    struct monitor_queue queue;                /* under lock, as is the next */
     struct monitor_laws laws;
 };
 
-/* Returns 0, or an error number. It ends when the stop is asked for. */
+/*
+ * Starts the thread, which ends when the stop is requested. config and consumers (count of them) must outlive it.
+ * Returns 0, or an error number of errno.h.
+ */
 int monitor_start(struct monitor *m, const struct config *config, const struct consumer_status *consumers,
                   unsigned count);
 
-/* Joins the thread and frees what it owned. Nobody may ask it any more. */
+/* Waits for the thread's end and frees what it owned. http_server_close() comes before: nobody may ask it any more. */
 void monitor_join(struct monitor *m);
 
-/* Prometheus text. */
+/*
+ * Appends Prometheus text (prometheus.io, "Exposition formats", version 0.0.4). Any thread; does not wait for a server.
+ */
 void monitor_write_metrics(struct monitor *m, struct buffer *text);
 
-/* JSON. Returns 1 when orders are being worked on, 0 when they wait (outage, pause, stop). */
+/*
+ * Appends one JSON object. Returns 1 when orders are being worked on, 0 when they wait (outage, pause, stop). Any
+ * thread; does not block.
+ */
 int monitor_write_health(struct monitor *m, struct buffer *text);
 
-/* Law 1: units of that product sold beyond its supply, or that its stock is below zero. Pure. */
+/* Law 1: units of that product sold beyond its supply, or by which its stock is below zero; 0: it holds. Pure. */
 int64_t monitor_oversold(const struct supply *supply);
 
-/* Law 5: units by which the gate differs from MySQL. A gate that is behind differs by nothing yet. Pure. */
+/*
+ * Law 5: units by which the gate differs from MySQL; 0: it holds, or the gate is behind MySQL, and its push is still to
+ * come. Pure.
+ */
 int64_t monitor_drift(const struct gate_product *gate, const struct supply *supply);
 
 #endif

@@ -22,7 +22,8 @@ static struct histogram batch_orders = {
 };
 
 static struct histogram commit_seconds = {
-    .name = "checkout_commit_seconds", .help = "Time of one transaction, from its begin to its commit.", .unit = 1000000,
+    .name = "checkout_commit_seconds", .help = "Time of one transaction, from its begin to its commit.",
+    .unit = 1000000,
     .bounds = { 1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000, 500000, 1000000, 2500000, 10000000 }
 };
 
@@ -140,20 +141,20 @@ stats_commit(uint64_t microseconds)
 void
 stats_mysql_retry(unsigned code)
 {
-    size_t place = RETRY_MYSQL_OTHER;
+    size_t retry = RETRY_MYSQL_OTHER;
 
     /* 2000 .. 2999 are the client library's own: MySQL Reference Manual, "Client Error Message Reference". */
     if (code >= 2000 && code < 3000) {
         code = 0;
     }
 
-    for (size_t i = 0; i < ITEMS(causes) && place == RETRY_MYSQL_OTHER; i++) {
+    for (size_t i = 0; i < ITEMS(causes) && retry == RETRY_MYSQL_OTHER; i++) {
         if (causes[i].code == code) {
-            place = RETRY_MYSQL + i;
+            retry = RETRY_MYSQL + i;
         }
     }
 
-    atomic_fetch_add(&retries[place], 1);
+    atomic_fetch_add(&retries[retry], 1);
 }
 
 
@@ -187,11 +188,12 @@ write_histogram(struct buffer *text, struct histogram *h)
             break;
         }
 
-        buffer_format(text, "%s_bucket{le=\"%g\"} %" PRIu64 "\n", h->name, (double) h->bounds[i] / (double) h->unit, total);
+        buffer_format(text, "%s_bucket{le=\"%g\"} %" PRIu64 "\n", h->name,
+                      (double) h->bounds[i] / (double) h->unit, total);
     }
 
-    buffer_format(text, "%s_bucket{le=\"+Inf\"} %" PRIu64 "\n%s_sum %g\n%s_count %" PRIu64 "\n", h->name, total, h->name,
-                  (double) atomic_load(&h->sum) / (double) h->unit, h->name, total);
+    buffer_format(text, "%s_bucket{le=\"+Inf\"} %" PRIu64 "\n%s_sum %g\n%s_count %" PRIu64 "\n", h->name, total,
+                  h->name, (double) atomic_load(&h->sum) / (double) h->unit, h->name, total);
 }
 
 
@@ -211,7 +213,7 @@ retries_of_cause(size_t first)
 
 
 static int
-cause_came_before(size_t i)
+is_repeated_cause(size_t i)
 {
     for (size_t j = 0; j < i; j++) {
         if (strcmp(causes[j].cause, causes[i].cause) == 0) {
@@ -233,11 +235,12 @@ write_retries(struct buffer *text)
     write_head(text, "checkout_retries_total", "What had to be tried again, by cause.", "counter");
 
     for (size_t i = 0; i < ITEMS(names); i++) {
-        buffer_format(text, "checkout_retries_total{cause=\"%s\"} %" PRIu64 "\n", names[i], (uint64_t) atomic_load(&retries[i]));
+        buffer_format(text, "checkout_retries_total{cause=\"%s\"} %" PRIu64 "\n", names[i],
+                      (uint64_t) atomic_load(&retries[i]));
     }
 
     for (size_t i = 0; i < ITEMS(causes); i++) {
-        if (!cause_came_before(i)) {
+        if (!is_repeated_cause(i)) {
             buffer_format(text, "checkout_retries_total{cause=\"mysql_%s\"} %" PRIu64 "\n", causes[i].cause,
                           retries_of_cause(i));
         }
@@ -252,7 +255,9 @@ stats_outcome(enum life_event event, enum life_outcome outcome)
 }
 
 
-/* Only what occurred: most pairs never do. Flagged ones have a count of their own, which is always there. */
+/*
+ * Writes only pairs that occurred: most never do. Flagged outcomes have a metric of their own, which is always there.
+ */
 static void
 write_outcomes(struct buffer *text)
 {

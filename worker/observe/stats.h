@@ -1,64 +1,74 @@
 /*
- * Counts of what this process did, for /metrics. Every function is safe to call from every thread.
+ * Counts of what this process did, for /metrics. They live as long as the process and begin at 0.
  *
- * Histograms are Prometheus's: a bucket counts what is at most its bound (prometheus.io, "Exposition formats").
+ * All functions but stats_write() may be called by every thread and under every lock; none blocks. Metrics' names and
+ * meanings: docs/operations.md. Histograms are those of Prometheus: a bucket counts the values that are at most its
+ * bound (prometheus.io, "Exposition formats").
  */
 #ifndef CHECKOUT_WORKER_OBSERVE_STATS_H
 #define CHECKOUT_WORKER_OBSERVE_STATS_H
 
 #include <stdint.h>
 
-#include "text/buffer.h"
 #include "lifecycle/rules.h"
+#include "text/buffer.h"
 
 enum stats_count {
-    STATS_BATCHES,          /* settled */
-    STATS_ENTRIES,          /* of the queue, settled by this process */
-    STATS_TAKEN_OVER,       /* entries, from dead consumers */
-    STATS_BURIED,           /* entries that were no job */
-    STATS_LOST,             /* entries deleted before they were settled */
-    STATS_RECONCILED,       /* products put right at the gate, ordinary pushes included */
-    STATS_EVENTS_DELIVERED, /* outgoing events that the shop has */
-    STATS_EVENTS_FAILED,    /* attempts at them that will be repeated */
-    STATS_EVENTS_DEAD,      /* given up */
-    STATS_GATEWAY_SUCCEEDED,
-    STATS_GATEWAY_FAILED,
-    STATS_GATEWAY_UNKNOWN,  /* attempts without an answer */
+    STATS_BATCHES,           /* settled */
+    STATS_ENTRIES,           /* of the queue, settled by this process */
+    STATS_TAKEN_OVER,        /* entries, from dead consumers */
+    STATS_BURIED,            /* entries that are no job, moved to the dead letters */
+    STATS_LOST,              /* entries deleted before they were settled */
+    STATS_RECONCILED,        /* products corrected at the gate, ordinary pushes included */
+    STATS_EVENTS_DELIVERED,  /* outgoing events that the shop acknowledged */
+    STATS_EVENTS_FAILED,     /* attempts to deliver one that will be repeated */
+    STATS_EVENTS_DEAD,       /* outgoing events given up */
+    STATS_GATEWAY_SUCCEEDED, /* payments that the gateway took */
+    STATS_GATEWAY_FAILED,    /* payments that the gateway refused */
+    STATS_GATEWAY_UNKNOWN,   /* requests to the gateway without an answer */
     STATS_COUNTS
 };
 
 void stats_add(enum stats_count count, uint64_t n);
+
+/* What was added so far. */
 uint64_t stats_read(enum stats_count count);
 
 enum stats_gauge {
-    STATS_OUTGOING_WAITING, /* outgoing events that the shop was not told of yet */
-    STATS_OUTGOING_DEAD,
-    STATS_GATEWAY_OPEN,     /* orders that the gateway gave no answer for yet */
+    STATS_OUTGOING_WAITING,  /* outgoing events that are not delivered yet */
+    STATS_OUTGOING_DEAD,     /* outgoing events given up */
+    STATS_GATEWAY_OPEN,      /* orders whose payment the gateway did not decide yet */
     STATS_GAUGES
 };
 
-/* What was last seen in MySQL; -1: it could not be seen, and is left out. */
+/* What MySQL held at the last look; -1: it could not be read, and stats_write() leaves the gauge out. */
 void stats_set(enum stats_gauge gauge, int64_t value);
 
 /* A batch of so many orders was settled. */
 void stats_batch(uint64_t orders);
 
-/* One of its orders: "pending_payment", "repeated", "dead_letter", "idempotency_conflict" or orders.failure_code. */
+/*
+ * One order of such a batch. verdict: "pending_payment", "repeated", "dead_letter", "idempotency_conflict", or a reason
+ * of orders.failure_code ("out_of_stock", "product_gone", "rejected"); any other text is not counted.
+ */
 void stats_verdict(const char *verdict);
 
-/* A transaction that was committed. */
+/* A transaction with new orders was committed in so many microseconds. */
 void stats_commit(uint64_t microseconds);
 
-/* A transaction that has to run again, with MySQL's error number (0: none, or the connection failed). */
+/*
+ * A transaction has to run again. code: MySQL's error number, or 0: none, or the connection failed. Sources: MySQL
+ * Reference Manual, "Server Error Message Reference"; MariaDB, "MariaDB Error Code Reference".
+ */
 void stats_mysql_retry(unsigned code);
 
-/* A call of Redis that failed and is made again; settle = 1: it was the settle script. */
+/* A call of Redis failed and is made again. settle 1: it was the settle script. */
 void stats_redis_retry(int settle);
 
-/* What became of an event in an order's life; LIFE_EVENTS: one that names no order. */
+/* The outcome of an event in an order's lifecycle. event LIFE_EVENTS: the event names no order. */
 void stats_outcome(enum life_event event, enum life_outcome outcome);
 
-/* Adds it all as Prometheus text. */
+/* Appends everything as Prometheus text. Any thread; only `text` needs the caller's care. */
 void stats_write(struct buffer *text);
 
 #endif
