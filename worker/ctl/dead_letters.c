@@ -17,6 +17,7 @@
 #include "intake/failed_event.h"
 #include "redis/gate.h"
 #include "redis/keys.h"
+#include "redis/push_words.h"
 #include "redis/queue_entry.h"
 #include "redis/queue_view.h"
 #include "base/random_hex.h"
@@ -464,7 +465,7 @@ release(struct ctl *ctl, const char *id, const redisReply *letter, const struct 
     key_buyers(&args, row->id);
     args_text(&args, id);
     args_number(&args, released);
-    gate_push_words(&args, row);
+    push_words_add(&args, row);
     add_records(&args, b);
     add_buyers(&args, b);
 

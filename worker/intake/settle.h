@@ -7,9 +7,6 @@
 #include "intake/batch.h"
 #include "redis/connection.h"
 
-/* Makes the call's words; only memory is touched. Every order of the batch must have its verdict. */
-void settle_words(struct redis_args *args, const struct batch *batch);
-
 /*
  * Returns the number of entries that this call took off the queue (fewer than the batch has is normal: somebody
  * else settled them), or -1 with conn->error set. A call whose reply was lost may be sent again.

@@ -6,6 +6,7 @@
 #include "failpoint.h"
 #include "redis/gate.h"
 #include "redis/keys.h"
+#include "redis/push_words.h"
 #include "base/log.h"
 #include "observe/stats.h"
 #include "base/backoff.h"
@@ -58,7 +59,7 @@ transition_args(struct redis_args *args, const struct transition *moved, uint64_
     args_number(args, moved->product_count);
 
     for (size_t i = 0; i < moved->product_count; i++) {
-        gate_push_words(args, &moved->products[i]);
+        push_words_add(args, &moved->products[i]);
     }
 
     for (size_t i = 0; i < moved->order_count; i++) {

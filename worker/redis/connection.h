@@ -11,33 +11,15 @@
 #include <stdint.h>
 #include <hiredis/hiredis.h>
 
-#include "text/buffer.h"
-#include "checkout_scripts.h"
 #include "base/config.h"
+#include "redis/args.h"
+#include "redis/reply.h"
 
 struct redis_conn {
     const struct config *config;   /* not owned */
     redisContext *context;         /* NULL: closed */
     char error[256];               /* why the last call failed, fit for the log; the error's own word first */
 };
-
-/* The words of a command. All are copied. Zero-initialised is empty; can be used again after args_clear(). */
-struct redis_args {
-    struct buffer text;
-    size_t *ends;                  /* where each word ends in text */
-    size_t count, capacity;
-};
-
-void args_add(struct redis_args *args, const void *data, size_t len);
-void args_text(struct redis_args *args, const char *text);
-void args_number(struct redis_args *args, uint64_t value);
-void args_signed(struct redis_args *args, int64_t value);
-void args_format(struct redis_args *args, const char *format, ...) __attribute__((format(printf, 2, 3)));
-void args_clear(struct redis_args *args);
-void args_free(struct redis_args *args);
-
-/* The words that open a script call; the keys (exactly `keys` of them) and the arguments follow. */
-void args_script(struct redis_args *args, const struct checkout_script *script, unsigned keys);
 
 /*
  * Sends the command and waits for its reply, `extra_ms` longer than the configured time (for BLOCK).
@@ -50,8 +32,5 @@ redisReply *redis_script(struct redis_conn *conn, const struct checkout_script *
                          const struct redis_args *args);
 
 void redis_close(struct redis_conn *conn);
-
-/* A reply's text or integer as a number; `missing` for nil, an empty text or anything else. */
-int64_t reply_number(const redisReply *reply, int64_t missing);
 
 #endif

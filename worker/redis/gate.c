@@ -6,6 +6,7 @@
 
 #include "failpoint.h"
 #include "redis/keys.h"
+#include "redis/push_words.h"
 
 
 static void
@@ -132,24 +133,6 @@ gate_inspect(struct redis_conn *conn, struct gate_product *products, size_t n, u
 }
 
 
-void
-gate_push_words(struct redis_args *args, const struct product_row *row)
-{
-    if (row->found) {
-        args_number(args, row->version);
-    } else {
-        args_text(args, "-");
-    }
-
-    args_signed(args, row->stock);
-    args_number(args, row->terms.opens_at);
-    args_number(args, row->terms.closes_at);
-    args_number(args, row->terms.per_user_limit);
-    args_number(args, row->terms.max_quantity);
-    args_text(args, row->terms.state[0] != '\0' ? row->terms.state : "open");
-}
-
-
 enum gate_pushed
 gate_push(struct redis_conn *conn, const struct product_row *row, unsigned options)
 {
@@ -165,7 +148,7 @@ gate_push(struct redis_conn *conn, const struct product_row *row, unsigned optio
     args_text(&args, options & GATE_CREATE ? "1" : "0");
     args_text(&args, options & GATE_RECOUNT ? "1" : "0");
     args_number(&args, row->id);
-    gate_push_words(&args, &pushed);
+    push_words_add(&args, &pushed);
 
     redisReply *reply = EFFECT("gate.push", redis_script(conn, &checkout_script_push, &args));
 

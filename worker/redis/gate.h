@@ -54,9 +54,6 @@ enum gate_pushed {
 /* Pushes one product as MySQL committed it. */
 enum gate_pushed gate_push(struct redis_conn *conn, const struct product_row *row, unsigned options);
 
-/* Adds the seven words that push and settle take: version ("-": nothing to push), stock, terms. */
-void gate_push_words(struct redis_args *args, const struct product_row *row);
-
 /* What the gate may sell, by the register: never negative. */
 int64_t gate_expected_stock(const struct gate_product *product);
 

@@ -5,7 +5,7 @@
 #ifndef CHECKOUT_WORKER_REDIS_KEYS_H
 #define CHECKOUT_WORKER_REDIS_KEYS_H
 
-#include "redis/connection.h"
+#include "redis/args.h"
 
 #define CONSUMER_GROUP "checkout-worker"
 

@@ -12,6 +12,7 @@
 #include "failpoint.h"
 #include "redis/gate.h"
 #include "redis/keys.h"
+#include "redis/push_words.h"
 #include "repair/rebuild_products.h"
 #include "redis/loaded_products.h"
 #include "repair/sync.h"
@@ -37,7 +38,7 @@ push_all(struct redis_conn *conn, const struct product_row *rows, size_t n)
 
     for (size_t i = 0; i < n; i++) {
         args_number(&args, rows[i].id);
-        gate_push_words(&args, &rows[i]);
+        push_words_add(&args, &rows[i]);
     }
 
     redisReply *reply = EFFECT("rebuild.push", redis_script(conn, &checkout_script_push, &args));

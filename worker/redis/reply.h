@@ -1,0 +1,13 @@
+/*
+ * Reading replies of Redis. Pure.
+ */
+#ifndef CHECKOUT_WORKER_REDIS_REPLY_H
+#define CHECKOUT_WORKER_REDIS_REPLY_H
+
+#include <hiredis/hiredis.h>
+#include <stdint.h>
+
+/* A reply's text or integer as a number; `missing` for NULL, nil, an empty text or anything else. */
+int64_t reply_number(const redisReply *reply, int64_t missing);
+
+#endif
