@@ -9,78 +9,78 @@
 #include "lifecycle/statements.h"
 
 
-struct life *
-life_create(size_t capacity)
+struct change_batch *
+change_batch_create(size_t capacity)
 {
-    struct life *life = calloc(1, sizeof(*life));
+    struct change_batch *batch = calloc(1, sizeof(*batch));
 
-    if (life == NULL) {
+    if (batch == NULL) {
         return NULL;
     }
 
-    life->capacity = capacity;
-    life->item_capacity = 2 * capacity + LIFE_ITEMS_MOST;
-    life->changes = calloc(capacity, sizeof(*life->changes));
-    life->orders = calloc(capacity, sizeof(*life->orders));
-    life->items = calloc(life->item_capacity, sizeof(*life->items));
-    life->products = calloc(life->item_capacity, sizeof(*life->products));
-    life->deltas = calloc(life->item_capacity, sizeof(*life->deltas));
+    batch->capacity = capacity;
+    batch->item_capacity = 2 * capacity + CHANGE_ITEMS_MIN;
+    batch->changes = calloc(capacity, sizeof(*batch->changes));
+    batch->orders = calloc(capacity, sizeof(*batch->orders));
+    batch->items = calloc(batch->item_capacity, sizeof(*batch->items));
+    batch->products = calloc(batch->item_capacity, sizeof(*batch->products));
+    batch->deltas = calloc(batch->item_capacity, sizeof(*batch->deltas));
 
-    if (life->changes == NULL || life->orders == NULL || life->items == NULL || life->products == NULL
-        || life->deltas == NULL)
+    if (batch->changes == NULL || batch->orders == NULL || batch->items == NULL || batch->products == NULL
+        || batch->deltas == NULL)
     {
-        life_free(life);
+        change_batch_free(batch);
         return NULL;
     }
 
-    return life;
+    return batch;
 }
 
 
 void
-life_free(struct life *life)
+change_batch_free(struct change_batch *batch)
 {
-    if (life == NULL) {
+    if (batch == NULL) {
         return;
     }
 
-    free(life->changes);
-    free(life->orders);
-    free(life->items);
-    free(life->products);
-    free(life->deltas);
-    buffer_free(&life->sql);
-    buffer_free(&life->movements);
-    buffer_free(&life->new_items);
-    buffer_free(&life->outgoing);
-    free(life);
+    free(batch->changes);
+    free(batch->orders);
+    free(batch->items);
+    free(batch->products);
+    free(batch->deltas);
+    buffer_free(&batch->sql);
+    buffer_free(&batch->movements);
+    buffer_free(&batch->new_items);
+    buffer_free(&batch->outgoing);
+    free(batch);
 }
 
 
 void
-life_clear(struct life *life)
+change_batch_clear(struct change_batch *batch)
 {
-    life->count = life->order_count = life->item_count = life->product_count = 0;
+    batch->count = batch->order_count = batch->item_count = batch->product_count = 0;
 }
 
 
-struct life_change *
-life_add(struct life *life, const char *identifier, enum life_event event)
+struct order_change *
+change_batch_add(struct change_batch *batch, const char *identifier, enum order_event event)
 {
-    if (life->count == life->capacity) {
+    if (batch->count == batch->capacity) {
         return NULL;
     }
 
-    struct life_change *c = &life->changes[life->count++];
+    struct order_change *c = &batch->changes[batch->count++];
 
-    *c = (struct life_change) { .event = event };
+    *c = (struct order_change) { .event = event };
     memcpy(c->identifier, identifier, CHECKOUT_IDENTIFIER_LEN);
     return c;
 }
 
 
 int
-life_has_moved(const struct life_order *order)
+order_status_changed(const struct changed_order *order)
 {
     return order->status != order->before;
 }
@@ -101,56 +101,56 @@ refuse(struct db *db, enum db_result result, const char *why)
 static int
 compare_orders(const void *a, const void *b)
 {
-    return strcmp(((const struct life_order *) a)->identifier, ((const struct life_order *) b)->identifier);
+    return strcmp(((const struct changed_order *) a)->identifier, ((const struct changed_order *) b)->identifier);
 }
 
 
-static struct life_order *
-find_order(const struct life *life, const char *identifier)
+static struct changed_order *
+find_order(const struct change_batch *batch, const char *identifier)
 {
-    struct life_order key;
+    struct changed_order key;
 
     snprintf(key.identifier, sizeof(key.identifier), "%s", identifier);
-    return life->order_count == 0 ? NULL
-           : bsearch(&key, life->orders, life->order_count, sizeof(key), compare_orders);
+    return batch->order_count == 0 ? NULL
+           : bsearch(&key, batch->orders, batch->order_count, sizeof(key), compare_orders);
 }
 
 
 /* One line for each identifier, ascending. */
 static void
-collect_orders(struct life *life)
+collect_orders(struct change_batch *batch)
 {
     size_t distinct = 0;
 
-    for (size_t i = 0; i < life->count; i++) {
-        life->orders[i] = (struct life_order) { .left = life->skip_locked };
-        memcpy(life->orders[i].identifier, life->changes[i].identifier, sizeof(life->orders[i].identifier));
+    for (size_t i = 0; i < batch->count; i++) {
+        batch->orders[i] = (struct changed_order) { .left = batch->skip_locked };
+        memcpy(batch->orders[i].identifier, batch->changes[i].identifier, sizeof(batch->orders[i].identifier));
     }
 
-    qsort(life->orders, life->count, sizeof(*life->orders), compare_orders);
+    qsort(batch->orders, batch->count, sizeof(*batch->orders), compare_orders);
 
-    for (size_t i = 0; i < life->count; i++) {
-        if (i == 0 || compare_orders(&life->orders[i], &life->orders[distinct - 1]) != 0) {
-            life->orders[distinct++] = life->orders[i];
+    for (size_t i = 0; i < batch->count; i++) {
+        if (i == 0 || compare_orders(&batch->orders[i], &batch->orders[distinct - 1]) != 0) {
+            batch->orders[distinct++] = batch->orders[i];
         }
     }
 
-    life->order_count = distinct;
+    batch->order_count = distinct;
 
-    for (size_t i = 0; i < life->count; i++) {
-        life->changes[i].order = (size_t) (find_order(life, life->changes[i].identifier) - life->orders);
+    for (size_t i = 0; i < batch->count; i++) {
+        batch->changes[i].order = (size_t) (find_order(batch, batch->changes[i].identifier) - batch->orders);
     }
 }
 
 
 static void
-add_identifiers(struct life *life)
+add_identifiers(struct change_batch *batch)
 {
-    for (size_t i = 0; i < life->order_count; i++) {
-        buffer_format(&life->sql, "%s'%s'", i > 0 ? "," : "", life->orders[i].identifier);
+    for (size_t i = 0; i < batch->order_count; i++) {
+        buffer_format(&batch->sql, "%s'%s'", i > 0 ? "," : "", batch->orders[i].identifier);
     }
 
-    buffer_text(&life->sql, ")");
+    buffer_text(&batch->sql, ")");
 }
 
 
@@ -159,27 +159,27 @@ add_identifiers(struct life *life)
  * tombstone asked for never changes either, so this can be read before any lock is held.
  */
 static enum db_result
-read_items(struct life *life, struct db *db)
+read_items(struct change_batch *batch, struct db *db)
 {
     MYSQL_RES *rows;
 
-    life->item_count = 0;
-    buffer_clear(&life->sql);
-    buffer_text(&life->sql, "SELECT o.order_identifier, COALESCE(i.product_id, o.product_id, 0),"
+    batch->item_count = 0;
+    buffer_clear(&batch->sql);
+    buffer_text(&batch->sql, "SELECT o.order_identifier, COALESCE(i.product_id, o.product_id, 0),"
                 " COALESCE(i.quantity, o.quantity, 0), i.product_id IS NOT NULL, o.status FROM orders o"
                 " LEFT JOIN order_items i ON i.order_identifier = o.order_identifier WHERE o.order_identifier IN (");
-    add_identifiers(life);
+    add_identifiers(batch);
 
-    enum db_result result = EFFECT("life.read_items", db_rows(db, &life->sql, &rows));
+    enum db_result result = EFFECT("change.read_items", db_rows(db, &batch->sql, &rows));
 
     if (result != DB_OK) {
         return result;
     }
 
     for (MYSQL_ROW row; (row = mysql_fetch_row(rows)) != NULL; ) {
-        struct life_order *o = find_order(life, row[0]);
+        struct changed_order *o = find_order(batch, row[0]);
 
-        if (o == NULL || life->item_count == life->item_capacity) {
+        if (o == NULL || batch->item_count == batch->item_capacity) {
             result = refuse(db, DB_POISON, "orders with more items than a batch has room for");
             break;
         }
@@ -187,10 +187,10 @@ read_items(struct life *life, struct db *db)
         o->product = strtoull(row[1], NULL, 10);
         o->quantity = strtoull(row[2], NULL, 10);
         o->items += row[3][0] == '1';
-        o->seen = life_status_read(row[4], strlen(row[4]));
+        o->seen = order_status_parse(row[4], strlen(row[4]));
         o->was_read = 1;
-        life->items[life->item_count++] = (struct life_item) {
-            .order = (size_t) (o - life->orders), .product = o->product, .quantity = (uint32_t) o->quantity
+        batch->items[batch->item_count++] = (struct changed_item) {
+            .order = (size_t) (o - batch->orders), .product = o->product, .quantity = (uint32_t) o->quantity
         };
     }
 
@@ -201,13 +201,13 @@ read_items(struct life *life, struct db *db)
 
 /* Can a change of that order move stock, as far as its status is known? */
 static void
-mark_moving(struct life *life)
+mark_moving(struct change_batch *batch)
 {
-    for (size_t i = 0; i < life->count; i++) {
-        struct life_order *o = &life->orders[life->changes[i].order];
-        int ended = o->seen == LIFE_FAILED || o->seen == LIFE_FAILED_PAYMENT || o->seen == LIFE_CANCELLED;
+    for (size_t i = 0; i < batch->count; i++) {
+        struct changed_order *o = &batch->orders[batch->changes[i].order];
+        int ended = o->seen == ORDER_FAILED || o->seen == ORDER_FAILED_PAYMENT || o->seen == ORDER_CANCELLED;
 
-        o->moves_stock |= life->changes[i].event != LIFE_PAYMENT_SUCCEEDED || ended;
+        o->moves_stock |= batch->changes[i].event != EVENT_PAYMENT_SUCCEEDED || ended;
     }
 }
 
@@ -223,57 +223,57 @@ compare_products(const void *a, const void *b)
 
 /* The products whose stock may move, each once, ascending. */
 static void
-collect_products(struct life *life)
+collect_products(struct change_batch *batch)
 {
     size_t n = 0, distinct = 0;
 
-    for (size_t i = 0; i < life->item_count; i++) {
-        if (life->orders[life->items[i].order].moves_stock) {
-            life->products[n++] = (struct product_row) { .id = life->items[i].product };
+    for (size_t i = 0; i < batch->item_count; i++) {
+        if (batch->orders[batch->items[i].order].moves_stock) {
+            batch->products[n++] = (struct product_row) { .id = batch->items[i].product };
         }
     }
 
     if (n > 0) {
-        qsort(life->products, n, sizeof(*life->products), compare_products);
+        qsort(batch->products, n, sizeof(*batch->products), compare_products);
     }
 
     for (size_t i = 0; i < n; i++) {
-        if (i == 0 || life->products[i].id != life->products[distinct - 1].id) {
-            life->products[distinct++] = life->products[i];
+        if (i == 0 || batch->products[i].id != batch->products[distinct - 1].id) {
+            batch->products[distinct++] = batch->products[i];
         }
     }
 
-    life->product_count = distinct;
-    memset(life->deltas, 0, distinct * sizeof(*life->deltas));
+    batch->product_count = distinct;
+    memset(batch->deltas, 0, distinct * sizeof(*batch->deltas));
 }
 
 
 static enum db_result
-lock_products(struct life *life, struct db *db)
+lock_products(struct change_batch *batch, struct db *db)
 {
-    mark_moving(life);
-    collect_products(life);
+    mark_moving(batch);
+    collect_products(batch);
 
-    for (size_t i = 0; i < life->item_count; i++) {
-        struct life_item *item = &life->items[i];
+    for (size_t i = 0; i < batch->item_count; i++) {
+        struct changed_item *item = &batch->items[i];
         struct product_row key = { .id = item->product }, *p = NULL;
 
-        if (life->orders[item->order].moves_stock) {
-            p = bsearch(&key, life->products, life->product_count, sizeof(key), compare_products);
+        if (batch->orders[item->order].moves_stock) {
+            p = bsearch(&key, batch->products, batch->product_count, sizeof(key), compare_products);
         }
 
-        item->place = p != NULL ? (size_t) (p - life->products) : LIFE_NO_PLACE;
+        item->place = p != NULL ? (size_t) (p - batch->products) : PRODUCT_NOT_LOCKED;
     }
 
-    return EFFECT("life.lock_products", product_rows_read(db, life->products, life->product_count,
-                  life->skip_locked ? ROW_FOR_UPDATE_SKIP_LOCKED : ROW_FOR_UPDATE));
+    return EFFECT("change.lock_products", product_rows_read(db, batch->products, batch->product_count,
+                  batch->skip_locked ? ROW_FOR_UPDATE_SKIP_LOCKED : ROW_FOR_UPDATE));
 }
 
 
 static void
-fill_in(struct life_order *o, MYSQL_ROW row)
+fill_in(struct changed_order *o, MYSQL_ROW row)
 {
-    o->before = o->status = life_status_read(row[1], strlen(row[1]));
+    o->before = o->status = order_status_parse(row[1], strlen(row[1]));
     o->user = strtoull(row[2], NULL, 10);
     o->total_known = money_parse(&o->total, row[3], strlen(row[3])) == 0;
     snprintf(o->payment_id, sizeof(o->payment_id), "%s", row[4]);
@@ -285,25 +285,26 @@ fill_in(struct life_order *o, MYSQL_ROW row)
 
 /* The lock of an order tells its status for certain. Orders of products that were passed over are passed over too. */
 static enum db_result
-lock_orders(struct life *life, struct db *db)
+lock_orders(struct change_batch *batch, struct db *db)
 {
     MYSQL_RES *rows;
     size_t wanted = 0;
 
-    for (size_t i = 0; i < life->item_count && life->skip_locked; i++) {
-        size_t place = life->items[i].place;
+    for (size_t i = 0; i < batch->item_count && batch->skip_locked; i++) {
+        size_t place = batch->items[i].place;
 
-        life->orders[life->items[i].order].product_left |= place != LIFE_NO_PLACE && !life->products[place].found;
+        batch->orders[batch->items[i].order].product_left |= place != PRODUCT_NOT_LOCKED
+                                                             && !batch->products[place].found;
     }
 
-    buffer_clear(&life->sql);
-    buffer_text(&life->sql, "SELECT order_identifier, status, user_id, total_price, COALESCE(payment_id, ''),"
+    buffer_clear(&batch->sql);
+    buffer_text(&batch->sql, "SELECT order_identifier, status, user_id, total_price, COALESCE(payment_id, ''),"
                 " COALESCE(failure_code, ''), DATE_FORMAT(NOW(3), '%Y-%m-%dT%H:%i:%s.%f')"
                 " FROM orders FORCE INDEX (PRIMARY) WHERE order_identifier IN (");
 
-    for (size_t i = 0; i < life->order_count; i++) {
-        if (!life->orders[i].product_left) {
-            buffer_format(&life->sql, "%s'%s'", wanted++ > 0 ? "," : "", life->orders[i].identifier);
+    for (size_t i = 0; i < batch->order_count; i++) {
+        if (!batch->orders[i].product_left) {
+            buffer_format(&batch->sql, "%s'%s'", wanted++ > 0 ? "," : "", batch->orders[i].identifier);
         }
     }
 
@@ -311,17 +312,17 @@ lock_orders(struct life *life, struct db *db)
         return DB_OK;
     }
 
-    buffer_text(&life->sql, life->skip_locked ? ") ORDER BY order_identifier FOR UPDATE SKIP LOCKED"
+    buffer_text(&batch->sql, batch->skip_locked ? ") ORDER BY order_identifier FOR UPDATE SKIP LOCKED"
                                               : ") ORDER BY order_identifier FOR UPDATE");
 
-    enum db_result result = EFFECT("life.lock_orders", db_rows(db, &life->sql, &rows));
+    enum db_result result = EFFECT("change.lock_orders", db_rows(db, &batch->sql, &rows));
 
     if (result != DB_OK) {
         return result;
     }
 
     for (MYSQL_ROW row; (row = mysql_fetch_row(rows)) != NULL; ) {
-        fill_in(find_order(life, row[0]), row);
+        fill_in(find_order(batch, row[0]), row);
     }
 
     mysql_free_result(rows);
@@ -334,18 +335,18 @@ lock_orders(struct life *life, struct db *db)
  * this, and one that comes now comes too late.
  */
 static enum db_result
-find_overdue(struct life *life, struct db *db)
+find_overdue(struct change_batch *batch, struct db *db)
 {
     MYSQL_RES *rows;
     size_t wanted = 0;
 
-    buffer_clear(&life->sql);
-    buffer_text(&life->sql, "SELECT o.order_identifier FROM orders o FORCE INDEX (PRIMARY) WHERE " LIFE_IS_OVERDUE
+    buffer_clear(&batch->sql);
+    buffer_text(&batch->sql, "SELECT o.order_identifier FROM orders o FORCE INDEX (PRIMARY) WHERE " ORDER_IS_OVERDUE
                 " AND o.order_identifier IN (");
 
-    for (size_t i = 0; i < life->count; i++) {
-        if (life->changes[i].event == LIFE_EXPIRE && !life->orders[life->changes[i].order].left) {
-            buffer_format(&life->sql, "%s'%s'", wanted++ > 0 ? "," : "", life->changes[i].identifier);
+    for (size_t i = 0; i < batch->count; i++) {
+        if (batch->changes[i].event == EVENT_EXPIRE && !batch->orders[batch->changes[i].order].left) {
+            buffer_format(&batch->sql, "%s'%s'", wanted++ > 0 ? "," : "", batch->changes[i].identifier);
         }
     }
 
@@ -353,16 +354,16 @@ find_overdue(struct life *life, struct db *db)
         return DB_OK;
     }
 
-    buffer_text(&life->sql, ")");
+    buffer_text(&batch->sql, ")");
 
-    enum db_result result = EFFECT("life.overdue", db_rows(db, &life->sql, &rows));
+    enum db_result result = EFFECT("change.overdue", db_rows(db, &batch->sql, &rows));
 
     if (result != DB_OK) {
         return result;
     }
 
     for (MYSQL_ROW row; (row = mysql_fetch_row(rows)) != NULL; ) {
-        find_order(life, row[0])->due = 1;
+        find_order(batch, row[0])->due = 1;
     }
 
     mysql_free_result(rows);
@@ -372,21 +373,21 @@ find_overdue(struct life *life, struct db *db)
 
 /* Under the orders' locks too: what outcome earlier events had is certain. Orders with a refund alone. */
 static enum db_result
-find_second_payments(struct life *life, struct db *db)
+find_second_payments(struct change_batch *batch, struct db *db)
 {
     MYSQL_RES *rows;
     size_t wanted = 0;
 
-    buffer_clear(&life->sql);
-    buffer_text(&life->sql, "SELECT e.order_identifier, MIN(e.payment_id) FROM payment_events e JOIN orders o"
+    buffer_clear(&batch->sql);
+    buffer_text(&batch->sql, "SELECT e.order_identifier, MIN(e.payment_id) FROM payment_events e JOIN orders o"
                 " ON o.order_identifier = e.order_identifier WHERE e.outcome = 'paid_twice'"
                 " AND e.payment_id <> COALESCE(o.payment_id, '') AND NOT EXISTS (SELECT 1 FROM payment_events r"
                 " WHERE r.order_identifier = e.order_identifier AND r.payment_id = e.payment_id"
                 " AND r.outcome IN ('other_payment', 'payment_replaced')) AND e.order_identifier IN (");
 
-    for (size_t i = 0; i < life->count; i++) {
-        if (life->changes[i].event == LIFE_PAYMENT_REFUNDED) {
-            buffer_format(&life->sql, "%s'%s'", wanted++ > 0 ? "," : "", life->changes[i].identifier);
+    for (size_t i = 0; i < batch->count; i++) {
+        if (batch->changes[i].event == EVENT_PAYMENT_REFUNDED) {
+            buffer_format(&batch->sql, "%s'%s'", wanted++ > 0 ? "," : "", batch->changes[i].identifier);
         }
     }
 
@@ -394,16 +395,16 @@ find_second_payments(struct life *life, struct db *db)
         return DB_OK;
     }
 
-    buffer_text(&life->sql, ") GROUP BY e.order_identifier");
+    buffer_text(&batch->sql, ") GROUP BY e.order_identifier");
 
-    enum db_result result = EFFECT("life.payments", db_rows(db, &life->sql, &rows));
+    enum db_result result = EFFECT("change.payments", db_rows(db, &batch->sql, &rows));
 
     if (result != DB_OK) {
         return result;
     }
 
     for (MYSQL_ROW row; (row = mysql_fetch_row(rows)) != NULL; ) {
-        struct life_order *o = find_order(life, row[0]);
+        struct changed_order *o = find_order(batch, row[0]);
 
         snprintf(o->second_payment, sizeof(o->second_payment), "%s", row[1]);
     }
@@ -415,20 +416,20 @@ find_second_payments(struct life *life, struct db *db)
 
 /* Items are written under the lock of their order, so under it there is no doubt about them. */
 static enum db_result
-count_items(struct life *life, struct db *db, uint64_t *count)
+count_items(struct change_batch *batch, struct db *db, uint64_t *count)
 {
     MYSQL_RES *rows;
     size_t doubtful = 0;
 
     *count = 0;
-    buffer_clear(&life->sql);
-    buffer_text(&life->sql, "SELECT COUNT(*) FROM order_items WHERE order_identifier IN (");
+    buffer_clear(&batch->sql);
+    buffer_text(&batch->sql, "SELECT COUNT(*) FROM order_items WHERE order_identifier IN (");
 
-    for (size_t i = 0; i < life->order_count; i++) {
-        const struct life_order *o = &life->orders[i];
+    for (size_t i = 0; i < batch->order_count; i++) {
+        const struct changed_order *o = &batch->orders[i];
 
-        if (!o->was_read || (life_is_live(o->status) && o->items == 0)) {
-            buffer_format(&life->sql, "%s'%s'", doubtful++ > 0 ? "," : "", o->identifier);
+        if (!o->was_read || (order_is_live(o->status) && o->items == 0)) {
+            buffer_format(&batch->sql, "%s'%s'", doubtful++ > 0 ? "," : "", o->identifier);
         }
     }
 
@@ -436,9 +437,9 @@ count_items(struct life *life, struct db *db, uint64_t *count)
         return DB_OK;
     }
 
-    buffer_text(&life->sql, ")");
+    buffer_text(&batch->sql, ")");
 
-    enum db_result result = EFFECT("life.count_items", db_rows(db, &life->sql, &rows));
+    enum db_result result = EFFECT("change.count_items", db_rows(db, &batch->sql, &rows));
 
     if (result == DB_OK) {
         MYSQL_ROW row = mysql_fetch_row(rows);
@@ -456,19 +457,19 @@ count_items(struct life *life, struct db *db, uint64_t *count)
  * not locked, and the transaction begins again.
  */
 static enum db_result
-check_items(struct life *life, struct db *db)
+check_items(struct change_batch *batch, struct db *db)
 {
     uint64_t count;
-    enum db_result result = count_items(life, db, &count);
+    enum db_result result = count_items(batch, db, &count);
 
     if (result == DB_OK && count > 0) {
         return refuse(db, DB_AGAIN, "an order came to life while its products were locked");
     }
 
-    for (size_t i = 0; i < life->order_count && result == DB_OK; i++) {
-        const struct life_order *o = &life->orders[i];
+    for (size_t i = 0; i < batch->order_count && result == DB_OK; i++) {
+        const struct changed_order *o = &batch->orders[i];
 
-        if (!o->was_read && o->status != LIFE_UNKNOWN) {
+        if (!o->was_read && o->status != ORDER_UNKNOWN) {
             return refuse(db, DB_AGAIN, "an order came while its products were locked");
         }
 
@@ -486,7 +487,7 @@ check_items(struct life *life, struct db *db)
 
 /* Of a tombstone, today's price counts; it has no other. */
 static int
-total_of(const struct life *life, const struct life_order *o, uint64_t *total)
+total_of(const struct change_batch *batch, const struct changed_order *o, uint64_t *total)
 {
     uint64_t sum = 0, price, units;
 
@@ -495,11 +496,11 @@ total_of(const struct life *life, const struct life_order *o, uint64_t *total)
         return o->total_known;
     }
 
-    for (size_t i = 0; i < life->item_count; i++) {
-        const struct life_item *item = &life->items[i];
-        const struct product_row *p = item->place != LIFE_NO_PLACE ? &life->products[item->place] : NULL;
+    for (size_t i = 0; i < batch->item_count; i++) {
+        const struct changed_item *item = &batch->items[i];
+        const struct product_row *p = item->place != PRODUCT_NOT_LOCKED ? &batch->products[item->place] : NULL;
 
-        if (&life->orders[item->order] != o) {
+        if (&batch->orders[item->order] != o) {
             continue;
         }
 
@@ -516,20 +517,20 @@ total_of(const struct life *life, const struct life_order *o, uint64_t *total)
 
 
 static int
-stock_suffices(const struct life *life, size_t order)
+stock_suffices(const struct change_batch *batch, size_t order)
 {
     int any = 0;
 
-    for (size_t i = 0; i < life->item_count; i++) {
-        const struct life_item *item = &life->items[i];
-        const struct product_row *p = item->place != LIFE_NO_PLACE ? &life->products[item->place] : NULL;
+    for (size_t i = 0; i < batch->item_count; i++) {
+        const struct changed_item *item = &batch->items[i];
+        const struct product_row *p = item->place != PRODUCT_NOT_LOCKED ? &batch->products[item->place] : NULL;
 
         if (item->order != order) {
             continue;
         }
 
         if (p == NULL || !p->found || item->quantity == 0
-            || p->stock + life->deltas[item->place].delta < (int64_t) item->quantity)
+            || p->stock + batch->deltas[item->place].delta < (int64_t) item->quantity)
         {
             return 0;
         }
@@ -541,60 +542,60 @@ stock_suffices(const struct life *life, size_t order)
 }
 
 
-static struct life_facts
-facts_of(const struct life *life, const struct life_change *c)
+static struct order_facts
+facts_of(const struct change_batch *batch, const struct order_change *c)
 {
-    const struct life_order *o = &life->orders[c->order];
-    struct life_facts facts = { .due = o->due, .too_old = c->too_old, .without_items = o->items == 0 };
+    const struct changed_order *o = &batch->orders[c->order];
+    struct order_facts facts = { .due = o->due, .too_old = c->too_old, .without_items = o->items == 0 };
     uint64_t total;
 
-    if (o->status == LIFE_UNKNOWN) {
+    if (o->status == ORDER_UNKNOWN) {
         return facts;
     }
 
-    facts.currency_right = strcmp(c->currency, life->currency) == 0;
-    facts.amount_right = total_of(life, o, &total) && total == c->amount;
+    facts.currency_right = strcmp(c->currency, batch->currency) == 0;
+    facts.amount_right = total_of(batch, o, &total) && total == c->amount;
     facts.same_payment = c->payment_id[0] == '\0' || o->payment_id[0] == '\0'
                          || strcmp(c->payment_id, o->payment_id) == 0;
     facts.paid_twice = o->second_payment[0] != '\0';
-    facts.stock_suffices = stock_suffices(life, c->order);
+    facts.stock_suffices = stock_suffices(batch, c->order);
     return facts;
 }
 
 
 /* Moves the units of an order's items, in memory. */
 static void
-move_stock(struct life *life, const struct life_change *c, enum life_status from, enum life_stock stock)
+move_stock(struct change_batch *batch, const struct order_change *c, enum order_status from, enum stock_effect stock)
 {
-    struct life_order *o = &life->orders[c->order];
+    struct changed_order *o = &batch->orders[c->order];
 
-    for (size_t i = 0; i < life->item_count && stock != LIFE_STOCK_STAYS; i++) {
-        const struct life_item *item = &life->items[i];
+    for (size_t i = 0; i < batch->item_count && stock != STOCK_UNCHANGED; i++) {
+        const struct changed_item *item = &batch->items[i];
 
         if (item->order != c->order) {
             continue;
         }
 
-        int64_t units = stock == LIFE_STOCK_TAKEN ? -(int64_t) item->quantity : (int64_t) item->quantity;
+        int64_t units = stock == STOCK_TAKEN ? -(int64_t) item->quantity : (int64_t) item->quantity;
 
-        if (stock != LIFE_STOCK_WRITTEN_OFF) {
-            life->deltas[item->place].delta += units;
+        if (stock != STOCK_WRITTEN_OFF) {
+            batch->deltas[item->place].delta += units;
         }
 
         if (item->product == o->product) {
             o->taken -= units;
         }
 
-        life_write_movement(life, c, item, from, stock);
+        statements_add_movement(batch, c, item, from, stock);
     }
 }
 
 
 static void
-remember(struct life_order *o, const struct life_change *c, const struct life_step *step)
+remember(struct changed_order *o, const struct order_change *c, const struct lifecycle_decision *step)
 {
-    if (step->outcome == LIFE_OUT_PAID || step->outcome == LIFE_OUT_PAID_LATE
-        || step->outcome == LIFE_OUT_REFUND_PENDING)
+    if (step->outcome == OUTCOME_PAID || step->outcome == OUTCOME_PAID_LATE
+        || step->outcome == OUTCOME_REFUND_PENDING)
     {
         snprintf(o->payment_id, sizeof(o->payment_id), "%s", c->payment_id);
         o->new_payment = 1;
@@ -607,43 +608,43 @@ remember(struct life_order *o, const struct life_change *c, const struct life_st
         o->code[0] = '\0';
     }
 
-    if (step->outcome == LIFE_OUT_PAID_LATE && o->items == 0) {
+    if (step->outcome == OUTCOME_PAID_LATE && o->items == 0) {
         o->new_item = 1;
         o->items = 1;
     }
 
-    if (step->outcome == LIFE_OUT_REFUND_PENDING) {
+    if (step->outcome == OUTCOME_REFUND_PENDING) {
         snprintf(o->code, sizeof(o->code), "late_payment");
-    } else if (c->code != NULL && !life_is_live(step->status)) {
+    } else if (c->code != NULL && !order_is_live(step->status)) {
         snprintf(o->code, sizeof(o->code), "%s", c->code);
     }
 }
 
 
 static void
-decide_one(struct life *life, struct life_change *c)
+decide_one(struct change_batch *batch, struct order_change *c)
 {
-    struct life_order *o = &life->orders[c->order];
+    struct changed_order *o = &batch->orders[c->order];
 
     if (o->left) {
-        c->outcome = LIFE_OUT_LEFT;
+        c->outcome = OUTCOME_LOCKED;
         return;
     }
 
     /* What was read of earlier payments does not know of those in this batch: the next one does. */
-    if (c->event == LIFE_PAYMENT_REFUNDED && o->paid_now) {
-        c->outcome = LIFE_OUT_WAITS;
+    if (c->event == EVENT_PAYMENT_REFUNDED && o->paid_now) {
+        c->outcome = OUTCOME_WAITS;
         return;
     }
 
-    enum life_status seen = c->user != 0 && c->user != o->user ? LIFE_UNKNOWN : o->status;
-    struct life_facts facts = facts_of(life, c);
-    struct life_step step = life_decide(seen, c->event, &facts);
+    enum order_status seen = c->user != 0 && c->user != o->user ? ORDER_UNKNOWN : o->status;
+    struct order_facts facts = facts_of(batch, c);
+    struct lifecycle_decision step = lifecycle_decide(seen, c->event, &facts);
 
     c->outcome = step.outcome;
-    o->paid_now |= c->event == LIFE_PAYMENT_SUCCEEDED || c->event == LIFE_PAYMENT_REFUNDED;
+    o->paid_now |= c->event == EVENT_PAYMENT_SUCCEEDED || c->event == EVENT_PAYMENT_REFUNDED;
 
-    if (step.outcome == LIFE_OUT_PAYMENT_REPLACED) {
+    if (step.outcome == OUTCOME_PAYMENT_REPLACED) {
         memcpy(o->payment_id, o->second_payment, sizeof(o->payment_id));
         o->new_payment = 1;
     }
@@ -652,40 +653,40 @@ decide_one(struct life *life, struct life_change *c)
         return;
     }
 
-    enum life_status from = o->status;
+    enum order_status from = o->status;
 
     o->status = step.status;
     remember(o, c, &step);
-    move_stock(life, c, from, step.stock);
-    life_write_outgoing(life, o);
+    move_stock(batch, c, from, step.stock);
+    statements_add_event(batch, o);
 }
 
 
 enum db_result
-life_apply(struct life *life, struct db *db)
+change_batch_apply(struct change_batch *batch, struct db *db)
 {
     enum db_result result;
 
-    if (life->count == 0) {
+    if (batch->count == 0) {
         return DB_OK;
     }
 
-    collect_orders(life);
-    life_write_begin(life);
+    collect_orders(batch);
+    statements_begin(batch);
 
-    if ((result = read_items(life, db)) != DB_OK
-        || (result = lock_products(life, db)) != DB_OK
-        || (result = lock_orders(life, db)) != DB_OK
-        || (result = check_items(life, db)) != DB_OK
-        || (result = find_overdue(life, db)) != DB_OK
-        || (result = find_second_payments(life, db)) != DB_OK)
+    if ((result = read_items(batch, db)) != DB_OK
+        || (result = lock_products(batch, db)) != DB_OK
+        || (result = lock_orders(batch, db)) != DB_OK
+        || (result = check_items(batch, db)) != DB_OK
+        || (result = find_overdue(batch, db)) != DB_OK
+        || (result = find_second_payments(batch, db)) != DB_OK)
     {
         return result;
     }
 
-    for (size_t i = 0; i < life->count; i++) {
-        decide_one(life, &life->changes[i]);
+    for (size_t i = 0; i < batch->count; i++) {
+        decide_one(batch, &batch->changes[i]);
     }
 
-    return life_write(life, db);
+    return statements_send(batch, db);
 }

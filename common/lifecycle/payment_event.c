@@ -162,10 +162,10 @@ read_currency(struct payment_event *e, const cJSON *object)
 static enum payment_event_kind
 read_standard(struct payment_event *e, const cJSON *root, int needs_id)
 {
-    static const struct { const char *type; enum life_event event; } types[] = {
-        { "payment.succeeded", LIFE_PAYMENT_SUCCEEDED },
-        { "payment.failed", LIFE_PAYMENT_FAILED },
-        { "payment.refunded", LIFE_PAYMENT_REFUNDED },
+    static const struct { const char *type; enum order_event event; } types[] = {
+        { "payment.succeeded", EVENT_PAYMENT_SUCCEEDED },
+        { "payment.failed", EVENT_PAYMENT_FAILED },
+        { "payment.refunded", EVENT_PAYMENT_REFUNDED },
     };
     const cJSON *data = cJSON_GetObjectItemCaseSensitive(root, "data");
     const char *amount = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(data, "amount"));
@@ -187,7 +187,7 @@ read_standard(struct payment_event *e, const cJSON *root, int needs_id)
         return PAYMENT_EVENT_MALFORMED;
     }
 
-    if (e->event == LIFE_PAYMENT_FAILED) {
+    if (e->event == EVENT_PAYMENT_FAILED) {
         return PAYMENT_EVENT_CHANGE;
     }
 
@@ -202,20 +202,20 @@ read_standard(struct payment_event *e, const cJSON *root, int needs_id)
 /* Where the members of a type stand in data.object. */
 struct stripe_type {
     const char *type;
-    enum life_event event;
+    enum order_event event;
     const char *payment_id;      /* member that names the payment intent */
     const char *amount;          /* member that holds the amount; NULL: none is needed */
     int must_be_paid;            /* payment_status has to be "paid" */
 };
 
 static const struct stripe_type stripe_types[] = {
-    { "checkout.session.completed", LIFE_PAYMENT_SUCCEEDED, "payment_intent", "amount_total", 1 },
-    { "checkout.session.async_payment_succeeded", LIFE_PAYMENT_SUCCEEDED, "payment_intent", "amount_total", 1 },
-    { "checkout.session.async_payment_failed", LIFE_PAYMENT_FAILED, "payment_intent", NULL, 0 },
-    { "checkout.session.expired", LIFE_PAYMENT_FAILED, "payment_intent", NULL, 0 },
-    { "payment_intent.succeeded", LIFE_PAYMENT_SUCCEEDED, "id", "amount_received", 0 },
-    { "payment_intent.payment_failed", LIFE_PAYMENT_FAILED, "id", NULL, 0 },
-    { "charge.refunded", LIFE_PAYMENT_REFUNDED, "payment_intent", "amount_refunded", 0 },
+    { "checkout.session.completed", EVENT_PAYMENT_SUCCEEDED, "payment_intent", "amount_total", 1 },
+    { "checkout.session.async_payment_succeeded", EVENT_PAYMENT_SUCCEEDED, "payment_intent", "amount_total", 1 },
+    { "checkout.session.async_payment_failed", EVENT_PAYMENT_FAILED, "payment_intent", NULL, 0 },
+    { "checkout.session.expired", EVENT_PAYMENT_FAILED, "payment_intent", NULL, 0 },
+    { "payment_intent.succeeded", EVENT_PAYMENT_SUCCEEDED, "id", "amount_received", 0 },
+    { "payment_intent.payment_failed", EVENT_PAYMENT_FAILED, "id", NULL, 0 },
+    { "charge.refunded", EVENT_PAYMENT_REFUNDED, "payment_intent", "amount_refunded", 0 },
 };
 
 

@@ -18,8 +18,8 @@ struct payment_event {
     enum payment_event_kind kind;
     char type[PAYMENT_TYPE_MAX + 1];                  /* as the body says it; empty: it does not */
     char identifier[CHECKOUT_IDENTIFIER_LEN + 1];     /* empty: the body names no order */
-    enum life_event event;
-    char payment_id[LIFE_PAYMENT_ID + 1];
+    enum order_event event;
+    char payment_id[PAYMENT_ID_MAX + 1];
     uint64_t amount;                                  /* hundredths */
     char currency[MONEY_CURRENCY_LEN + 1];
 };

@@ -25,7 +25,7 @@ add_bytes(struct buffer *sql, const char *bytes, size_t len)
 
 
 void
-inbox_statement(struct db *db, struct buffer *sql, const struct inbox_event *event)
+payment_inbox_add_insert(struct db *db, struct buffer *sql, const struct inbox_event *event)
 {
     buffer_text(sql, "INSERT INTO payment_events (id, provider, body) VALUES (");
     db_quote(db, sql, event->id);
@@ -48,7 +48,7 @@ look(struct db *db, const struct inbox_event *event, int *found)
     buffer_text(&sql, " AND provider = ");
     db_quote(db, &sql, event->provider);
 
-    enum db_result result = EFFECT("inbox.look", db_any(db, &sql, found));
+    enum db_result result = EFFECT("inbox.find", db_any(db, &sql, found));
 
     buffer_free(&sql);
     return result;
@@ -60,7 +60,7 @@ insert(struct db *db, const struct inbox_event *event)
 {
     struct buffer sql = { 0 };
 
-    inbox_statement(db, &sql, event);
+    payment_inbox_add_insert(db, &sql, event);
 
     enum db_result result = EFFECT("inbox.insert", db_run(db, &sql));
 
@@ -70,13 +70,13 @@ insert(struct db *db, const struct inbox_event *event)
 
 
 enum db_result
-inbox_keep(struct db *db, const void *input, struct sql_result *result)
+payment_inbox_store(struct db *db, const void *input, struct sql_result *result)
 {
     const struct inbox_event *event = input;
     int found = 0;
     enum db_result done = look(db, event, &found);
 
-    result->kind = found ? INBOX_REPEATED : INBOX_KEPT;
+    result->kind = found ? INBOX_REPEATED : INBOX_STORED;
 
     if (done != DB_OK || found) {
         return done;

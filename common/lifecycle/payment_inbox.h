@@ -11,7 +11,7 @@
 #include <stddef.h>
 
 #include "mysql/db.h"
-#include "mysql/job.h"
+#include "mysql/sql_job.h"
 
 #define INBOX_BODY_MAX 65536   /* bytes of a body */
 
@@ -23,14 +23,14 @@ struct inbox_event {
 };
 
 enum inbox_kind {
-    INBOX_KEPT,       /* by this call */
+    INBOX_STORED,       /* by this call */
     INBOX_REPEATED    /* it was there */
 };
 
 /* Adds the INSERT, without a semicolon behind it. The connection must be open. */
-void inbox_statement(struct db *db, struct buffer *sql, const struct inbox_event *event);
+void payment_inbox_add_insert(struct db *db, struct buffer *sql, const struct inbox_event *event);
 
-/* A job (mysql/job.h) for the primary: input is a struct inbox_event, result->kind an enum inbox_kind. */
-enum db_result inbox_keep(struct db *db, const void *input, struct sql_result *result);
+/* A job (mysql/sql_job.h) for the primary: input is a struct inbox_event, result->kind an enum inbox_kind. */
+enum db_result payment_inbox_store(struct db *db, const void *input, struct sql_result *result);
 
 #endif

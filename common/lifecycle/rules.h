@@ -17,59 +17,59 @@
 
 #include <stddef.h>
 
-enum life_status {
-    LIFE_UNKNOWN,              /* MySQL has no such order */
-    LIFE_PENDING_PAYMENT,
-    LIFE_PAID,
-    LIFE_COMPLETED,
-    LIFE_FAILED,
-    LIFE_FAILED_PAYMENT,
-    LIFE_CANCELLED,
-    LIFE_REFUND_PENDING,
-    LIFE_REFUNDED,
-    LIFE_STATUSES
+enum order_status {
+    ORDER_UNKNOWN,              /* MySQL has no such order */
+    ORDER_PENDING_PAYMENT,
+    ORDER_PAID,
+    ORDER_COMPLETED,
+    ORDER_FAILED,
+    ORDER_FAILED_PAYMENT,
+    ORDER_CANCELLED,
+    ORDER_REFUND_PENDING,
+    ORDER_REFUNDED,
+    ORDER_STATUSES
 };
 
-enum life_event {
-    LIFE_PAYMENT_SUCCEEDED,    /* the provider's word, as are the next two */
-    LIFE_PAYMENT_FAILED,
-    LIFE_PAYMENT_REFUNDED,
-    LIFE_EXPIRE,               /* pay_by has passed */
-    LIFE_CANCEL,               /* by the buyer or the operator */
-    LIFE_COMPLETE,             /* by the operator: the goods are out */
-    LIFE_REFUND,               /* by the operator: the money went back */
-    LIFE_EVENTS
+enum order_event {
+    EVENT_PAYMENT_SUCCEEDED,    /* the provider's word, as are the next two */
+    EVENT_PAYMENT_FAILED,
+    EVENT_PAYMENT_REFUNDED,
+    EVENT_EXPIRE,               /* pay_by has passed */
+    EVENT_CANCEL,               /* by the buyer or the operator */
+    EVENT_COMPLETE,             /* by the operator: the goods are out */
+    EVENT_REFUND,               /* by the operator: the money went back */
+    ORDER_EVENTS
 };
 
 /* What became of an event. The words are kept in payment_events.outcome. */
-enum life_outcome {
-    LIFE_OUT_PAID,
-    LIFE_OUT_PAID_LATE,        /* after the order had ended; its stock was taken again */
-    LIFE_OUT_REFUND_PENDING,   /* the same without stock: money that has to go back */
-    LIFE_OUT_FAILED_PAYMENT,
-    LIFE_OUT_CANCELLED,
-    LIFE_OUT_COMPLETED,
-    LIFE_OUT_REFUNDED,
-    LIFE_OUT_REPEAT,           /* it is so already; nothing was done */
-    LIFE_OUT_IGNORED,          /* it changes nothing in that status, and nobody has to know */
-    LIFE_OUT_REFUSED,          /* it may not be in that status */
-    LIFE_OUT_PAID_TWICE,       /* a second payment: money that has to go back */
-    LIFE_OUT_AMOUNT_MISMATCH,
-    LIFE_OUT_CURRENCY_MISMATCH,
-    LIFE_OUT_PARTIAL_REFUND,   /* less than the whole went back; the order stays as it is */
-    LIFE_OUT_OTHER_PAYMENT,    /* a payment that does not count for the order went back */
-    LIFE_OUT_PAYMENT_REPLACED, /* the payment that counted went back, and another one that came too counts now */
-    LIFE_OUT_WAITS,            /* the order is not there yet, or not paid yet: asked again later */
-    LIFE_OUT_UNKNOWN_ORDER,    /* waited long enough for it */
-    LIFE_OUT_NOT_PAID,         /* a refund that waited long enough for its payment */
-    LIFE_OUT_MALFORMED,        /* the event's body says nothing that can be used */
-    LIFE_OUT_REJECTED,         /* MySQL refuses what it says */
-    LIFE_OUT_LEFT,             /* somebody else has the order's lock; nothing was done */
-    LIFE_OUTCOMES
+enum event_outcome {
+    OUTCOME_PAID,
+    OUTCOME_PAID_LATE,        /* after the order had ended; its stock was taken again */
+    OUTCOME_REFUND_PENDING,   /* the same without stock: money that has to go back */
+    OUTCOME_FAILED_PAYMENT,
+    OUTCOME_CANCELLED,
+    OUTCOME_COMPLETED,
+    OUTCOME_REFUNDED,
+    OUTCOME_REPEAT,           /* it is so already; nothing was done */
+    OUTCOME_IGNORED,          /* it changes nothing in that status, and nobody has to know */
+    OUTCOME_REFUSED,          /* it may not be in that status */
+    OUTCOME_PAID_TWICE,       /* a second payment: money that has to go back */
+    OUTCOME_AMOUNT_MISMATCH,
+    OUTCOME_CURRENCY_MISMATCH,
+    OUTCOME_PARTIAL_REFUND,   /* less than the whole went back; the order stays as it is */
+    OUTCOME_OTHER_PAYMENT,    /* a payment that does not count for the order went back */
+    OUTCOME_PAYMENT_REPLACED, /* the payment that counted went back, and another one that came too counts now */
+    OUTCOME_WAITS,            /* the order is not there yet, or not paid yet: asked again later */
+    OUTCOME_UNKNOWN_ORDER,    /* waited long enough for it */
+    OUTCOME_NOT_PAID,         /* a refund that waited long enough for its payment */
+    OUTCOME_MALFORMED,        /* the event's body says nothing that can be used */
+    OUTCOME_REJECTED,         /* MySQL refuses what it says */
+    OUTCOME_LOCKED,             /* somebody else has the order's lock; nothing was done */
+    EVENT_OUTCOMES
 };
 
 /* What is known when the decision is made. */
-struct life_facts {
+struct order_facts {
     int due;                   /* pay_by has passed */
     int currency_right;        /* of payment events, as are the next five */
     int amount_right;
@@ -80,35 +80,35 @@ struct life_facts {
     int without_items;         /* a tombstone: nothing was ever sold */
 };
 
-enum life_stock {
-    LIFE_STOCK_STAYS,
-    LIFE_STOCK_BACK,           /* the units can be sold again */
-    LIFE_STOCK_TAKEN,          /* the units are taken again */
-    LIFE_STOCK_WRITTEN_OFF     /* the units are with the buyer, and no longer in a live order */
+enum stock_effect {
+    STOCK_UNCHANGED,
+    STOCK_RETURNED,           /* the units can be sold again */
+    STOCK_TAKEN,          /* the units are taken again */
+    STOCK_WRITTEN_OFF     /* the units are with the buyer, and no longer in a live order */
 };
 
-struct life_step {
-    enum life_status status;   /* from now on */
-    enum life_stock stock;
-    enum life_outcome outcome;
+struct lifecycle_decision {
+    enum order_status status;   /* from now on */
+    enum stock_effect stock;
+    enum event_outcome outcome;
 };
 
-struct life_step life_decide(enum life_status status, enum life_event event, const struct life_facts *facts);
+struct lifecycle_decision lifecycle_decide(enum order_status status, enum order_event event, const struct order_facts *facts);
 
 /* Has somebody to look at it: money, or an event nobody can use? */
-int life_is_flagged(enum life_outcome outcome);
+int outcome_is_flagged(enum event_outcome outcome);
 
 /* Does an order in that status hold units of its product? */
-int life_is_live(enum life_status status);
+int order_is_live(enum order_status status);
 
 /* Of two statuses of one order the one of higher rank is the later one; common/lua/record.lua has the same ranks. */
-int life_rank(enum life_status status);
+int order_status_rank(enum order_status status);
 
-const char *life_status_name(enum life_status status);
-const char *life_event_name(enum life_event event);
-const char *life_outcome_name(enum life_outcome outcome);
+const char *order_status_name(enum order_status status);
+const char *order_event_name(enum order_event event);
+const char *event_outcome_name(enum event_outcome outcome);
 
-/* LIFE_UNKNOWN for a text that is no status. */
-enum life_status life_status_read(const char *text, size_t len);
+/* ORDER_UNKNOWN for a text that is no status. */
+enum order_status order_status_parse(const char *text, size_t len);
 
 #endif

@@ -13,14 +13,14 @@
 
 /* What the database's clock says, for what the shop is told. */
 static enum db_result
-read_now(struct life *life, struct db *db, char now[24])
+read_now(struct change_batch *batch, struct db *db, char now[24])
 {
     MYSQL_RES *rows;
 
-    buffer_clear(&life->sql);
-    buffer_text(&life->sql, "SELECT DATE_FORMAT(NOW(3), '%Y-%m-%dT%H:%i:%s.%f')");
+    buffer_clear(&batch->sql);
+    buffer_text(&batch->sql, "SELECT DATE_FORMAT(NOW(3), '%Y-%m-%dT%H:%i:%s.%f')");
 
-    enum db_result result = EFFECT("wish.now", db_rows(db, &life->sql, &rows));
+    enum db_result result = EFFECT("single_change.now", db_rows(db, &batch->sql, &rows));
 
     if (result == DB_OK) {
         MYSQL_ROW row = mysql_fetch_row(rows);
@@ -38,62 +38,62 @@ read_now(struct life *life, struct db *db, char now[24])
  * is first and the worker finds it, or the worker was, and the duplicate key says so.
  */
 static enum db_result
-cancel_in_queue(struct life *life, struct db *db, const struct life_wish *wish)
+cancel_in_queue(struct change_batch *batch, struct db *db, const struct single_change *change)
 {
-    struct life_order *o = &life->orders[0];
-    struct product_row *p = &life->products[0];
+    struct changed_order *o = &batch->orders[0];
+    struct product_row *p = &batch->products[0];
     enum db_result result;
 
-    *p = (struct product_row) { .id = wish->asked.product_id };
-    life->product_count = 1;
+    *p = (struct product_row) { .id = change->asked.product_id };
+    batch->product_count = 1;
 
-    o->status = LIFE_CANCELLED;
-    o->user = wish->asked.user_id;
-    o->product = wish->asked.product_id;
-    o->quantity = wish->asked.quantity;
-    snprintf(o->code, sizeof(o->code), "%s", wish->code);
+    o->status = ORDER_CANCELLED;
+    o->user = change->asked.user_id;
+    o->product = change->asked.product_id;
+    o->quantity = change->asked.quantity;
+    snprintf(o->code, sizeof(o->code), "%s", change->code);
 
-    if ((result = EFFECT("wish.lock", product_rows_read(db, p, 1, ROW_FOR_UPDATE))) != DB_OK
-        || (result = read_now(life, db, o->now)) != DB_OK)
+    if ((result = EFFECT("single_change.lock", product_rows_read(db, p, 1, ROW_FOR_UPDATE))) != DB_OK
+        || (result = read_now(batch, db, o->now)) != DB_OK)
     {
         return result;
     }
 
-    life_write_outgoing(life, o);
-    buffer_clear(&life->sql);
-    buffer_format(&life->sql, "INSERT INTO orders (order_identifier, user_id, status, failure_code, product_id,"
+    statements_add_event(batch, o);
+    buffer_clear(&batch->sql);
+    buffer_format(&batch->sql, "INSERT INTO orders (order_identifier, user_id, status, failure_code, product_id,"
                   " quantity) VALUES ('%s', %" PRIu64 ", 'cancelled', '%s', %" PRIu64 ", %" PRIu64 ")",
                   o->identifier, o->user, o->code, o->product, o->quantity);
 
-    if (life->outgoing.len > 0) {
-        buffer_text(&life->sql, ";");
-        buffer_add(&life->sql, life->outgoing.data, life->outgoing.len);
+    if (batch->outgoing.len > 0) {
+        buffer_text(&batch->sql, ";");
+        buffer_add(&batch->sql, batch->outgoing.data, batch->outgoing.len);
     }
 
-    life->changes[0].outcome = LIFE_OUT_CANCELLED;
-    return EFFECT("wish.insert", db_run(db, &life->sql));
+    batch->changes[0].outcome = OUTCOME_CANCELLED;
+    return EFFECT("single_change.insert", db_run(db, &batch->sql));
 }
 
 
 /* A record that says more than `queued` had a row, which MySQL lost: that is for the operator to mend. */
 static int
-is_to_insert(const struct life *life, const struct life_wish *wish)
+is_to_insert(const struct change_batch *batch, const struct single_change *change)
 {
-    return wish->event == LIFE_CANCEL && wish->is_queued && life->orders[0].status == LIFE_UNKNOWN
-           && (wish->user == 0 || wish->user == wish->asked.user_id);
+    return change->event == EVENT_CANCEL && change->is_queued && batch->orders[0].status == ORDER_UNKNOWN
+           && (change->user == 0 || change->user == change->asked.user_id);
 }
 
 
 /* Who does not know the workers' configuration reads what they say of it. */
 static enum db_result
-read_settings(struct life *life, struct db *db)
+read_settings(struct change_batch *batch, struct db *db)
 {
     MYSQL_RES *rows;
 
-    buffer_clear(&life->sql);
-    buffer_text(&life->sql, "SELECT name, value FROM settings");
+    buffer_clear(&batch->sql);
+    buffer_text(&batch->sql, "SELECT name, value FROM settings");
 
-    enum db_result result = EFFECT("wish.settings", db_rows(db, &life->sql, &rows));
+    enum db_result result = EFFECT("single_change.settings", db_rows(db, &batch->sql, &rows));
 
     if (result != DB_OK) {
         return result;
@@ -101,9 +101,9 @@ read_settings(struct life *life, struct db *db)
 
     for (MYSQL_ROW row; (row = mysql_fetch_row(rows)) != NULL; ) {
         if (strcmp(row[0], "currency") == 0) {
-            (void) money_currency(life->currency, row[1], strlen(row[1]));
+            (void) money_currency(batch->currency, row[1], strlen(row[1]));
         } else if (strcmp(row[0], "events") == 0) {
-            life->tells = strcmp(row[1], "on") == 0;
+            batch->writes_events = strcmp(row[1], "on") == 0;
         }
     }
 
@@ -113,52 +113,52 @@ read_settings(struct life *life, struct db *db)
 
 
 static enum db_result
-attempt(struct life *life, struct db *db, const struct life_wish *wish)
+attempt(struct change_batch *batch, struct db *db, const struct single_change *change)
 {
     enum db_result result;
 
-    life_clear(life);
-    memcpy(life->currency, wish->currency, sizeof(life->currency));
-    life->tells = wish->tells;
+    change_batch_clear(batch);
+    memcpy(batch->currency, change->currency, sizeof(batch->currency));
+    batch->writes_events = change->writes_events;
 
-    struct life_change *c = life_add(life, wish->identifier, wish->event);
+    struct order_change *c = change_batch_add(batch, change->identifier, change->event);
 
-    c->user = wish->user;
-    c->code = wish->code;
-    c->reason = wish->reason;
+    c->user = change->user;
+    c->code = change->code;
+    c->reason = change->reason;
 
     if ((result = db_open(db)) != DB_OK
-        || (wish->currency[0] == '\0' && (result = read_settings(life, db)) != DB_OK)
-        || (result = EFFECT("wish.begin", db_text(db, "START TRANSACTION"))) != DB_OK
-        || (result = life_apply(life, db)) != DB_OK)
+        || (change->currency[0] == '\0' && (result = read_settings(batch, db)) != DB_OK)
+        || (result = EFFECT("single_change.begin", db_text(db, "START TRANSACTION"))) != DB_OK
+        || (result = change_batch_apply(batch, db)) != DB_OK)
     {
         return result;
     }
 
-    if (is_to_insert(life, wish) && (result = cancel_in_queue(life, db, wish)) != DB_OK) {
+    if (is_to_insert(batch, change) && (result = cancel_in_queue(batch, db, change)) != DB_OK) {
         return result;
     }
 
-    return EFFECT("wish.commit", db_text(db, "COMMIT"));
+    return EFFECT("single_change.commit", db_text(db, "COMMIT"));
 }
 
 
 enum db_result
-life_wish(struct db *db, const struct life_wish *wish, struct life_answer *answer)
+single_change_run(struct db *db, const struct single_change *change, struct single_change_result *answer)
 {
-    struct life *life = life_create(1);
+    struct change_batch *batch = change_batch_create(1);
     enum db_result result = DB_AGAIN;
 
-    *answer = (struct life_answer) { .outcome = LIFE_OUT_UNKNOWN_ORDER };
+    *answer = (struct single_change_result) { .outcome = OUTCOME_UNKNOWN_ORDER };
 
-    if (life == NULL) {
+    if (batch == NULL) {
         db->code = 0;
         snprintf(db->error, sizeof(db->error), "out of memory");
         return DB_RETRY;
     }
 
     for (unsigned i = 0; i < AGAIN_MOST && result == DB_AGAIN; i++) {
-        result = attempt(life, db, wish);
+        result = attempt(batch, db, change);
 
         if (result != DB_OK) {
             db_rollback(db);
@@ -166,31 +166,31 @@ life_wish(struct db *db, const struct life_wish *wish, struct life_answer *answe
     }
 
     if (result == DB_OK) {
-        answer->outcome = life->changes[0].outcome;
-        answer->order = life->orders[0];
+        answer->outcome = batch->changes[0].outcome;
+        answer->order = batch->orders[0];
 
-        for (size_t i = 0; i < life->product_count; i++) {
-            answer->product = life->products[i].id == answer->order.product ? life->products[i] : answer->product;
+        for (size_t i = 0; i < batch->product_count; i++) {
+            answer->product = batch->products[i].id == answer->order.product ? batch->products[i] : answer->product;
         }
     }
 
-    if (answer->outcome == LIFE_OUT_REPEAT) {
-        answer->order.before = LIFE_UNKNOWN;
+    if (answer->outcome == OUTCOME_REPEAT) {
+        answer->order.before = ORDER_UNKNOWN;
     }
 
-    life_free(life);
+    change_batch_free(batch);
     return result;
 }
 
 
 /* The order as a read would show it. Done is done: where it cannot be read now, the answer goes without. */
 static void
-add_order(struct db *db, const struct life_wish *wish, struct buffer *body)
+add_order(struct db *db, const struct single_change *change, struct buffer *body)
 {
     struct sql_result read = { 0 };
     struct order_read input;
 
-    memcpy(input.identifier, wish->identifier, sizeof(input.identifier));
+    memcpy(input.identifier, change->identifier, sizeof(input.identifier));
 
     if (order_read(db, &input, &read) == DB_OK && read.rows > 0 && !read.body.failed) {
         buffer_add(body, read.body.data, read.body.len);
@@ -201,16 +201,16 @@ add_order(struct db *db, const struct life_wish *wish, struct buffer *body)
 
 
 enum db_result
-life_wish_job(struct db *db, const void *input, struct sql_result *result)
+single_change_job(struct db *db, const void *input, struct sql_result *result)
 {
-    struct life_answer answer;
-    enum db_result outcome = life_wish(db, input, &answer);
+    struct single_change_result answer;
+    enum db_result outcome = single_change_run(db, input, &answer);
 
     if (outcome == DB_OK) {
         result->kind = (int) answer.outcome;
         buffer_add(&result->body, &answer, sizeof(answer));
 
-        if (answer.order.status != LIFE_UNKNOWN) {
+        if (answer.order.status != ORDER_UNKNOWN) {
             add_order(db, input, &result->body);
         }
     }

@@ -9,15 +9,15 @@
 
 #include "lifecycle/change.h"
 #include "order/order.h"
-#include "mysql/job.h"
+#include "mysql/sql_job.h"
 
-struct life_wish {
+struct single_change {
     char identifier[CHECKOUT_IDENTIFIER_LEN + 1];
-    enum life_event event;                  /* LIFE_CANCEL, LIFE_COMPLETE or LIFE_REFUND */
+    enum order_event event;                  /* EVENT_CANCEL, EVENT_COMPLETE or EVENT_REFUND */
     uint64_t user;                          /* the order must be of this buyer; 0: of anybody */
-    const char *code, *reason;              /* as in life_change; they outlive the job */
+    const char *code, *reason;              /* as in order_change; they outlive the job */
     char currency[MONEY_CURRENCY_LEN + 1];  /* empty: this and the next are as the workers say (table settings) */
-    int tells;                              /* 1: outgoing_events are written */
+    int writes_events;                       /* 1: outgoing_events are written */
     int has_record;                         /* the gate knows it, with this content */
     int is_queued;                          /* and its record says that it waits in the queue */
     struct checkout_order asked;
@@ -25,21 +25,21 @@ struct life_wish {
 
 /*
  * What became of it, and what the gate has to be told. A repeat is told again, for nobody knows whether it was told
- * before: its order then counts as moved (before: LIFE_UNKNOWN).
+ * before: its order then counts as moved (before: ORDER_UNKNOWN).
  */
-struct life_answer {
-    enum life_outcome outcome;
-    struct life_order order;                /* status LIFE_UNKNOWN: there is no such order */
+struct single_change_result {
+    enum event_outcome outcome;
+    struct changed_order order;                /* status ORDER_UNKNOWN: there is no such order */
     struct product_row product;             /* found 0: nothing to push */
 };
 
 /* In one transaction of its own, which is rolled back unless DB_OK is returned. */
-enum db_result life_wish(struct db *db, const struct life_wish *wish, struct life_answer *answer);
+enum db_result single_change_run(struct db *db, const struct single_change *change, struct single_change_result *answer);
 
 /*
- * The same as a job (mysql/job.h): input is a struct life_wish; the result's body is a struct life_answer and behind it
+ * The same as a job (mysql/sql_job.h): input is a struct single_change; the result's body is a struct single_change_result and behind it
  * the order as mysql/order_read.h has it, which may be missing.
  */
-enum db_result life_wish_job(struct db *db, const void *input, struct sql_result *result);
+enum db_result single_change_job(struct db *db, const void *input, struct sql_result *result);
 
 #endif

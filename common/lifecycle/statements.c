@@ -8,11 +8,11 @@
 
 
 void
-life_write_begin(struct life *life)
+statements_begin(struct change_batch *batch)
 {
-    buffer_clear(&life->movements);
-    buffer_clear(&life->new_items);
-    buffer_clear(&life->outgoing);
+    buffer_clear(&batch->movements);
+    buffer_clear(&batch->new_items);
+    buffer_clear(&batch->outgoing);
 }
 
 
@@ -33,41 +33,42 @@ add_plain(struct buffer *sql, const char *text, size_t most)
 
 /* Stock that is taken again undoes what gave it back. */
 static const char *
-kind_of(enum life_event event, enum life_status from, enum life_stock stock)
+kind_of(enum order_event event, enum order_status from, enum stock_effect stock)
 {
     switch (stock) {
-    case LIFE_STOCK_WRITTEN_OFF:
+    case STOCK_WRITTEN_OFF:
         return "adjust";
-    case LIFE_STOCK_TAKEN:
-        return from == LIFE_CANCELLED ? "cancel" : "failure";
+    case STOCK_TAKEN:
+        return from == ORDER_CANCELLED ? "cancel" : "failure";
     default:
-        return event == LIFE_PAYMENT_FAILED ? "failure" : "cancel";
+        return event == EVENT_PAYMENT_FAILED ? "failure" : "cancel";
     }
 }
 
 
 void
-life_write_movement(struct life *life, const struct life_change *c, const struct life_item *item,
-                    enum life_status from, enum life_stock stock)
+statements_add_movement(struct change_batch *batch, const struct order_change *c, const struct changed_item *item,
+                    enum order_status from, enum stock_effect stock)
 {
-    static const char *const reasons[LIFE_EVENTS] = {
-        [LIFE_PAYMENT_SUCCEEDED] = "paid after all",
-        [LIFE_PAYMENT_FAILED] = "payment failed",
-        [LIFE_PAYMENT_REFUNDED] = "payment refunded",
-        [LIFE_EXPIRE] = "not paid in time",
-        [LIFE_CANCEL] = "cancelled",
-        [LIFE_REFUND] = "refunded",
+    static const char *const reasons[ORDER_EVENTS] = {
+        [EVENT_PAYMENT_SUCCEEDED] = "paid after all",
+        [EVENT_PAYMENT_FAILED] = "payment failed",
+        [EVENT_PAYMENT_REFUNDED] = "payment refunded",
+        [EVENT_EXPIRE] = "not paid in time",
+        [EVENT_CANCEL] = "cancelled",
+        [EVENT_REFUND] = "refunded",
     };
-    int64_t units = stock == LIFE_STOCK_BACK ? (int64_t) item->quantity : -(int64_t) item->quantity;
+    int64_t units = stock == STOCK_RETURNED ? (int64_t) item->quantity : -(int64_t) item->quantity;
     const char *reason = c->reason != NULL ? c->reason : reasons[c->event];
 
-    buffer_format(&life->movements, "%s(%" PRIu64 ",'%s',%" PRId64 ",%" PRId64 ",'%s','", life->movements.len > 0 ? ","
+    buffer_format(&batch->movements, "%s(%" PRIu64 ",'%s',%" PRId64 ",%" PRId64 ",'%s','",
+                  batch->movements.len > 0 ? ","
                   : "INSERT INTO stock_movements (product_id, kind, units, stock_after, order_identifier, reason)"
                   " VALUES ",
                   item->product, kind_of(c->event, from, stock), units,
-                  life->products[item->place].stock + life->deltas[item->place].delta, c->identifier);
-    add_plain(&life->movements, reason, 200);
-    buffer_text(&life->movements, "')");
+                  batch->products[item->place].stock + batch->deltas[item->place].delta, c->identifier);
+    add_plain(&batch->movements, reason, 200);
+    buffer_text(&batch->movements, "')");
 }
 
 
@@ -112,18 +113,18 @@ add_member(struct buffer *sql, const char *name, const char *text)
 
 /* Every word of it is made of digits, letters and hyphens, but for the payment's id, which is escaped. */
 void
-life_write_outgoing(struct life *life, const struct life_order *o)
+statements_add_event(struct change_batch *batch, const struct changed_order *o)
 {
-    static const char *const types[LIFE_STATUSES] = {
-        [LIFE_PAID] = "order.paid",
-        [LIFE_FAILED_PAYMENT] = "order.failed",
-        [LIFE_CANCELLED] = "order.cancelled",
-        [LIFE_REFUND_PENDING] = "order.refund_pending",
+    static const char *const types[ORDER_STATUSES] = {
+        [ORDER_PAID] = "order.paid",
+        [ORDER_FAILED_PAYMENT] = "order.failed",
+        [ORDER_CANCELLED] = "order.cancelled",
+        [ORDER_REFUND_PENDING] = "order.refund_pending",
     };
-    struct buffer *b = &life->outgoing;
+    struct buffer *b = &batch->outgoing;
     uint64_t total = o->total_known || o->new_total ? o->total : 0;
 
-    if (!life->tells || types[o->status] == NULL) {
+    if (!batch->writes_events || types[o->status] == NULL) {
         return;
     }
 
@@ -131,9 +132,9 @@ life_write_outgoing(struct life *life, const struct life_order *o)
     buffer_format(b, "('%s','%s','{\"type\":\"%s\",\"timestamp\":\"%.23sZ\",\"data\":{\"order_identifier\":\"%s\""
                   ",\"user_id\":%" PRIu64 ",\"status\":\"%s\",\"product_id\":%" PRIu64 ",\"quantity\":%" PRIu64
                   ",\"total_price\":\"%" PRIu64 ".%02" PRIu64 "\"", o->identifier, types[o->status], types[o->status],
-                  o->now, o->identifier, o->user, life_status_name(o->status), o->product, o->quantity, total / 100,
+                  o->now, o->identifier, o->user, order_status_name(o->status), o->product, o->quantity, total / 100,
                   total % 100);
-    add_member(b, "currency", life->currency);
+    add_member(b, "currency", batch->currency);
     add_member(b, "payment_id", o->payment_id);
     add_member(b, "failure_code", o->code);
     buffer_text(b, "}}')");
@@ -144,9 +145,9 @@ life_write_outgoing(struct life *life, const struct life_order *o)
 
 
 static int
-is_plain(const struct life_order *o, const struct life_order *like)
+is_plain(const struct changed_order *o, const struct changed_order *like)
 {
-    return life_has_moved(o) && !o->new_payment && o->before == like->before && o->status == like->status
+    return order_status_changed(o) && !o->new_payment && o->before == like->before && o->status == like->status
            && strcmp(o->code, like->code) == 0;
 }
 
@@ -162,51 +163,51 @@ add_code(struct buffer *sql, const char *code)
 
 /* One statement for all orders that go the same way, beginning with `first`. */
 static void
-add_like(struct life *life, size_t first)
+add_like(struct change_batch *batch, size_t first)
 {
-    const struct life_order *like = &life->orders[first];
+    const struct changed_order *like = &batch->orders[first];
 
-    buffer_format(&life->sql, "%sUPDATE orders FORCE INDEX (PRIMARY) SET status = '%s', failure_code = ",
-                  life->sql.len > 0 ? ";" : "", life_status_name(like->status));
-    add_code(&life->sql, like->code);
-    buffer_format(&life->sql, " WHERE status = '%s' AND order_identifier IN ('%s'", life_status_name(like->before),
+    buffer_format(&batch->sql, "%sUPDATE orders FORCE INDEX (PRIMARY) SET status = '%s', failure_code = ",
+                  batch->sql.len > 0 ? ";" : "", order_status_name(like->status));
+    add_code(&batch->sql, like->code);
+    buffer_format(&batch->sql, " WHERE status = '%s' AND order_identifier IN ('%s'", order_status_name(like->before),
                   like->identifier);
 
-    for (size_t i = first + 1; i < life->order_count; i++) {
-        if (is_plain(&life->orders[i], like)) {
-            buffer_format(&life->sql, ",'%s'", life->orders[i].identifier);
+    for (size_t i = first + 1; i < batch->order_count; i++) {
+        if (is_plain(&batch->orders[i], like)) {
+            buffer_format(&batch->sql, ",'%s'", batch->orders[i].identifier);
         }
     }
 
-    buffer_text(&life->sql, ")");
+    buffer_text(&batch->sql, ")");
 }
 
 
 static void
-add_paid(struct life *life, struct db *db, const struct life_order *o)
+add_paid(struct change_batch *batch, struct db *db, const struct changed_order *o)
 {
-    buffer_format(&life->sql, "%sUPDATE orders FORCE INDEX (PRIMARY) SET status = '%s', %sfailure_code = ",
-                  life->sql.len > 0 ? ";" : "", life_status_name(o->status),
-                  life_has_moved(o) ? "paid_at = NOW(3), " : "");
-    add_code(&life->sql, o->code);
-    buffer_text(&life->sql, ", payment_id = NULLIF(");
-    db_quote(db, &life->sql, o->payment_id);
-    buffer_text(&life->sql, ", '')");
+    buffer_format(&batch->sql, "%sUPDATE orders FORCE INDEX (PRIMARY) SET status = '%s', %sfailure_code = ",
+                  batch->sql.len > 0 ? ";" : "", order_status_name(o->status),
+                  order_status_changed(o) ? "paid_at = NOW(3), " : "");
+    add_code(&batch->sql, o->code);
+    buffer_text(&batch->sql, ", payment_id = NULLIF(");
+    db_quote(db, &batch->sql, o->payment_id);
+    buffer_text(&batch->sql, ", '')");
 
     if (o->new_total) {
-        buffer_format(&life->sql, ", total_price = %" PRIu64 ".%02" PRIu64, o->total / 100, o->total % 100);
+        buffer_format(&batch->sql, ", total_price = %" PRIu64 ".%02" PRIu64, o->total / 100, o->total % 100);
     }
 
-    buffer_format(&life->sql, " WHERE status = '%s' AND order_identifier = '%s'", life_status_name(o->before),
+    buffer_format(&batch->sql, " WHERE status = '%s' AND order_identifier = '%s'", order_status_name(o->before),
                   o->identifier);
 }
 
 
 static int
-came_before(const struct life *life, size_t i)
+came_before(const struct change_batch *batch, size_t i)
 {
     for (size_t j = 0; j < i; j++) {
-        if (is_plain(&life->orders[j], &life->orders[i])) {
+        if (is_plain(&batch->orders[j], &batch->orders[i])) {
             return 1;
         }
     }
@@ -217,23 +218,23 @@ came_before(const struct life *life, size_t i)
 
 /* Returns how many rows have to change. */
 static uint64_t
-add_orders(struct life *life, struct db *db)
+add_orders(struct change_batch *batch, struct db *db)
 {
     uint64_t rows = 0;
 
-    for (size_t i = 0; i < life->order_count; i++) {
-        const struct life_order *o = &life->orders[i];
+    for (size_t i = 0; i < batch->order_count; i++) {
+        const struct changed_order *o = &batch->orders[i];
 
-        if (!life_has_moved(o) && !o->new_payment) {
+        if (!order_status_changed(o) && !o->new_payment) {
             continue;
         }
 
         rows++;
 
         if (o->new_payment) {
-            add_paid(life, db, o);
-        } else if (!came_before(life, i)) {
-            add_like(life, i);
+            add_paid(batch, db, o);
+        } else if (!came_before(batch, i)) {
+            add_like(batch, i);
         }
     }
 
@@ -242,19 +243,19 @@ add_orders(struct life *life, struct db *db)
 
 
 static uint64_t
-add_stock(struct life *life)
+add_stock(struct change_batch *batch)
 {
     uint64_t rows = 0;
 
-    for (size_t i = 0; i < life->product_count; i++) {
-        struct product_row *p = &life->products[i];
-        int64_t delta = life->deltas[i].delta;
+    for (size_t i = 0; i < batch->product_count; i++) {
+        struct product_row *p = &batch->products[i];
+        int64_t delta = batch->deltas[i].delta;
 
         if (delta == 0) {
             continue;
         }
 
-        buffer_format(&life->sql, ";UPDATE products SET stock = stock + %" PRId64 ", version = version + 1"
+        buffer_format(&batch->sql, ";UPDATE products SET stock = stock + %" PRId64 ", version = version + 1"
                       " WHERE id = %" PRIu64 " AND stock + %" PRId64 " >= 0", delta, p->id, delta);
         p->stock += delta;
         p->version++;
@@ -266,16 +267,16 @@ add_stock(struct life *life)
 
 
 static void
-add_new_items(struct life *life)
+add_new_items(struct change_batch *batch)
 {
-    for (size_t i = 0; i < life->item_count; i++) {
-        const struct life_item *item = &life->items[i];
-        const struct life_order *o = &life->orders[item->order];
+    for (size_t i = 0; i < batch->item_count; i++) {
+        const struct changed_item *item = &batch->items[i];
+        const struct changed_order *o = &batch->orders[item->order];
 
         if (o->new_item) {
-            buffer_format(&life->new_items, "%s('%s',%" PRIu64 ",%" PRIu32 ",%s)", life->new_items.len > 0 ? ","
+            buffer_format(&batch->new_items, "%s('%s',%" PRIu64 ",%" PRIu32 ",%s)", batch->new_items.len > 0 ? ","
                           : "INSERT INTO order_items (order_identifier, product_id, quantity, unit_price) VALUES ",
-                          o->identifier, item->product, item->quantity, life->products[item->place].price);
+                          o->identifier, item->product, item->quantity, batch->products[item->place].price);
         }
     }
 }
@@ -283,40 +284,40 @@ add_new_items(struct life *life)
 
 /* What has no guard: items, movements, events. */
 static enum db_result
-insert_rows(struct life *life, struct db *db)
+insert_rows(struct change_batch *batch, struct db *db)
 {
-    const struct buffer *parts[] = { &life->new_items, &life->movements, &life->outgoing };
+    const struct buffer *parts[] = { &batch->new_items, &batch->movements, &batch->outgoing };
 
-    buffer_clear(&life->sql);
+    buffer_clear(&batch->sql);
 
     for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
         if (parts[i]->len > 0) {
-            buffer_text(&life->sql, life->sql.len > 0 ? ";" : "");
-            buffer_add(&life->sql, parts[i]->data, parts[i]->len);
+            buffer_text(&batch->sql, batch->sql.len > 0 ? ";" : "");
+            buffer_add(&batch->sql, parts[i]->data, parts[i]->len);
         }
 
-        life->sql.failed |= parts[i]->failed;
+        batch->sql.failed |= parts[i]->failed;
     }
 
-    return life->sql.len > 0 || life->sql.failed ? EFFECT("life.insert", db_run(db, &life->sql)) : DB_OK;
+    return batch->sql.len > 0 || batch->sql.failed ? EFFECT("change.insert", db_run(db, &batch->sql)) : DB_OK;
 }
 
 
 enum db_result
-life_write(struct life *life, struct db *db)
+statements_send(struct change_batch *batch, struct db *db)
 {
-    buffer_clear(&life->sql);
+    buffer_clear(&batch->sql);
 
-    uint64_t rows = add_orders(life, db);
+    uint64_t rows = add_orders(batch, db);
 
     if (rows == 0) {
         return DB_OK;
     }
 
-    rows += add_stock(life);
-    add_new_items(life);
+    rows += add_stock(batch);
+    add_new_items(batch);
 
-    enum db_result result = EFFECT("life.update", db_change_rows(db, &life->sql, rows));
+    enum db_result result = EFFECT("change.update", db_change_rows(db, &batch->sql, rows));
 
-    return result == DB_OK ? insert_rows(life, db) : result;
+    return result == DB_OK ? insert_rows(batch, db) : result;
 }

@@ -6,16 +6,16 @@
 
 #include "lifecycle/change.h"
 
-void life_write_begin(struct life *life);
+void statements_begin(struct change_batch *batch);
 
 /* A line of the book: the units of one item that move because of a change. */
-void life_write_movement(struct life *life, const struct life_change *change, const struct life_item *item,
-                         enum life_status from, enum life_stock stock);
+void statements_add_movement(struct change_batch *batch, const struct order_change *change, const struct changed_item *item,
+                         enum order_status from, enum stock_effect stock);
 
 /* What the shop is told of an order's new status, where it is told at all. */
-void life_write_outgoing(struct life *life, const struct life_order *order);
+void statements_add_event(struct change_batch *batch, const struct changed_order *order);
 
-/* Sends all, and brings life->products to what will be committed. */
-enum db_result life_write(struct life *life, struct db *db);
+/* Sends all, and brings batch->products to what will be committed. */
+enum db_result statements_send(struct change_batch *batch, struct db *db);
 
 #endif

@@ -91,7 +91,7 @@ close_mysql(struct db *db)
         db->mysql = NULL;
 
         /* Without a connection they are only memory. */
-        statement_cache_free(db->statements);
+        prepared_cache_free(db->statements);
         db->statements = NULL;
     }
 }

@@ -43,12 +43,12 @@ struct db_server {
     int server_public_key;                    /* 1: without TLS, the server may be asked for its key */
 };
 
-struct statement_cache;
+struct prepared_cache;
 
 struct db {
     const struct db_server *server;   /* not owned */
     MYSQL *mysql;                     /* NULL: closed */
-    struct statement_cache *statements;   /* prepared on this connection (mysql/prepared.h); they end with it */
+    struct prepared_cache *statements;   /* prepared on this connection (mysql/prepared.h); they end with it */
     uint64_t statement_at;            /* of db_begun() */
     unsigned code;                    /* MySQL's number of the last error; 0: ours */
     char error[512];                  /* its text, fit to stand between double quotes on a line of a log */

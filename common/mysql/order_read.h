@@ -13,7 +13,7 @@
 
 #include "order/identifier.h"
 #include "order/order.h"
-#include "mysql/job.h"
+#include "mysql/sql_job.h"
 
 #define ORDER_READ_ITEMS_MAX 100   /* items of one order that are told */
 

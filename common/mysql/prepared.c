@@ -27,15 +27,15 @@ struct cached {
     uint64_t used;           /* by the cache's clock */
 };
 
-struct statement_cache {
-    struct cached entries[STATEMENT_CACHE_MAX];
+struct prepared_cache {
+    struct cached entries[PREPARED_CACHE_MAX];
     size_t n;
     uint64_t clock;
 };
 
 struct run {
     struct db *db;
-    const struct statement_query *query;
+    const struct prepared_query *query;
     struct sql_result *result;
     enum db_result error;    /* of a step that returned -1; DB_OK: the result's kind says it */
 };
@@ -48,7 +48,7 @@ unusable(struct run *run, const char *why)
 {
     buffer_clear(&run->result->body);
     buffer_text(&run->result->body, why);
-    run->result->kind = STATEMENT_UNUSABLE;
+    run->result->kind = PREPARED_UNUSABLE;
     run->error = DB_OK;
     return -1;
 }
@@ -77,7 +77,7 @@ failed(struct run *run, MYSQL_STMT *stmt)
 /* --- prepared statements --------------------------------------------------------------------------------------- */
 
 static void
-forget(struct statement_cache *cache, struct cached *entry)
+forget(struct prepared_cache *cache, struct cached *entry)
 {
     mysql_stmt_close(entry->stmt);
     free(entry->sql);
@@ -86,7 +86,7 @@ forget(struct statement_cache *cache, struct cached *entry)
 
 
 void
-statement_cache_free(struct statement_cache *cache)
+prepared_cache_free(struct prepared_cache *cache)
 {
     while (cache != NULL && cache->n > 0) {
         forget(cache, &cache->entries[cache->n - 1]);
@@ -97,7 +97,7 @@ statement_cache_free(struct statement_cache *cache)
 
 
 static struct cached *
-find(struct statement_cache *cache, const char *sql)
+find(struct prepared_cache *cache, const char *sql)
 {
     for (size_t i = 0; i < cache->n; i++) {
         if (strcmp(cache->entries[i].sql, sql) == 0) {
@@ -110,7 +110,7 @@ find(struct statement_cache *cache, const char *sql)
 
 
 static void
-forget_oldest(struct statement_cache *cache)
+forget_oldest(struct prepared_cache *cache)
 {
     struct cached *oldest = &cache->entries[0];
 
@@ -128,7 +128,7 @@ forget_oldest(struct statement_cache *cache)
 static struct cached *
 keep(struct run *run, const char *sql, MYSQL_STMT *stmt)
 {
-    struct statement_cache *cache = run->db->statements;
+    struct prepared_cache *cache = run->db->statements;
     char *text = strdup(sql);
 
     db_begin(run->db);
@@ -142,7 +142,7 @@ keep(struct run *run, const char *sql, MYSQL_STMT *stmt)
         return NULL;
     }
 
-    if (cache->n == STATEMENT_CACHE_MAX) {
+    if (cache->n == PREPARED_CACHE_MAX) {
         forget_oldest(cache);
     }
 
@@ -159,7 +159,7 @@ prepare(struct run *run, const char *sql)
     struct db *db = run->db;
 
     if (db->statements == NULL) {
-        db->statements = calloc(1, sizeof(struct statement_cache));
+        db->statements = calloc(1, sizeof(struct prepared_cache));
     }
 
     if (db->statements == NULL) {
@@ -191,9 +191,9 @@ prepare(struct run *run, const char *sql)
 /* --- execution ------------------------------------------------------------------------------------------------- */
 
 static void
-bind_value(MYSQL_BIND *b, const struct statement_value *value)
+bind_value(MYSQL_BIND *b, const struct prepared_value *value)
 {
-    if (value->type == STATEMENT_TEXT) {
+    if (value->type == PREPARED_TEXT) {
         b->buffer_type = MYSQL_TYPE_STRING;
         b->buffer = (void *) (uintptr_t) (value->len > 0 ? value->text : "");
         b->buffer_length = (unsigned long) value->len;
@@ -201,16 +201,16 @@ bind_value(MYSQL_BIND *b, const struct statement_value *value)
     } else {
         b->buffer_type = MYSQL_TYPE_LONGLONG;
         b->buffer = (void *) (uintptr_t) &value->number;
-        b->is_unsigned = value->type == STATEMENT_UINT;
+        b->is_unsigned = value->type == PREPARED_UINT;
     }
 }
 
 
 /* 0, or -1 and the error is the statement's. */
 static int
-send(struct db *db, MYSQL_STMT *stmt, const struct statement_value *values, size_t n)
+send(struct db *db, MYSQL_STMT *stmt, const struct prepared_value *values, size_t n)
 {
-    MYSQL_BIND binds[STATEMENT_VALUES_MAX + 2];
+    MYSQL_BIND binds[PREPARED_VALUES_MAX + 2];
 
     memset(binds, 0, sizeof(binds));
 
@@ -253,7 +253,7 @@ check(struct run *run, MYSQL_STMT *stmt, size_t n)
 
 /* Executes the statement; its rows are to be read, and released. NULL: the run's outcome says why. */
 static MYSQL_STMT *
-execute(struct run *run, const char *sql, const struct statement_value *values, size_t n)
+execute(struct run *run, const char *sql, const struct prepared_value *values, size_t n)
 {
     for (int again = 0; ; again++) {
         struct cached *entry = prepare(run, sql);
@@ -370,7 +370,7 @@ leave_rest(struct run *run, MYSQL_STMT *stmt, struct row_json *rows)
 {
     enum row_json_step step = ROW_JSON_ROW;
 
-    for (int i = 0; i < STATEMENT_REST_MAX && step == ROW_JSON_ROW; i++) {
+    for (int i = 0; i < PREPARED_REST_MAX && step == ROW_JSON_ROW; i++) {
         step = row_json_skip(rows);
     }
 
@@ -415,7 +415,7 @@ read_rows(struct run *run, MYSQL_STMT *stmt, uint64_t most, int *more)
 static int
 read_total(struct run *run, uint64_t *total)
 {
-    const struct statement_query *query = run->query;
+    const struct prepared_query *query = run->query;
     MYSQL_STMT *stmt = execute(run, query->count_sql, query->values, query->nvalues);
     MYSQL_BIND bind = { .buffer_type = MYSQL_TYPE_LONGLONG, .buffer = total, .is_unsigned = 1 };
 
@@ -439,7 +439,7 @@ read_total(struct run *run, uint64_t *total)
 static int
 answer_object(struct run *run)
 {
-    const struct statement_query *query = run->query;
+    const struct prepared_query *query = run->query;
     struct buffer *body = &run->result->body;
     MYSQL_STMT *stmt = execute(run, query->sql, query->values, query->nvalues);
     int more = 0;
@@ -448,26 +448,26 @@ answer_object(struct run *run)
         return -1;
     }
 
-    buffer_text(body, query->form == STATEMENT_OBJECT ? "{\"data\":" : "");
+    buffer_text(body, query->form == PREPARED_OBJECT ? "{\"data\":" : "");
 
     if (read_rows(run, stmt, 1, &more) != 0) {
         return -1;
     }
 
     if (run->result->rows == 0) {
-        run->result->kind = STATEMENT_NO_ROW;
+        run->result->kind = PREPARED_NO_ROW;
         run->error = DB_OK;
         return -1;
     }
 
-    buffer_text(body, query->form == STATEMENT_OBJECT ? "}" : "");
+    buffer_text(body, query->form == PREPARED_OBJECT ? "}" : "");
     return 0;
 }
 
 
 /* The first row of a page; a number that no table reaches where there is none. */
 static uint64_t
-offset_of(const struct statement_query *query)
+offset_of(const struct prepared_query *query)
 {
     uint64_t before = query->page - 1;
 
@@ -478,8 +478,8 @@ offset_of(const struct statement_query *query)
 static int
 read_page(struct run *run, int *more)
 {
-    const struct statement_query *query = run->query;
-    struct statement_value values[STATEMENT_VALUES_MAX + 2];
+    const struct prepared_query *query = run->query;
+    struct prepared_value values[PREPARED_VALUES_MAX + 2];
     size_t n = query->nvalues;
 
     if (n > 0) {
@@ -490,8 +490,8 @@ read_page(struct run *run, int *more)
         /* without a total, one row more tells whether there is another page */
         uint64_t limit = query->per_page + (query->count_sql == NULL);
 
-        values[n++] = (struct statement_value) { .type = STATEMENT_UINT, .number = limit };
-        values[n++] = (struct statement_value) { .type = STATEMENT_UINT, .number = offset_of(query) };
+        values[n++] = (struct prepared_value) { .type = PREPARED_UINT, .number = limit };
+        values[n++] = (struct prepared_value) { .type = PREPARED_UINT, .number = offset_of(query) };
     }
 
     MYSQL_STMT *stmt = execute(run, query->sql, values, n);
@@ -503,7 +503,7 @@ read_page(struct run *run, int *more)
 static void
 add_meta(struct run *run, uint64_t total, int more)
 {
-    const struct statement_query *query = run->query;
+    const struct prepared_query *query = run->query;
     struct buffer *body = &run->result->body;
 
     buffer_format(body, ",\"meta\":{\"current_page\":%" PRIu64 ",\"per_page\":%" PRIu64, query->page, query->per_page);
@@ -522,7 +522,7 @@ add_meta(struct run *run, uint64_t total, int more)
 static int
 answer_rows(struct run *run)
 {
-    const struct statement_query *query = run->query;
+    const struct prepared_query *query = run->query;
     uint64_t total = UINT64_MAX;
     int more = 0;
 
@@ -564,7 +564,7 @@ add_digest(struct run *run)
 
 
 enum db_result
-statement_run(struct db *db, const void *input, struct sql_result *result)
+prepared_run(struct db *db, const void *input, struct sql_result *result)
 {
     struct run run = { .db = db, .query = input, .result = result };
 
@@ -572,9 +572,9 @@ statement_run(struct db *db, const void *input, struct sql_result *result)
         return db_error(db, 0, "not connected");
     }
 
-    result->kind = STATEMENT_ANSWER;
+    result->kind = PREPARED_ANSWER;
 
-    if ((run.query->form == STATEMENT_ROWS ? answer_rows(&run) : answer_object(&run)) != 0) {
+    if ((run.query->form == PREPARED_ROWS ? answer_rows(&run) : answer_object(&run)) != 0) {
         return run.error;
     }
 
@@ -616,7 +616,7 @@ skip_comment(const char *p)
 
 
 size_t
-statement_places(const char *sql)
+prepared_placeholders(const char *sql)
 {
     size_t n = 0;
 

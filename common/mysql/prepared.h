@@ -11,59 +11,59 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "mysql/job.h"
+#include "mysql/sql_job.h"
 
-#define STATEMENT_CACHE_MAX   64    /* prepared statements of a connection; the one not used for longest makes room */
-#define STATEMENT_VALUES_MAX  64    /* of one statement */
-#define STATEMENT_REST_MAX    100   /* rows behind the first that are read and thrown away where one is wanted */
+#define PREPARED_CACHE_MAX   64    /* prepared statements of a connection; the one not used for longest makes room */
+#define PREPARED_VALUES_MAX  64    /* of one statement */
+#define PREPARED_REST_MAX    100   /* rows behind the first that are read and thrown away where one is wanted */
 
-enum statement_type {
-    STATEMENT_UINT,
-    STATEMENT_INT,
-    STATEMENT_TEXT
+enum prepared_type {
+    PREPARED_UINT,
+    PREPARED_INT,
+    PREPARED_TEXT
 };
 
-struct statement_value {
-    enum statement_type type;
+struct prepared_value {
+    enum prepared_type type;
     uint64_t number;     /* of a UINT; of an INT as two's complement */
     const char *text;    /* UTF-8 */
     size_t len;
 };
 
-enum statement_form {
-    STATEMENT_ROWS,      /* {"data":[{…},…]}, and "meta" where it is paged */
-    STATEMENT_OBJECT,    /* {"data":{…}}, the first row */
-    STATEMENT_PLAIN      /* {…}, the first row */
+enum prepared_form {
+    PREPARED_ROWS,      /* {"data":[{…},…]}, and "meta" where it is paged */
+    PREPARED_OBJECT,    /* {"data":{…}}, the first row */
+    PREPARED_PLAIN      /* {…}, the first row */
 };
 
-/* Input of statement_run(). */
-struct statement_query {
+/* Input of prepared_run(). */
+struct prepared_query {
     const char *sql;                        /* of a page: its last two values are limit and offset */
     const char *count_sql;                  /* takes the same values and gives the total; NULL: it is not asked for */
-    const struct statement_value *values;
+    const struct prepared_value *values;
     size_t nvalues;
-    enum statement_form form;
+    enum prepared_form form;
     uint64_t page, per_page;                /* from 1; per_page 0: not paged. Else sql takes two more values */
     size_t max_size;                        /* bytes of the answer */
 };
 
 /* kind of the result */
-enum statement_outcome {
-    STATEMENT_ANSWER,    /* body is the answer; numbers[0] and [1] are the first 16 bytes of its SHA-256 */
-    STATEMENT_NO_ROW,    /* an OBJECT or PLAIN has none */
-    STATEMENT_UNUSABLE   /* body says why, for a log: it lies in the statement or in its data, not in the server */
+enum prepared_outcome {
+    PREPARED_ANSWER,    /* body is the answer; numbers[0] and [1] are the first 16 bytes of its SHA-256 */
+    PREPARED_NO_ROW,    /* an OBJECT or PLAIN has none */
+    PREPARED_UNUSABLE   /* body says why, for a log: it lies in the statement or in its data, not in the server */
 };
 
 /*
  * A sql_job_pt. The total is read before the page and by a statement of its own: the two may be of different moments.
  * It closes the connection where that is quicker than to read the rows that nobody wants.
  */
-enum db_result statement_run(struct db *db, const void *input, struct sql_result *result);
+enum db_result prepared_run(struct db *db, const void *input, struct sql_result *result);
 
 /* The number of places for values ("?") in a statement, outside of quotes and comments. */
-size_t statement_places(const char *sql);
+size_t prepared_placeholders(const char *sql);
 
 /* Ends a connection's prepared statements; for db.c, once the connection is closed. NULL is fine. */
-void statement_cache_free(struct statement_cache *cache);
+void prepared_cache_free(struct prepared_cache *cache);
 
 #endif

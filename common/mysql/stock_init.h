@@ -1,10 +1,10 @@
 /*
- * Setting a product and its stock on the MySQL primary: jobs for a connection of the edge (mysql/job.h).
+ * Setting a product and its stock on the MySQL primary: jobs for a connection of the edge (mysql/sql_job.h).
  */
 #ifndef CHECKOUT_MYSQL_STOCK_INIT_H
 #define CHECKOUT_MYSQL_STOCK_INIT_H
 
-#include "mysql/job.h"
+#include "mysql/sql_job.h"
 #include "order/stock_request.h"
 
 #define STOCK_INIT_MARK_LEN 32   /* hexadecimal digits */

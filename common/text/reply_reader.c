@@ -14,12 +14,12 @@ static void *(*create_array)(const redisReadTask *task, reader_count elements);
 static void *
 create_bounded_array(const redisReadTask *task, reader_count elements)
 {
-    return elements <= CHECKOUT_READER_ELEMENTS_MAX ? create_array(task, elements) : NULL;
+    return elements <= CHECKOUT_REPLY_ELEMENTS_MAX ? create_array(task, elements) : NULL;
 }
 
 
 redisReader *
-checkout_reader_create(void)
+checkout_reply_reader_create(void)
 {
     redisReader *reader = redisReaderCreate();
 

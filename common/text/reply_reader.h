@@ -8,9 +8,9 @@
 #include <hiredis/hiredis.h>
 
 /* The largest array that our scripts answer with has one element for each order of a call, and one more. */
-#define CHECKOUT_READER_ELEMENTS_MAX 4096
+#define CHECKOUT_REPLY_ELEMENTS_MAX 4096
 
 /* To be freed with redisReaderFree(); NULL when there is no memory. An array over the bound is an error of the reader. */
-redisReader *checkout_reader_create(void);
+redisReader *checkout_reply_reader_create(void);
 
 #endif

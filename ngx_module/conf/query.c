@@ -194,7 +194,7 @@ ngx_http_checkout_query_name(ngx_conf_t *cf, ngx_http_checkout_query_value_t *va
 static char *
 ngx_http_checkout_query_value(ngx_conf_t *cf, ngx_http_checkout_query_value_t *value, ngx_str_t text, ngx_uint_t n)
 {
-    struct statement_value  given;
+    struct prepared_value  given;
 
     ngx_memzero(value, sizeof(ngx_http_checkout_query_value_t));
 
@@ -240,7 +240,7 @@ ngx_http_checkout_set_query(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     args = cf->args->elts;
-    places = statement_places((char *) args[1].data);
+    places = prepared_placeholders((char *) args[1].data);
 
     if (places != cf->args->nelts - 2) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "\"checkout_query\" has %ui values for %ui places \"?\"",
@@ -248,7 +248,7 @@ ngx_http_checkout_set_query(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_ERROR;
     }
 
-    if (places > STATEMENT_VALUES_MAX) {
+    if (places > PREPARED_VALUES_MAX) {
         return "has too many values";
     }
 
@@ -318,13 +318,13 @@ ngx_http_checkout_set_query_result(ngx_conf_t *cf, ngx_command_t *cmd, void *con
     query->has_form = 1;
 
     if (ngx_strcmp(value[1].data, "rows") == 0) {
-        query->form = STATEMENT_ROWS;
+        query->form = PREPARED_ROWS;
 
     } else if (ngx_strcmp(value[1].data, "object") == 0) {
-        query->form = STATEMENT_OBJECT;
+        query->form = PREPARED_OBJECT;
 
     } else if (ngx_strcmp(value[1].data, "plain") == 0) {
-        query->form = STATEMENT_PLAIN;
+        query->form = PREPARED_PLAIN;
 
     } else {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "unknown form \"%V\": known are rows, object and plain", &value[1]);
@@ -332,7 +332,7 @@ ngx_http_checkout_set_query_result(ngx_conf_t *cf, ngx_command_t *cmd, void *con
     }
 
     if (cf->args->nelts == 3
-        && (query->form == STATEMENT_ROWS || ngx_http_checkout_query_not_found(&value[2], query) != NGX_OK))
+        && (query->form == PREPARED_ROWS || ngx_http_checkout_query_not_found(&value[2], query) != NGX_OK))
     {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "invalid parameter \"%V\"", &value[2]);
         return NGX_CONF_ERROR;
@@ -504,7 +504,7 @@ ngx_http_checkout_query_fault(ngx_http_checkout_query_t *query)
         return NULL;
     }
 
-    if (query->form != STATEMENT_ROWS) {
+    if (query->form != PREPARED_ROWS) {
         return "\"checkout_query_page\" with a result that is no \"rows\"";
     }
 
@@ -512,7 +512,7 @@ ngx_http_checkout_query_fault(ngx_http_checkout_query_t *query)
         return "\"count\" with \"total=off\"";
     }
 
-    if (query->page->count.len && statement_places((char *) query->page->count.data) != query->nvalues) {
+    if (query->page->count.len && prepared_placeholders((char *) query->page->count.data) != query->nvalues) {
         return "\"count\" needs as many places \"?\" as \"checkout_query\" has values";
     }
 

@@ -44,7 +44,7 @@ typedef struct {
     ngx_http_checkout_query_value_t *values;
     ngx_uint_t                       nvalues;
     ngx_http_checkout_query_page_t  *page;          /* NULL: not paged */
-    enum statement_form              form;
+    enum prepared_form              form;
     ngx_http_checkout_code_e         not_found;
     ngx_str_t                        file;          /* of the first directive of them */
     ngx_uint_t                       line;
@@ -56,7 +56,7 @@ char *ngx_http_checkout_set_query(ngx_conf_t *cf, ngx_command_t *cmd, void *conf
 char *ngx_http_checkout_set_query_result(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_checkout_set_query_page(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 ngx_int_t ngx_http_checkout_query_read(ngx_pool_t *pool, ngx_http_checkout_query_value_t *value, ngx_str_t *text,
-    struct statement_value *to);
+    struct prepared_value *to);
 
 
 #endif

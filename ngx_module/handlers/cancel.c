@@ -28,7 +28,7 @@
 #include "sql/job.h"
 #include "stats/counters.h"
 #include "checkout_scripts.h"
-#include "mysql/job.h"
+#include "mysql/sql_job.h"
 #include "order/identifier.h"
 #include "order/order.h"
 #include <hiredis/hiredis.h>
@@ -39,8 +39,8 @@
 
 typedef struct {
     ngx_http_checkout_ctx_t  *ctx;
-    struct life_wish          wish;
-    struct life_answer        answer;
+    struct single_change          change;
+    struct single_change_result        answer;
     ngx_str_t                 text;         /* the order as it is now, JSON; empty: not read */
     unsigned                  asked:1;      /* Redis gave an answer */
     unsigned                  source:1;     /* the script itself was sent */
@@ -83,14 +83,14 @@ ngx_http_checkout_cancel_write_tell(ngx_http_checkout_lookup_t *lookup)
     char                         id[20], units[NGX_INT64_LEN + 1];
     size_t                       len;
     const char                  *status;
-    struct life_order           *order;
+    struct changed_order           *order;
     struct product_row          *product;
     ngx_http_checkout_cancel_t  *cancel;
 
     cancel = lookup->data;
     order = &cancel->answer.order;
     product = &cancel->answer.product;
-    status = life_status_name(order->status);
+    status = order_status_name(order->status);
 
     ngx_http_checkout_script_begin(&checkout_script_transition, lookup->source, product->found ? 6 : 3);
     ngx_http_checkout_script_days();
@@ -107,7 +107,7 @@ ngx_http_checkout_cancel_write_tell(ngx_http_checkout_lookup_t *lookup)
         cancel->told--;     /* Redis did not know it */
     }
 
-    ngx_http_checkout_script_number(cancel->told > 0 || cancel->answer.outcome == LIFE_OUT_REPEAT);
+    ngx_http_checkout_script_number(cancel->told > 0 || cancel->answer.outcome == OUTCOME_REPEAT);
     ngx_http_checkout_script_number(product->found ? 1 : 0);
 
     if (product->found) {
@@ -145,7 +145,7 @@ ngx_http_checkout_cancel_ask(ngx_http_request_t *r, ngx_http_checkout_cancel_t *
     lookup->write = write;
     lookup->done = done;
     lookup->data = cancel;
-    ngx_memcpy(lookup->identifier, cancel->wish.identifier, CHECKOUT_IDENTIFIER_LEN);
+    ngx_memcpy(lookup->identifier, cancel->change.identifier, CHECKOUT_IDENTIFIER_LEN);
 
     return ngx_http_checkout_lookup_start(r, lookup, again) == NGX_DONE ? NGX_DONE : NGX_DECLINED;
 }
@@ -157,14 +157,14 @@ ngx_http_checkout_cancel_answer(ngx_http_request_t *r, ngx_http_checkout_cancel_
 {
     ngx_buf_t               *b;
     struct buffer            text = { 0 };
-    struct life_order       *order;
+    struct changed_order       *order;
     struct checkout_record   record;
 
     order = &cancel->answer.order;
 
     if (cancel->text.len == 0) {
         ngx_memzero(&record, sizeof(record));
-        record.status = life_status_name(order->status);
+        record.status = order_status_name(order->status);
         record.status_len = ngx_strlen(record.status);
         record.reason = order->code;
         record.reason_len = ngx_strlen(order->code);
@@ -211,7 +211,7 @@ ngx_http_checkout_cancel_refused(ngx_http_request_t *r, ngx_http_checkout_cancel
     ngx_str_t   members;
     u_char      text[64];
 
-    p = ngx_slprintf(text, text + sizeof(text), ",\"status\":\"%s\"", life_status_name(cancel->answer.order.status));
+    p = ngx_slprintf(text, text + sizeof(text), ",\"status\":\"%s\"", order_status_name(cancel->answer.order.status));
 
     members.data = text;
     members.len = p - text;
@@ -228,18 +228,18 @@ ngx_http_checkout_cancel_decided(ngx_http_request_t *r, ngx_http_checkout_cancel
 
     switch (cancel->answer.outcome) {
 
-    case LIFE_OUT_CANCELLED:
-    case LIFE_OUT_REPEAT:
+    case OUTCOME_CANCELLED:
+    case OUTCOME_REPEAT:
         rc = ngx_http_checkout_cancel_ask(r, cancel, ngx_http_checkout_cancel_write_tell,
                                           ngx_http_checkout_cancel_told, 1);
 
         return rc == NGX_DONE ? NGX_DONE : ngx_http_checkout_cancel_answer(r, cancel);
 
-    case LIFE_OUT_REFUSED:
+    case OUTCOME_REFUSED:
         return ngx_http_checkout_cancel_refused(r, cancel);
 
     default: /* without Redis's word it may be queued, and what has a record had a row */
-        return ngx_http_checkout_refuse(r, cancel->asked && !cancel->wish.has_record
+        return ngx_http_checkout_refuse(r, cancel->asked && !cancel->change.has_record
                                            ? NGX_HTTP_CHECKOUT_ORDER_NOT_FOUND : NGX_HTTP_CHECKOUT_UNAVAILABLE,
                                         NULL, 0);
     }
@@ -267,8 +267,8 @@ ngx_http_checkout_cancel_committed(ngx_http_checkout_job_t *job, ngx_http_reques
         return;
     }
 
-    ngx_memcpy(&cancel->answer, result->body.data, sizeof(struct life_answer));
-    cancel->text.len = result->body.len - sizeof(struct life_answer);
+    ngx_memcpy(&cancel->answer, result->body.data, sizeof(struct single_change_result));
+    cancel->text.len = result->body.len - sizeof(struct single_change_result);
 
     if (cancel->text.len) {
         cancel->text.data = ngx_pnalloc(r->pool, cancel->text.len);
@@ -278,7 +278,7 @@ ngx_http_checkout_cancel_committed(ngx_http_checkout_job_t *job, ngx_http_reques
             return;
         }
 
-        ngx_memcpy(cancel->text.data, result->body.data + sizeof(struct life_answer), cancel->text.len);
+        ngx_memcpy(cancel->text.data, result->body.data + sizeof(struct single_change_result), cancel->text.len);
     }
 
     rc = ngx_http_checkout_cancel_decided(r, cancel);
@@ -301,15 +301,15 @@ ngx_http_checkout_cancel_commit(ngx_http_request_t *r, ngx_http_checkout_cancel_
         return ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_UNAVAILABLE, NULL, 0);
     }
 
-    job->input = ngx_palloc(job->pool, sizeof(struct life_wish));
+    job->input = ngx_palloc(job->pool, sizeof(struct single_change));
 
     if (job->input == NULL) {
         ngx_http_checkout_job_destroy(job);
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    *(struct life_wish *) job->input = cancel->wish;
-    job->run = life_wish_job;
+    *(struct single_change *) job->input = cancel->change;
+    job->run = single_change_job;
     job->done = ngx_http_checkout_cancel_committed;
     job->data = cancel;
     job->primary = 1;
@@ -336,9 +336,9 @@ ngx_http_checkout_cancel_take_record(ngx_http_checkout_cancel_t *cancel, redisRe
 
     if (reply->type == REDIS_REPLY_STRING && checkout_record_parse(&record, reply->str, reply->len) == 0) {
         cancel->asked = 1;
-        cancel->wish.has_record = 1;
-        cancel->wish.is_queued = record.status_len == 6 && ngx_strncmp(record.status, "queued", 6) == 0;
-        cancel->wish.asked = record.order;
+        cancel->change.has_record = 1;
+        cancel->change.is_queued = record.status_len == 6 && ngx_strncmp(record.status, "queued", 6) == 0;
+        cancel->change.asked = record.order;
     }
 }
 
@@ -347,14 +347,14 @@ static void
 ngx_http_checkout_cancel_found(ngx_http_checkout_lookup_t *lookup, ngx_http_request_t *r, redisReply *reply)
 {
     ngx_int_t                    rc;
-    struct life_wish            *wish;
+    struct single_change            *change;
     ngx_http_checkout_cancel_t  *cancel = lookup->data;
 
     ngx_http_checkout_cancel_take_record(cancel, reply);
-    wish = &cancel->wish;
+    change = &cancel->change;
 
     /* The orders of others are nobody's business. */
-    if (wish->has_record && wish->user && wish->user != wish->asked.user_id) {
+    if (change->has_record && change->user && change->user != change->asked.user_id) {
         ngx_http_checkout_finish(r, ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_ORDER_NOT_FOUND, NULL, 0));
         return;
     }
@@ -380,11 +380,11 @@ ngx_http_checkout_cancel_create(ngx_http_request_t *r, ngx_str_t *identifier, ui
 
     cancel->ctx = ngx_http_get_module_ctx(r, ngx_http_checkout_module);
     cancel->ctx->user_id = user_id;
-    cancel->wish.event = LIFE_CANCEL;
-    cancel->wish.user = user_id;
-    cancel->wish.code = "cancelled_by_buyer";
-    cancel->wish.reason = "cancelled by the buyer";
-    ngx_memcpy(cancel->wish.identifier, identifier->data, CHECKOUT_IDENTIFIER_LEN);
+    cancel->change.event = EVENT_CANCEL;
+    cancel->change.user = user_id;
+    cancel->change.code = "cancelled_by_buyer";
+    cancel->change.reason = "cancelled by the buyer";
+    ngx_memcpy(cancel->change.identifier, identifier->data, CHECKOUT_IDENTIFIER_LEN);
 
     return cancel;
 }

@@ -41,7 +41,7 @@
 #include "sql/job.h"
 #include "stats/counters.h"
 #include "checkout_scripts.h"
-#include "mysql/job.h"
+#include "mysql/sql_job.h"
 #include "order/order.h"
 #include "text/json_fields.h"
 #include <hiredis/hiredis.h>

@@ -23,7 +23,7 @@
 #include "sql/job.h"
 #include "stats/counters.h"
 #include "checkout_scripts.h"
-#include "mysql/job.h"
+#include "mysql/sql_job.h"
 #include "order/identifier.h"
 #include <hiredis/hiredis.h>
 
@@ -140,7 +140,7 @@ ngx_http_checkout_status_is_behind(ngx_http_checkout_status_t *st, struct sql_re
     status = result->body.data + ORDER_READ_STATUS_AT;
     len = ngx_strlchr((u_char *) status, (u_char *) result->body.data + result->body.len, '"') - (u_char *) status;
 
-    return life_rank(life_status_read(status, len)) < st->rank;
+    return order_status_rank(order_status_parse(status, len)) < st->rank;
 }
 
 
@@ -281,7 +281,7 @@ ngx_http_checkout_status_record(ngx_http_request_t *r, ngx_http_checkout_status_
 
     st->record = NGX_HTTP_CHECKOUT_RECORD_FOUND;
     st->product_id = record.order.product_id;
-    st->rank = life_rank(life_status_read(record.status, record.status_len));
+    st->rank = order_status_rank(order_status_parse(record.status, record.status_len));
 
     return ngx_http_checkout_status_is_queued(&record) ? ngx_http_checkout_status_settle(r, st) : NGX_DECLINED;
 }

@@ -16,7 +16,7 @@
 #include "request/response.h"
 #include "request/variables.h"
 #include "sql/job.h"
-#include "mysql/job.h"
+#include "mysql/sql_job.h"
 #include "mysql/prepared.h"
 #include "order/order.h"
 #include "text/json_fields.h"
@@ -28,8 +28,8 @@
 
 
 typedef struct {
-    struct statement_query   query;      /* first: what the job reads */
-    struct statement_value   values[];   /* the query's */
+    struct prepared_query   query;      /* first: what the job reads */
+    struct prepared_value   values[];   /* the query's */
 } ngx_http_checkout_query_input_t;
 
 
@@ -130,7 +130,7 @@ ngx_http_checkout_query_int(ngx_str_t *text, uint64_t *number)
 
 /* What LIKE finds the text with, anywhere: %text%, its own %, _ and \ escaped. */
 static ngx_int_t
-ngx_http_checkout_query_like(ngx_pool_t *pool, ngx_str_t *text, struct statement_value *to)
+ngx_http_checkout_query_like(ngx_pool_t *pool, ngx_str_t *text, struct prepared_value *to)
 {
     size_t   i;
     u_char  *p;
@@ -164,7 +164,7 @@ ngx_http_checkout_query_like(ngx_pool_t *pool, ngx_str_t *text, struct statement
 
 static ngx_int_t
 ngx_http_checkout_query_string(ngx_pool_t *pool, ngx_http_checkout_query_value_t *value, ngx_str_t *text,
-    struct statement_value *to)
+    struct prepared_value *to)
 {
     if (text->len > NGX_HTTP_CHECKOUT_QUERY_TEXT_MAX) {
         return CHECKOUT_FIELD_TOO_LONG;
@@ -191,23 +191,23 @@ ngx_http_checkout_query_string(ngx_pool_t *pool, ngx_http_checkout_query_value_t
  */
 ngx_int_t
 ngx_http_checkout_query_read(ngx_pool_t *pool, ngx_http_checkout_query_value_t *value, ngx_str_t *text,
-    struct statement_value *to)
+    struct prepared_value *to)
 {
-    ngx_memzero(to, sizeof(struct statement_value));
+    ngx_memzero(to, sizeof(struct prepared_value));
 
     switch (value->type) {
 
     case NGX_HTTP_CHECKOUT_QUERY_UINT:
     case NGX_HTTP_CHECKOUT_QUERY_BUYER:
-        to->type = STATEMENT_UINT;
+        to->type = PREPARED_UINT;
         return ngx_http_checkout_query_uint(text, &to->number);
 
     case NGX_HTTP_CHECKOUT_QUERY_INT:
-        to->type = STATEMENT_INT;
+        to->type = PREPARED_INT;
         return ngx_http_checkout_query_int(text, &to->number);
 
     default:
-        to->type = STATEMENT_TEXT;
+        to->type = PREPARED_TEXT;
         return ngx_http_checkout_query_string(pool, value, text, to);
     }
 }
@@ -216,12 +216,12 @@ ngx_http_checkout_query_read(ngx_pool_t *pool, ngx_http_checkout_query_value_t *
 /* The value of a request, in memory of the pool. Returns as above. */
 static ngx_int_t
 ngx_http_checkout_query_take(ngx_http_request_t *r, ngx_pool_t *pool, ngx_http_checkout_query_value_t *value,
-    struct statement_value *to)
+    struct prepared_value *to)
 {
     ngx_str_t   given, text;
     ngx_uint_t  encoded;
 
-    ngx_memzero(to, sizeof(struct statement_value));
+    ngx_memzero(to, sizeof(struct prepared_value));
 
     if (ngx_http_complex_value(r, value->value, &given) != NGX_OK) {
         return NGX_ERROR;
@@ -257,7 +257,7 @@ ngx_http_checkout_query_take(ngx_http_request_t *r, ngx_pool_t *pool, ngx_http_c
 /* All values of the statement. errors: what is wrong with each. NGX_ERROR: no memory. */
 static ngx_int_t
 ngx_http_checkout_query_take_values(ngx_http_request_t *r, ngx_pool_t *pool, ngx_http_checkout_query_t *query,
-    struct statement_value *to, ngx_int_t *errors)
+    struct prepared_value *to, ngx_int_t *errors)
 {
     ngx_uint_t  i;
 
@@ -276,10 +276,10 @@ ngx_http_checkout_query_take_values(ngx_http_request_t *r, ngx_pool_t *pool, ngx
 /* Page and number of rows, each at least 1. */
 static ngx_int_t
 ngx_http_checkout_query_take_page(ngx_http_request_t *r, ngx_http_checkout_query_page_t *page,
-    struct statement_query *query, ngx_int_t *errors)
+    struct prepared_query *query, ngx_int_t *errors)
 {
     ngx_uint_t              i;
-    struct statement_value  values[2];
+    struct prepared_value  values[2];
 
     for (i = 0; i < 2; i++) {
         errors[i] = ngx_http_checkout_query_take(r, r->pool, &page->values[i], &values[i]);
@@ -313,7 +313,7 @@ ngx_http_checkout_query_take_page(ngx_http_request_t *r, ngx_http_checkout_query
  * what is asked for is not found.
  */
 static ngx_int_t
-ngx_http_checkout_query_check_buyer(ngx_http_checkout_query_t *query, uint64_t user_id, struct statement_value *to,
+ngx_http_checkout_query_check_buyer(ngx_http_checkout_query_t *query, uint64_t user_id, struct prepared_value *to,
     ngx_int_t *errors)
 {
     ngx_int_t   rc;
@@ -478,7 +478,7 @@ ngx_http_checkout_query_answer(ngx_http_request_t *r, struct sql_result *result)
 
     switch (result->kind) {
 
-    case STATEMENT_ANSWER:
+    case PREPARED_ANSWER:
         b = ngx_http_checkout_query_body(r, result);
 
         if (b == NULL || ngx_http_checkout_query_etag(r, result) != NGX_OK) {
@@ -487,10 +487,10 @@ ngx_http_checkout_query_answer(ngx_http_request_t *r, struct sql_result *result)
 
         return ngx_http_checkout_read_found(r, b, (u_char *) "found", 5);
 
-    case STATEMENT_NO_ROW:
+    case PREPARED_NO_ROW:
         return ngx_http_checkout_refuse(r, clcf->query->not_found, NULL, 0);
 
-    default: /* STATEMENT_UNUSABLE */
+    default: /* PREPARED_UNUSABLE */
         ngx_log_error(NGX_LOG_ERR, r->connection->log, 0, "checkout: the statement in %V:%ui cannot be used: %s",
                       &clcf->request.handler.file, clcf->request.handler.line, result->body.failed ? "no memory" : result->body.data);
         return ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_BAD_GATEWAY, NULL, 0);
@@ -516,7 +516,7 @@ ngx_http_checkout_query_input(ngx_http_checkout_job_t *job, ngx_http_checkout_lo
     query = clcf->query;
 
     input = ngx_pcalloc(job->pool, sizeof(ngx_http_checkout_query_input_t)
-                                   + query->nvalues * sizeof(struct statement_value));
+                                   + query->nvalues * sizeof(struct prepared_value));
     if (input == NULL) {
         return NULL;
     }
@@ -529,7 +529,7 @@ ngx_http_checkout_query_input(ngx_http_checkout_job_t *job, ngx_http_checkout_lo
     input->query.max_size = clcf->query_max_size;
 
     job->input = input;
-    job->run = statement_run;
+    job->run = prepared_run;
     job->done = ngx_http_checkout_query_done;
 
     return input;
@@ -540,7 +540,7 @@ ngx_http_checkout_query_input(ngx_http_checkout_job_t *job, ngx_http_checkout_lo
 static ngx_int_t
 ngx_http_checkout_query_fill(ngx_http_request_t *r, ngx_http_checkout_job_t *job, uint64_t user_id)
 {
-    ngx_int_t                         rc, errors[STATEMENT_VALUES_MAX + 2];
+    ngx_int_t                         rc, errors[PREPARED_VALUES_MAX + 2];
     ngx_uint_t                        i, n;
     ngx_http_checkout_query_t        *query;
     ngx_http_checkout_loc_conf_t     *clcf;

@@ -23,7 +23,7 @@
 #include "sql/job.h"
 #include "checkout_scripts.h"
 #include "mysql/db.h"
-#include "mysql/job.h"
+#include "mysql/sql_job.h"
 #include <hiredis/hiredis.h>
 
 

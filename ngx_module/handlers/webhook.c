@@ -17,7 +17,7 @@
 #include "request/variables.h"
 #include "sql/job.h"
 #include "stats/counters.h"
-#include "mysql/job.h"
+#include "mysql/sql_job.h"
 #include "text/json_fields.h"
 
 #include "lifecycle/payment_inbox.h"
@@ -260,7 +260,7 @@ ngx_http_checkout_webhook_keep(ngx_http_request_t *r, const char *id, size_t id_
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    job->run = inbox_keep;
+    job->run = payment_inbox_store;
     job->done = ngx_http_checkout_webhook_done;
     job->primary = 1;
 

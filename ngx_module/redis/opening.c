@@ -180,7 +180,7 @@ ngx_http_checkout_connect_peer(ngx_http_checkout_redis_t *redis)
     c->read->cancelable = 1;
     c->write->cancelable = 1;
 
-    redis->reader = checkout_reader_create();
+    redis->reader = checkout_reply_reader_create();
 
     if (redis->reader == NULL) {
         ngx_http_checkout_redis_lost(redis, "no memory");

@@ -8,7 +8,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
-#include "mysql/job.h"
+#include "mysql/sql_job.h"
 #include "sql/settings.h"
 
 

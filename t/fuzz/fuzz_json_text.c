@@ -46,7 +46,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     json_text_float(&b, (float) number);
     must_be_json(&b);
 
-    if (statement_places(text) > size) {
+    if (prepared_placeholders(text) > size) {
         abort();
     }
 

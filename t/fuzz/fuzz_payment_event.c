@@ -23,11 +23,11 @@ check(const struct payment_event *e)
         return;
     }
 
-    if (checkout_identifier_check(e->identifier, strlen(e->identifier)) == -1 || e->event >= LIFE_EVENTS) {
+    if (checkout_identifier_check(e->identifier, strlen(e->identifier)) == -1 || e->event >= ORDER_EVENTS) {
         abort();
     }
 
-    if (e->event != LIFE_PAYMENT_FAILED && (e->payment_id[0] == '\0' || strlen(e->currency) != MONEY_CURRENCY_LEN)) {
+    if (e->event != EVENT_PAYMENT_FAILED && (e->payment_id[0] == '\0' || strlen(e->currency) != MONEY_CURRENCY_LEN)) {
         abort();
     }
 }

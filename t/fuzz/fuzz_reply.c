@@ -100,7 +100,7 @@ LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
     groups = 1 + data[0] % GROUPS_MAX;
     orders = 1 + data[0] / GROUPS_MAX % ORDERS_MAX;
     piece = 1 + data[1];
-    reader = checkout_reader_create();
+    reader = checkout_reply_reader_create();
 
     for (size_t at = 2; at < size; at += n) {
         n = size - at < piece ? size - at : piece;

@@ -60,9 +60,9 @@ subtest 'every outside effect has its fail points' => sub {
 };
 
 my %seen;
-# Those of the outbox and of the gateway's calls are driven by t/worker/outbound_failpoints.t, the wishes of an operator by
-# t/worker/single_change_failpoints.t. The inbox's job runs in nginx alone, see t/ngx_module/webhook.t.
-my @effects = grep { !$seen{$_}++ && !/^(?:outbox|gateway|wish|inbox)\./ } map { text_of($_) =~ /EFFECT\("([a-z_.]+)"/g } worker_sources();
+# Those of the outbox and of the gateway's calls are driven by t/worker/outbound_failpoints.t, the changes that an operator
+# asks for by t/worker/single_change_failpoints.t. The inbox's job runs in nginx alone, see t/ngx_module/webhook.t.
+my @effects = grep { !$seen{$_}++ && !/^(?:outbox|gateway|single_change|inbox)\./ } map { text_of($_) =~ /EFFECT\("([a-z_.]+)"/g } worker_sources();
 cmp_ok(scalar @effects, '>=', 25, scalar(@effects) . ' effects');
 
 subtest 'a release build has none' => sub {
@@ -205,8 +205,8 @@ my %needs = (
     map({ $_ => \&refused_event } qw(payment.rollback payment.reject)),
     'payment.put_off' => \&stuck_event,
     map({ $_ => \&overdue } grep { /^expiry\./ } @effects),
-    map({ $_ => \&paid_and_failed } grep { /^payment\.(?!reject|rollback|put_off)/ || /^(?:life|transition)\./ } @effects),
-    'life.overdue' => \&overdue,
+    map({ $_ => \&paid_and_failed } grep { /^payment\.(?!reject|rollback|put_off)/ || /^(?:change|transition)\./ } @effects),
+    'change.overdue' => \&overdue,
     map({ $_ => \&edit_by_hand } grep { /^sync\./ || $_ eq 'supply.read_one' || $_ eq 'supply.book' } @effects),
 );
 

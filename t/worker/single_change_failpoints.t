@@ -24,10 +24,10 @@ close $out;
 
 sub text_of { my ($file) = @_; open my $in, '<', $file or die "$file: $!"; local $/; return scalar <$in> }
 
-# Those of the files that a command runs through. wish.settings is left to nginx: checkoutctl has the configuration.
+# Those of the files that a command runs through. single_change.settings is left to nginx: checkoutctl has the configuration.
 my %seen;
-my @effects = grep { !$seen{$_}++ && $_ ne 'wish.settings' }
-    map { text_of($_) =~ /EFFECT\("((?:wish|life|transition)\.[a-z_.]+)"/g } glob "$root/{common/lifecycle/*,worker/lifecycle/transition}.c";
+my @effects = grep { !$seen{$_}++ && $_ ne 'single_change.settings' }
+    map { text_of($_) =~ /EFFECT\("((?:single_change|change|transition)\.[a-z_.]+)"/g } glob "$root/{common/lifecycle/*,worker/lifecycle/transition}.c";
 cmp_ok(scalar @effects, '>=', 8, join ' ', @effects);
 
 sub status { return $test->value('SELECT status FROM orders WHERE order_identifier = ?', $_[0]) // 'queued' }
@@ -66,13 +66,13 @@ sub command {
 }
 
 # word, status before, status after, how often the shop is told
-my @wishes = ([ cancel => 'pending_payment', 'cancelled', 1 ], [ cancel => 'queued', 'cancelled', 1 ],
+my @changes = ([ cancel => 'pending_payment', 'cancelled', 1 ], [ cancel => 'queued', 'cancelled', 1 ],
               [ complete => 'paid', 'completed', 0 ], [ refund => 'paid', 'refunded', 0 ]);
 my (%reached, $cells);
 
 sub cell {
-    my ($wish, $point, $action) = @_;
-    my ($word, $before, $after, $tells) = @$wish;
+    my ($change, $point, $action) = @_;
+    my ($word, $before, $after, $tells) = @$change;
     my $name = "$word, $before: $point, $action";
     my $id = order($before);
     my ($signal, $code, $said) = command($word, $id, $action eq 'kill' ? $point : "$point:$action");
@@ -101,12 +101,12 @@ for my $action (qw(kill cut_mysql lose_mysql cut_redis lose_redis)) {
     subtest "each point: $action" => sub {
         %reached = ();
         # A lost connection is told to the call that follows.
-        my $those = $action =~ /redis/ ? qr/^transition/ : $action =~ /mysql/ ? qr/^wish|^life\.(?:update|insert)/ : qr/./;
+        my $those = $action =~ /redis/ ? qr/^transition/ : $action =~ /mysql/ ? qr/^single_change|^change\.(?:update|insert)/ : qr/./;
         my @points = map { $action eq 'kill' ? ("$_.before", "$_.after") : "$_.before" } grep { $_ =~ $those } @effects;
         for my $point (grep { !$ENV{POINTS} || /$ENV{POINTS}/ } @points) {
-            cell($_, $point, $action) for @wishes;
+            cell($_, $point, $action) for @changes;
             # Some of the engine's are on the way of payments and expiry alone: t/worker/intake_failpoints.t.
-            ok($reached{$point}, "$point: reached") if $point !~ /^life\./ || $point =~ /^life\.(?:read_items|lock|update|insert)/;
+            ok($reached{$point}, "$point: reached") if $point !~ /^change\./ || $point =~ /^change\.(?:read_items|lock|update|insert)/;
         }
         pass('all points') if $ENV{POINTS};
         done_testing;

@@ -37,7 +37,7 @@ take_reason(int *argc, char **argv, const char **reason)
 
 /* An order that waits in the queue has no row; what it asked for is in the gate's record. Returns 0, or -1. */
 static int
-read_record(struct ctl *ctl, struct life_wish *wish)
+read_record(struct ctl *ctl, struct single_change *change)
 {
     struct days days;
     struct checkout_record record;
@@ -47,7 +47,7 @@ read_record(struct ctl *ctl, struct life_wish *wish)
         return -1;
     }
 
-    redisReply *reply = days.count > 0 ? days_find_record(&ctl->redis, &days, wish->identifier, &day) : NULL;
+    redisReply *reply = days.count > 0 ? days_find_record(&ctl->redis, &days, change->identifier, &day) : NULL;
 
     if (days.count > 0 && reply == NULL) {
         return -1;
@@ -56,9 +56,9 @@ read_record(struct ctl *ctl, struct life_wish *wish)
     if (reply != NULL && reply->type == REDIS_REPLY_STRING
         && checkout_record_parse(&record, reply->str, (size_t) reply->len) == 0)
     {
-        wish->has_record = 1;
-        wish->is_queued = record.status_len == 6 && memcmp(record.status, "queued", 6) == 0;
-        wish->asked = record.order;
+        change->has_record = 1;
+        change->is_queued = record.status_len == 6 && memcmp(record.status, "queued", 6) == 0;
+        change->asked = record.order;
     }
 
     if (reply != NULL) {
@@ -70,9 +70,9 @@ read_record(struct ctl *ctl, struct life_wish *wish)
 
 
 static const char *
-tell_gate(struct ctl *ctl, const struct life_answer *answer)
+tell_gate(struct ctl *ctl, const struct single_change_result *answer)
 {
-    int repeat = answer->outcome == LIFE_OUT_REPEAT;
+    int repeat = answer->outcome == OUTCOME_REPEAT;
     struct transition moved = { &answer->order, 1, &answer->product, answer->product.found ? 1 : 0, repeat };
     struct redis_args args = { 0 };
     int result = transition_send(&ctl->redis, &args, moved);
@@ -83,44 +83,44 @@ tell_gate(struct ctl *ctl, const struct life_answer *answer)
 
 
 static int
-say(struct ctl *ctl, const struct life_wish *wish, const struct life_answer *answer)
+say(struct ctl *ctl, const struct single_change *change, const struct single_change_result *answer)
 {
-    const char *status = life_status_name(answer->order.status);
+    const char *status = order_status_name(answer->order.status);
 
-    if (answer->outcome == LIFE_OUT_UNKNOWN_ORDER && wish->has_record) {
+    if (answer->outcome == OUTCOME_UNKNOWN_ORDER && change->has_record) {
         return ctl_fail("the gate knows order %s and does not have it waiting, but MySQL has no row of it:"
-                        " look at `checkoutctl rebuild --dry-run`", wish->identifier);
+                        " look at `checkoutctl rebuild --dry-run`", change->identifier);
     }
 
-    if (answer->outcome == LIFE_OUT_UNKNOWN_ORDER) {
-        return ctl_not_found("there is no order %s", wish->identifier);
+    if (answer->outcome == OUTCOME_UNKNOWN_ORDER) {
+        return ctl_not_found("there is no order %s", change->identifier);
     }
 
-    if (answer->outcome == LIFE_OUT_REFUSED) {
-        return ctl_fail("order %s is %s: it cannot be %s", wish->identifier, status,
-                        wish->event == LIFE_CANCEL ? "cancelled"
-                        : wish->event == LIFE_COMPLETE ? "completed" : "refunded");
+    if (answer->outcome == OUTCOME_REFUSED) {
+        return ctl_fail("order %s is %s: it cannot be %s", change->identifier, status,
+                        change->event == EVENT_CANCEL ? "cancelled"
+                        : change->event == EVENT_COMPLETE ? "completed" : "refunded");
     }
 
     const char *gate = tell_gate(ctl, answer);
     cJSON *o = cJSON_CreateObject();
 
-    json_text(o, "order_identifier", wish->identifier);
+    json_text(o, "order_identifier", change->identifier);
     json_text(o, "status", status);
-    cJSON_AddBoolToObject(o, "changed", answer->outcome != LIFE_OUT_REPEAT);
+    cJSON_AddBoolToObject(o, "changed", answer->outcome != OUTCOME_REPEAT);
     json_text(o, "gate", gate);
-    return ctl_say(ctl, o, "order %s is %s%s; %s", wish->identifier, status,
-                   answer->outcome == LIFE_OUT_REPEAT ? " already" : "", gate);
+    return ctl_say(ctl, o, "order %s is %s%s; %s", change->identifier, status,
+                   answer->outcome == OUTCOME_REPEAT ? " already" : "", gate);
 }
 
 
 static int
-change(struct ctl *ctl, int argc, char **argv, enum life_event event, const char *code)
+change(struct ctl *ctl, int argc, char **argv, enum order_event event, const char *code)
 {
-    struct life_wish wish = { .event = event, .code = code, .tells = config_tells(&ctl->config) };
-    struct life_answer answer;
+    struct single_change change = { .event = event, .code = code, .writes_events = config_tells(&ctl->config) };
+    struct single_change_result answer;
 
-    if (take_reason(&argc, argv, &wish.reason) == -1) {
+    if (take_reason(&argc, argv, &change.reason) == -1) {
         return CTL_ERROR;
     }
 
@@ -128,48 +128,48 @@ change(struct ctl *ctl, int argc, char **argv, enum life_event event, const char
         return ctl_fail("one order identifier is needed, such as 019aa411-2f3b-7000-9c5e-0242ac120002");
     }
 
-    memcpy(wish.identifier, argv[0], CHECKOUT_IDENTIFIER_LEN);
-    (void) money_currency(wish.currency, ctl->config.payment.currency, strlen(ctl->config.payment.currency));
+    memcpy(change.identifier, argv[0], CHECKOUT_IDENTIFIER_LEN);
+    (void) money_currency(change.currency, ctl->config.payment.currency, strlen(ctl->config.payment.currency));
 
     if (ctl->dry_run) {
         cJSON *o = cJSON_CreateObject();
 
-        json_text(o, "order_identifier", wish.identifier);
-        return ctl_say(ctl, o, "order %s: %s would be tried", wish.identifier, life_event_name(event));
+        json_text(o, "order_identifier", change.identifier);
+        return ctl_say(ctl, o, "order %s: %s would be tried", change.identifier, order_event_name(event));
     }
 
     /* Without the record, an order that MySQL has can be cancelled all the same. */
-    int blind = event == LIFE_CANCEL && read_record(ctl, &wish) == -1;
+    int blind = event == EVENT_CANCEL && read_record(ctl, &change) == -1;
 
-    if (life_wish(&ctl->db, &wish, &answer) != DB_OK) {
+    if (single_change_run(&ctl->db, &change, &answer) != DB_OK) {
         return ctl_db_failed(ctl);
     }
 
-    if (blind && answer.outcome == LIFE_OUT_UNKNOWN_ORDER) {
+    if (blind && answer.outcome == OUTCOME_UNKNOWN_ORDER) {
         return ctl_fail("MySQL has no order %s; whether it waits in the queue cannot be known: Redis: %s",
-                        wish.identifier, ctl->redis.error);
+                        change.identifier, ctl->redis.error);
     }
 
-    return say(ctl, &wish, &answer);
+    return say(ctl, &change, &answer);
 }
 
 
 int
 ctl_order_cancel(struct ctl *ctl, int argc, char **argv)
 {
-    return change(ctl, argc, argv, LIFE_CANCEL, "cancelled_by_operator");
+    return change(ctl, argc, argv, EVENT_CANCEL, "cancelled_by_operator");
 }
 
 
 int
 ctl_order_complete(struct ctl *ctl, int argc, char **argv)
 {
-    return change(ctl, argc, argv, LIFE_COMPLETE, NULL);
+    return change(ctl, argc, argv, EVENT_COMPLETE, NULL);
 }
 
 
 int
 ctl_order_refund(struct ctl *ctl, int argc, char **argv)
 {
-    return change(ctl, argc, argv, LIFE_REFUND, NULL);
+    return change(ctl, argc, argv, EVENT_REFUND, NULL);
 }

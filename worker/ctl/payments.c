@@ -12,9 +12,9 @@ add_flagged(struct buffer *sql)
 {
     int some = 0;
 
-    for (enum life_outcome o = 0; o < LIFE_OUTCOMES; o++) {
-        if (life_is_flagged(o)) {
-            buffer_format(sql, "%s'%s'", some++ ? "," : "", life_outcome_name(o));
+    for (enum event_outcome o = 0; o < EVENT_OUTCOMES; o++) {
+        if (outcome_is_flagged(o)) {
+            buffer_format(sql, "%s'%s'", some++ ? "," : "", event_outcome_name(o));
         }
     }
 }

@@ -19,8 +19,8 @@ add_payments(cJSON *o, const struct rebuild *r)
         cJSON *one = cJSON_CreateObject();
 
         cJSON_AddStringToObject(one, "order_identifier", p->identifier);
-        cJSON_AddStringToObject(one, "gate", life_status_name(p->gate));
-        cJSON_AddStringToObject(one, "mysql", p->row == LIFE_UNKNOWN ? "no row" : life_status_name(p->row));
+        cJSON_AddStringToObject(one, "gate", order_status_name(p->gate));
+        cJSON_AddStringToObject(one, "mysql", p->row == ORDER_UNKNOWN ? "no row" : order_status_name(p->row));
         cJSON_AddItemToArray(list, one);
     }
 }

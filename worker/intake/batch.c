@@ -136,7 +136,7 @@ batch_complete(struct batch *b)
 enum gives_back
 order_gives_back(const struct order *o)
 {
-    enum life_status status = life_status_read(o->status, strlen(o->status));
+    enum order_status status = order_status_parse(o->status, strlen(o->status));
 
     /* One repeated in the queue was counted twice at the gate, and only one of them stands. */
     if (o->verdict == VERDICT_CONFLICT || (o->repeated && o->verdict == VERDICT_STANDS)) {
@@ -147,7 +147,7 @@ order_gives_back(const struct order *o)
      * One that was cancelled in the queue, or sold and not paid, gave its units back then, and one that was paid after
      * that took them again; each if the gate was told.
      */
-    return o->verdict == VERDICT_STANDS || (status != LIFE_UNKNOWN && !life_is_live(status)) ? GIVES_BACK_BY_RECORD
+    return o->verdict == VERDICT_STANDS || (status != ORDER_UNKNOWN && !order_is_live(status)) ? GIVES_BACK_BY_RECORD
            : GIVES_NOTHING_BACK;
 }
 

@@ -24,9 +24,9 @@
 void
 change_thread_begin_batch(struct change_thread *t)
 {
-    life_clear(t->life);
-    (void) money_currency(t->life->currency, t->config->payment.currency, strlen(t->config->payment.currency));
-    t->life->tells = config_tells(t->config);
+    change_batch_clear(t->batch);
+    (void) money_currency(t->batch->currency, t->config->payment.currency, strlen(t->config->payment.currency));
+    t->batch->writes_events = config_tells(t->config);
 }
 
 
@@ -51,19 +51,19 @@ change_thread_is_stuck(struct change_thread *t, enum db_result result)
 
 
 static void
-log_change(const struct life *life, const struct life_change *c)
+log_change(const struct change_batch *batch, const struct order_change *c)
 {
-    const struct life_order *o = &life->orders[c->order];
-    char payment[LIFE_PAYMENT_ID + 1];
+    const struct changed_order *o = &batch->orders[c->order];
+    char payment[PAYMENT_ID_MAX + 1];
 
     log_clean(payment, sizeof(payment), c->payment_id);
 
-    if (c->outcome == LIFE_OUT_REFUND_PENDING) {
+    if (c->outcome == OUTCOME_REFUND_PENDING) {
         log_error("event=refund_pending order=%s payment=\"%s\" why=\"paid too late, and no stock is left:"
                   " give the money back\"", c->identifier, payment);
-    } else if (life_is_flagged(c->outcome)) {
+    } else if (outcome_is_flagged(c->outcome)) {
         log_warn("event=payment_flagged order=%s outcome=%s status=%s payment=\"%s\"", c->identifier,
-                 life_outcome_name(c->outcome), life_status_name(o->status), payment);
+                 event_outcome_name(c->outcome), order_status_name(o->status), payment);
     }
 }
 
@@ -71,27 +71,27 @@ log_change(const struct life *life, const struct life_change *c)
 void
 change_thread_committed(struct change_thread *t)
 {
-    const struct life *life = t->life;
+    const struct change_batch *batch = t->batch;
     size_t moved = 0;
 
     t->failure_score = 0;
 
-    for (size_t i = 0; i < life->count; i++) {
-        stats_outcome(life->changes[i].event, life->changes[i].outcome);
-        log_change(life, &life->changes[i]);
+    for (size_t i = 0; i < batch->count; i++) {
+        stats_outcome(batch->changes[i].event, batch->changes[i].outcome);
+        log_change(batch, &batch->changes[i]);
     }
 
-    for (size_t i = 0; i < life->order_count; i++) {
-        moved += (size_t) life_has_moved(&life->orders[i]);
+    for (size_t i = 0; i < batch->order_count; i++) {
+        moved += (size_t) order_status_changed(&batch->orders[i]);
     }
 
     if (moved == 0) {
         return;
     }
 
-    log_debug("event=%s_batch changes=%zu orders_moved=%zu", t->kind->name, life->count, moved);
+    log_debug("event=%s_batch changes=%zu orders_moved=%zu", t->kind->name, batch->count, moved);
 
-    struct transition transition = { life->orders, life->order_count, life->products, life->product_count, 0 };
+    struct transition transition = { batch->orders, batch->order_count, batch->products, batch->product_count, 0 };
 
     if (transition_send(&t->redis, &t->args, transition) == -1) {
         log_warn("event=gate_not_told orders=%zu redis=\"%s\" why=\"their stock follows by the reconciler,"
@@ -157,10 +157,10 @@ change_thread_start(struct change_thread *t, const struct change_thread_kind *ki
 {
     *t = (struct change_thread) {
         .kind = kind, .config = config, .redis.config = config, .db.server = &config->db,
-        .life = life_create(LIFE_MOST)
+        .batch = change_batch_create(CHANGE_BATCH_MAX)
     };
 
-    if (t->life == NULL) {
+    if (t->batch == NULL) {
         return ENOMEM;
     }
 
@@ -181,5 +181,5 @@ change_thread_join(struct change_thread *t)
     redis_close(&t->redis);
     args_free(&t->args);
     buffer_free(&t->sql);
-    life_free(t->life);
+    change_batch_free(t->batch);
 }

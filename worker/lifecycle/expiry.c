@@ -7,7 +7,7 @@
 
 #define IDLE_MS            500
 #define LOCKED_ROUNDS_MOST 3                 /* rounds in a row that found all candidates locked; the next one waits */
-#define SINGLE_ROUNDS      (2 * LIFE_MOST)   /* rounds that take one order each, after one of a batch was refused */
+#define SINGLE_ROUNDS      (2 * CHANGE_BATCH_MAX)   /* rounds with one order each, after one of a batch was refused */
 
 
 static enum db_result
@@ -16,8 +16,9 @@ find_candidates(struct change_thread *t)
     MYSQL_RES *rows;
 
     buffer_clear(&t->sql);
-    buffer_text(&t->sql, "SELECT o.order_identifier FROM orders o FORCE INDEX (orders_unpaid) WHERE " LIFE_IS_OVERDUE);
-    buffer_format(&t->sql, " ORDER BY o.pay_by LIMIT %d OFFSET %u", t->singly > 0 ? 1 : LIFE_MOST, t->passed_over);
+    buffer_text(&t->sql, "SELECT o.order_identifier FROM orders o FORCE INDEX (orders_unpaid) WHERE " ORDER_IS_OVERDUE);
+    buffer_format(&t->sql, " ORDER BY o.pay_by LIMIT %d OFFSET %u", t->singly > 0 ? 1 : CHANGE_BATCH_MAX,
+                  t->passed_over);
 
     enum db_result result = EFFECT("expiry.candidates", db_rows(&t->db, &t->sql, &rows));
 
@@ -26,7 +27,7 @@ find_candidates(struct change_thread *t)
     }
 
     for (MYSQL_ROW row; (row = mysql_fetch_row(rows)) != NULL; ) {
-        struct life_change *c = life_add(t->life, row[0], LIFE_EXPIRE);
+        struct order_change *c = change_batch_add(t->batch, row[0], EVENT_EXPIRE);
 
         if (c != NULL) {
             c->code = "payment_expired";
@@ -39,10 +40,10 @@ find_candidates(struct change_thread *t)
 
 
 static int
-all_locked(const struct life *life)
+all_locked(const struct change_batch *batch)
 {
-    for (size_t i = 0; i < life->count; i++) {
-        if (life->changes[i].outcome != LIFE_OUT_LEFT) {
+    for (size_t i = 0; i < batch->count; i++) {
+        if (batch->changes[i].outcome != OUTCOME_LOCKED) {
             return 0;
         }
     }
@@ -55,10 +56,10 @@ all_locked(const struct life *life)
 static void
 note_locked(struct change_thread *t)
 {
-    int locked = all_locked(t->life);
+    int locked = all_locked(t->batch);
 
     t->rounds_locked = locked ? t->rounds_locked + (t->singly == 0) : 0;
-    t->passed_over += locked ? (unsigned) t->life->count : 0;
+    t->passed_over += locked ? (unsigned) t->batch->count : 0;
 }
 
 
@@ -66,9 +67,9 @@ note_locked(struct change_thread *t)
 static enum change_round
 on_refused(struct change_thread *t)
 {
-    if (t->singly > 0 && t->life->count > 0) {
+    if (t->singly > 0 && t->batch->count > 0) {
         t->passed_over++;
-        log_error("event=order_not_expired order=%s code=%u error=\"%s\"", t->life->changes[0].identifier, t->db.code,
+        log_error("event=order_not_expired order=%s code=%u error=\"%s\"", t->batch->changes[0].identifier, t->db.code,
                   t->db.error);
     }
 
@@ -105,15 +106,15 @@ run_round(struct change_thread *t)
     enum db_result result;
 
     change_thread_begin_batch(t);
-    t->life->skip_locked = t->rounds_locked < LOCKED_ROUNDS_MOST;
+    t->batch->skip_locked = t->rounds_locked < LOCKED_ROUNDS_MOST;
 
     if ((result = db_open(&t->db)) == DB_OK && (result = find_candidates(t)) == DB_OK) {
-        if (t->life->count == 0) {
+        if (t->batch->count == 0) {
             return no_candidates(t);
         }
 
         if ((result = EFFECT("expiry.begin", db_text(&t->db, CHANGE_START_TRANSACTION))) == DB_OK
-            && (result = life_apply(t->life, &t->db)) == DB_OK)
+            && (result = change_batch_apply(t->batch, &t->db)) == DB_OK)
         {
             result = EFFECT("expiry.commit", db_text(&t->db, "COMMIT"));
         }

@@ -10,7 +10,7 @@
 #include "observe/stats.h"
 
 #define IDLE_MS       100
-#define SINGLE_ROUNDS (2 * LIFE_MOST)   /* rounds that take one event each, after a batch was refused or stuck */
+#define SINGLE_ROUNDS (2 * CHANGE_BATCH_MAX)   /* rounds that take one event each, after a batch was refused or stuck */
 #define NO_CHANGE     ((size_t) -1)
 
 /* The lock of the inbox comes before all others. */
@@ -45,26 +45,26 @@ read_events(struct change_thread *t, const char *from, MYSQL_RES **rows)
 {
     buffer_clear(&t->sql);
     buffer_format(&t->sql, "SELECT id, provider, body, tries, received_at < NOW(3) - INTERVAL %d HOUR%s%u"
-                  " FOR UPDATE SKIP LOCKED", PAYMENTS_WAIT_HOURS, from, t->singly > 0 ? 1 : LIFE_MOST);
+                  " FOR UPDATE SKIP LOCKED", PAYMENTS_WAIT_HOURS, from, t->singly > 0 ? 1 : CHANGE_BATCH_MAX);
     return EFFECT("payment.read", db_rows(&t->db, &t->sql, rows));
 }
 
 
 static void
-add_change(struct life *life, const struct payment_event *e, int too_old)
+add_change(struct change_batch *batch, const struct payment_event *e, int too_old)
 {
-    struct life_change *c = life_add(life, e->identifier, e->event);
+    struct order_change *c = change_batch_add(batch, e->identifier, e->event);
 
     memcpy(c->payment_id, e->payment_id, sizeof(c->payment_id));
     memcpy(c->currency, e->currency, sizeof(c->currency));
     c->amount = e->amount;
     c->too_old = too_old;
-    c->code = e->event == LIFE_PAYMENT_FAILED ? "payment_failed" : NULL;
+    c->code = e->event == EVENT_PAYMENT_FAILED ? "payment_failed" : NULL;
 }
 
 
 static void
-add_outcome(struct change_thread *t, MYSQL_ROW row, const struct payment_event *e, enum life_outcome outcome)
+add_outcome(struct change_thread *t, MYSQL_ROW row, const struct payment_event *e, enum event_outcome outcome)
 {
     buffer_format(&t->sql, "%sUPDATE payment_events SET tries = tries + 1, order_identifier = ",
                   t->sql.len > 0 ? ";" : "");
@@ -85,12 +85,12 @@ add_outcome(struct change_thread *t, MYSQL_ROW row, const struct payment_event *
         buffer_text(&t->sql, "NULL");
     }
 
-    if (outcome == LIFE_OUT_WAITS) {
+    if (outcome == OUTCOME_WAITS) {
         buffer_format(&t->sql, ", next_try_at = NOW(3) + INTERVAL %u MICROSECOND",
                       payments_wait_ms((unsigned) strtoul(row[3], NULL, 10)) * 1000);
     } else {
         buffer_format(&t->sql, ", next_try_at = NULL, processed_at = NOW(3), outcome = '%s'",
-                      life_outcome_name(outcome));
+                      event_outcome_name(outcome));
     }
 
     buffer_text(&t->sql, " WHERE processed_at IS NULL AND id = ");
@@ -100,14 +100,14 @@ add_outcome(struct change_thread *t, MYSQL_ROW row, const struct payment_event *
 }
 
 
-static enum life_outcome
+static enum event_outcome
 outcome_of(const struct change_thread *t, const struct payment_event *e, size_t change)
 {
     if (change != NO_CHANGE) {
-        return t->life->changes[change].outcome;
+        return t->batch->changes[change].outcome;
     }
 
-    return e->kind == PAYMENT_EVENT_OTHER ? LIFE_OUT_IGNORED : LIFE_OUT_MALFORMED;
+    return e->kind == PAYMENT_EVENT_OTHER ? OUTCOME_IGNORED : OUTCOME_MALFORMED;
 }
 
 
@@ -121,7 +121,7 @@ report_unapplied(const struct payment_event *e, MYSQL_ROW row)
         return;
     }
 
-    stats_outcome(LIFE_EVENTS, e->kind == PAYMENT_EVENT_OTHER ? LIFE_OUT_IGNORED : LIFE_OUT_MALFORMED);
+    stats_outcome(ORDER_EVENTS, e->kind == PAYMENT_EVENT_OTHER ? OUTCOME_IGNORED : OUTCOME_MALFORMED);
 
     if (e->kind == PAYMENT_EVENT_MALFORMED) {
         log_clean(id, sizeof(id), row[0]);
@@ -142,8 +142,8 @@ read_bodies(struct change_thread *t, MYSQL_RES *rows, struct payment_event *even
         places[i] = NO_CHANGE;
 
         if (events[i].kind == PAYMENT_EVENT_CHANGE) {
-            places[i] = t->life->count;
-            add_change(t->life, &events[i], row[4][0] == '1');
+            places[i] = t->batch->count;
+            add_change(t->batch, &events[i], row[4][0] == '1');
         }
     }
 }
@@ -193,12 +193,12 @@ reject(struct change_thread *t, MYSQL_RES *rows)
     }
 
     buffer_clear(&t->sql);
-    add_outcome(t, row, &malformed, LIFE_OUT_REJECTED);
+    add_outcome(t, row, &malformed, OUTCOME_REJECTED);
 
     enum db_result result = EFFECT("payment.reject", db_run(&t->db, &t->sql));
 
     if (result == DB_OK) {
-        stats_outcome(LIFE_EVENTS, LIFE_OUT_REJECTED);
+        stats_outcome(ORDER_EVENTS, OUTCOME_REJECTED);
     }
 
     return result;
@@ -229,7 +229,7 @@ postpone(struct change_thread *t, MYSQL_RES *rows, const struct payment_event *e
     }
 
     buffer_clear(&t->sql);
-    add_outcome(t, row, e, LIFE_OUT_WAITS);
+    add_outcome(t, row, e, OUTCOME_WAITS);
 
     enum db_result result = EFFECT("payment.put_off", db_run(&t->db, &t->sql));
 
@@ -259,15 +259,15 @@ on_failure(struct change_thread *t, MYSQL_RES *rows, const struct payment_event 
 static enum db_result
 apply(struct change_thread *t, MYSQL_RES *rows)
 {
-    static _Thread_local struct payment_event events[LIFE_MOST];
-    static _Thread_local size_t places[LIFE_MOST];
+    static _Thread_local struct payment_event events[CHANGE_BATCH_MAX];
+    static _Thread_local size_t places[CHANGE_BATCH_MAX];
     enum db_result result;
     MYSQL_ROW row;
 
     change_thread_begin_batch(t);
     read_bodies(t, rows, events, places);
 
-    if ((result = life_apply(t->life, &t->db)) != DB_OK
+    if ((result = change_batch_apply(t->batch, &t->db)) != DB_OK
         || (result = write_outcomes(t, rows, events, places)) != DB_OK
         || (result = EFFECT("payment.commit", db_text(&t->db, "COMMIT"))) != DB_OK)
     {

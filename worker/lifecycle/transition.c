@@ -63,14 +63,14 @@ transition_args(struct redis_args *args, const struct transition *moved, uint64_
     }
 
     for (size_t i = 0; i < moved->order_count; i++) {
-        const struct life_order *o = &moved->orders[i];
+        const struct changed_order *o = &moved->orders[i];
 
-        if (!life_has_moved(o)) {
+        if (!order_status_changed(o)) {
             continue;
         }
 
         args_text(args, o->identifier);
-        args_text(args, life_status_name(o->status));
+        args_text(args, order_status_name(o->status));
         args_text(args, o->code[0] != '\0' ? o->code : "-");
         args_number(args, product_number(moved, o->product));
         args_number(args, o->user);

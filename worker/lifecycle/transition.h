@@ -15,7 +15,7 @@
 
 /* Orders of a batch and their products, as committed. Orders that did not move are skipped. Nothing is owned. */
 struct transition {
-    const struct life_order *orders;
+    const struct changed_order *orders;
     size_t order_count;
     const struct product_row *products;
     size_t product_count;

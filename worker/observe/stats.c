@@ -72,7 +72,7 @@ enum retry {
 static atomic_uint_fast64_t counts[STATS_COUNTS];
 static atomic_int_fast64_t gauges[STATS_GAUGES] = { -1, -1, -1 };
 static atomic_uint_fast64_t by_verdict[ITEMS(verdicts)];
-static atomic_uint_fast64_t by_outcome[LIFE_EVENTS + 1][LIFE_OUTCOMES];
+static atomic_uint_fast64_t by_outcome[ORDER_EVENTS + 1][EVENT_OUTCOMES];
 static atomic_uint_fast64_t retries[RETRY_MYSQL + ITEMS(causes)];
 
 
@@ -249,7 +249,7 @@ write_retries(struct buffer *text)
 
 
 void
-stats_outcome(enum life_event event, enum life_outcome outcome)
+stats_outcome(enum order_event event, enum event_outcome outcome)
 {
     atomic_fetch_add(&by_outcome[event][outcome], 1);
 }
@@ -266,16 +266,16 @@ write_outcomes(struct buffer *text)
     write_head(text, "checkout_order_events_total", "Events in the lives of orders, by what became of them.",
                "counter");
 
-    for (unsigned e = 0; e <= LIFE_EVENTS; e++) {
-        for (unsigned o = 0; o < LIFE_OUTCOMES; o++) {
+    for (unsigned e = 0; e <= ORDER_EVENTS; e++) {
+        for (unsigned o = 0; o < EVENT_OUTCOMES; o++) {
             uint64_t n = atomic_load(&by_outcome[e][o]);
 
-            flagged += life_is_flagged((enum life_outcome) o) ? n : 0;
+            flagged += outcome_is_flagged((enum event_outcome) o) ? n : 0;
 
             if (n > 0) {
                 buffer_format(text, "checkout_order_events_total{event=\"%s\",outcome=\"%s\"} %" PRIu64 "\n",
-                              e < LIFE_EVENTS ? life_event_name((enum life_event) e) : "other",
-                              life_outcome_name((enum life_outcome) o), n);
+                              e < ORDER_EVENTS ? order_event_name((enum order_event) e) : "other",
+                              event_outcome_name((enum event_outcome) o), n);
             }
         }
     }

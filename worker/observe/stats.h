@@ -65,8 +65,8 @@ void stats_mysql_retry(unsigned code);
 /* A call of Redis failed and is made again. settle 1: it was the settle script. */
 void stats_redis_retry(int settle);
 
-/* The outcome of an event in an order's lifecycle. event LIFE_EVENTS: the event names no order. */
-void stats_outcome(enum life_event event, enum life_outcome outcome);
+/* The outcome of an event in an order's lifecycle. event ORDER_EVENTS: the event names no order. */
+void stats_outcome(enum order_event event, enum event_outcome outcome);
 
 /* Appends everything as Prometheus text. Any thread; only `text` needs the caller's care. */
 void stats_write(struct buffer *text);

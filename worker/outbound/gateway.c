@@ -246,7 +246,7 @@ read_order(struct sender *s, MYSQL_ROW row)
         return;
     }
 
-    item->order_status = life_status_read(row[1], strlen(row[1]));
+    item->order_status = order_status_parse(row[1], strlen(row[1]));
     snprintf(item->amount, sizeof(item->amount), "%s", row[2]);
     buffer_format(&item->body, "{\"order_identifier\":\"%s\",\"amount\":\"%s\",\"currency\":\"%s\",\"user_id\":%s}",
                   item->identifier, row[2], s->config->payment.currency, row[3]);
@@ -362,8 +362,8 @@ make_headers(const struct sender *s, const struct sender_item *item)
 
     list = list == NULL ? NULL : http_header(list, "Idempotency-Key", item->identifier);
 
-    if (list != NULL && item->order_status != LIFE_PENDING_PAYMENT) {
-        list = http_header(list, "Order-Status", life_status_name(item->order_status));
+    if (list != NULL && item->order_status != ORDER_PENDING_PAYMENT) {
+        list = http_header(list, "Order-Status", order_status_name(item->order_status));
     }
 
     if (list != NULL && s->config->payment.gateway_secret != NULL) {
@@ -435,7 +435,7 @@ write_answer(struct sender *s, struct sender_item *item, const struct gateway_an
 
     buffer_clear(&s->sql);
     buffer_text(&s->sql, "START TRANSACTION; ");
-    inbox_statement(&s->db, &s->sql,
+    payment_inbox_add_insert(&s->db, &s->sql,
                     &(struct inbox_event) { .id = id, .provider = "gateway", .body = body.data, .len = body.len });
     buffer_format(&s->sql, " ON DUPLICATE KEY UPDATE provider = 'gateway'; "
                   "UPDATE gateway_calls SET answered_at = NOW(3), next_try_at = NULL, last_error = NULL"

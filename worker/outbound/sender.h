@@ -46,7 +46,7 @@ struct sender_item {
     uint64_t now;                                   /* seconds, by the database's clock, when it was leased */
     char amount[32];                                /* calls of the gateway: what is asked for */
     int asked_before;                               /* the same: an earlier request may have reached it */
-    enum life_status order_status;                  /* the same: of the order, when it was leased */
+    enum order_status order_status;                  /* the same: of the order, when it was leased */
     struct buffer body;
     struct http_request request;
 };

@@ -19,7 +19,7 @@
 struct rebuild_payment {
     char identifier[CHECKOUT_IDENTIFIER_LEN + 1];
     uint64_t product, quantity;
-    enum life_status gate, row;        /* what either says; LIFE_UNKNOWN: there is no row */
+    enum order_status gate, row;        /* what either says; ORDER_UNKNOWN: there is no row */
 };
 
 /* Zero-initialised with db and redis set is a rebuild that has not begun. */

@@ -73,7 +73,7 @@ rebuild_payment(struct rebuild *r, const struct rebuild_payment *p)
         result = keep_event(r, p, "succeeded", &kept);
     }
 
-    if (!r->dry_run && result == DB_OK && p->gate == LIFE_REFUNDED) {
+    if (!r->dry_run && result == DB_OK && p->gate == ORDER_REFUNDED) {
         result = keep_event(r, p, "refunded", &kept);
     }
 

@@ -33,7 +33,7 @@ struct lost {
     struct checkout_order order;
     uint64_t accepted_ms;
     char status[RECORD_STATUS_MAX + 1], reason[RECORD_REASON_MAX + 1];   /* of the row where there is one, else of the record */
-    enum life_status gate, mysql;            /* what the record says, and the row */
+    enum order_status gate, mysql;            /* what the record says, and the row */
     int has_row;
     int is_behind;                           /* the record says another status than the row */
 };
@@ -50,7 +50,7 @@ struct page {
 static int
 is_ended(const struct lost *l)
 {
-    return l->gate != LIFE_UNKNOWN && !life_is_live(l->gate);
+    return l->gate != ORDER_UNKNOWN && !order_is_live(l->gate);
 }
 
 
@@ -69,7 +69,7 @@ read_record(struct lost *l)
     l->accepted_ms = record.accepted_ms;
     memcpy(l->status, record.status, record.status_len);
     memcpy(l->reason, record.reason, record.reason_len);
-    l->gate = life_status_read(record.status, record.status_len);
+    l->gate = order_status_parse(record.status, record.status_len);
     return 0;
 }
 
@@ -131,7 +131,7 @@ find_rows(struct rebuild *r, struct page *p)
 
         if (i != IDENTIFIERS_NONE) {
             p->records[i].has_row = 1;
-            p->records[i].mysql = life_status_read(row[1], strlen(row[1]));
+            p->records[i].mysql = order_status_parse(row[1], strlen(row[1]));
             p->records[i].is_behind = strcmp(p->records[i].status, row[1]) != 0;
             snprintf(p->records[i].status, sizeof(p->records[i].status), "%s", row[1]);
             snprintf(p->records[i].reason, sizeof(p->records[i].reason), "%s", row[2]);
@@ -186,8 +186,9 @@ keep_payment(struct rebuild *r, const struct lost *l)
     struct rebuild_payment p = {
         .product = l->order.product_id, .quantity = l->order.quantity, .gate = l->gate, .row = l->mysql
     };
-    int came = life_rank(l->gate) >= life_rank(LIFE_PAID) && life_rank(l->mysql) < life_rank(LIFE_PAID);
-    int went_back = l->gate == LIFE_REFUNDED && l->mysql != LIFE_REFUNDED;
+    int came = order_status_rank(l->gate) >= order_status_rank(ORDER_PAID)
+               && order_status_rank(l->mysql) < order_status_rank(ORDER_PAID);
+    int went_back = l->gate == ORDER_REFUNDED && l->mysql != ORDER_REFUNDED;
 
     /* Of an order that ended, a missing row is written again as the record says it. */
     if (!(came || went_back) || (!l->has_row && is_ended(l))) {

@@ -20,10 +20,10 @@
 /* --- the table, for every status, event and combination of facts -------------------------------------------------- */
 
 
-static struct life_facts
+static struct order_facts
 facts_number(unsigned i)
 {
-    return (struct life_facts) {
+    return (struct order_facts) {
         .due = i & 1, .currency_right = i >> 1 & 1, .amount_right = i >> 2 & 1, .same_payment = i >> 3 & 1,
         .too_old = i >> 4 & 1, .stock_suffices = i >> 5 & 1, .without_items = i >> 6 & 1,
         .paid_twice = i >> 7 & 1
@@ -32,20 +32,21 @@ facts_number(unsigned i)
 
 
 #define FOR_EACH_STEP(s, e, f)                                                                  \
-    for (enum life_status s = LIFE_UNKNOWN; s < LIFE_STATUSES; s++)                             \
-        for (enum life_event e = LIFE_PAYMENT_SUCCEEDED; e < LIFE_EVENTS; e++)                  \
+    for (enum order_status s = ORDER_UNKNOWN; s < ORDER_STATUSES; s++)                             \
+        for (enum order_event e = EVENT_PAYMENT_SUCCEEDED; e < ORDER_EVENTS; e++)                  \
             for (unsigned f = 0; f < FACTS; f++)
 
 
 START_TEST(test_nothing_leads_back)
 {
     FOR_EACH_STEP(s, e, f) {
-        struct life_facts facts = facts_number(f);
-        struct life_step step = life_decide(s, e, &facts);
+        struct order_facts facts = facts_number(f);
+        struct lifecycle_decision step = lifecycle_decide(s, e, &facts);
 
-        ck_assert_int_lt(step.outcome, LIFE_OUTCOMES);
-        ck_assert_msg(step.status == s || life_rank(step.status) > life_rank(s), "%s to %s", life_status_name(s),
-                      life_status_name(step.status));
+        ck_assert_int_lt(step.outcome, EVENT_OUTCOMES);
+        ck_assert_msg(step.status == s || order_status_rank(step.status) > order_status_rank(s), "%s to %s",
+                      order_status_name(s),
+                      order_status_name(step.status));
     }
 }
 END_TEST
@@ -53,10 +54,10 @@ END_TEST
 
 START_TEST(test_gate_ranks_statuses_the_same)
 {
-    for (enum life_status s = LIFE_PENDING_PAYMENT; s < LIFE_STATUSES; s++) {
+    for (enum order_status s = ORDER_PENDING_PAYMENT; s < ORDER_STATUSES; s++) {
         char line[64];
 
-        snprintf(line, sizeof(line), " %s = %d,", life_status_name(s), life_rank(s));
+        snprintf(line, sizeof(line), " %s = %d,", order_status_name(s), order_status_rank(s));
         ck_assert_msg(strstr(checkout_script_transition.source, line) != NULL, "record.lua has no \"%s\"", line);
     }
 }
@@ -67,17 +68,17 @@ END_TEST
 START_TEST(test_stock_follows_the_order)
 {
     FOR_EACH_STEP(s, e, f) {
-        struct life_facts facts = facts_number(f);
-        struct life_step step = life_decide(s, e, &facts);
-        int before = life_is_live(s), after = life_is_live(step.status);
+        struct order_facts facts = facts_number(f);
+        struct lifecycle_decision step = lifecycle_decide(s, e, &facts);
+        int before = order_is_live(s), after = order_is_live(step.status);
 
         if (before == after) {
-            ck_assert_int_eq(step.stock, LIFE_STOCK_STAYS);
+            ck_assert_int_eq(step.stock, STOCK_UNCHANGED);
         } else if (after) {
-            ck_assert_int_eq(step.stock, LIFE_STOCK_TAKEN);
+            ck_assert_int_eq(step.stock, STOCK_TAKEN);
             ck_assert(facts.stock_suffices);
         } else {
-            ck_assert_int_eq(step.stock, s == LIFE_COMPLETED ? LIFE_STOCK_WRITTEN_OFF : LIFE_STOCK_BACK);
+            ck_assert_int_eq(step.stock, s == ORDER_COMPLETED ? STOCK_WRITTEN_OFF : STOCK_RETURNED);
         }
     }
 }
@@ -86,16 +87,16 @@ END_TEST
 
 START_TEST(test_law_6_what_is_paid_stays_paid)
 {
-    static const enum life_event by_itself[] = {
-        LIFE_PAYMENT_SUCCEEDED, LIFE_PAYMENT_FAILED, LIFE_EXPIRE, LIFE_CANCEL
+    static const enum order_event by_itself[] = {
+        EVENT_PAYMENT_SUCCEEDED, EVENT_PAYMENT_FAILED, EVENT_EXPIRE, EVENT_CANCEL
     };
 
     for (unsigned f = 0; f < FACTS; f++) {
         for (size_t i = 0; i < sizeof(by_itself) / sizeof(by_itself[0]); i++) {
-            struct life_facts facts = facts_number(f);
+            struct order_facts facts = facts_number(f);
 
-            ck_assert_int_eq(life_decide(LIFE_PAID, by_itself[i], &facts).status, LIFE_PAID);
-            ck_assert_int_eq(life_decide(LIFE_COMPLETED, by_itself[i], &facts).status, LIFE_COMPLETED);
+            ck_assert_int_eq(lifecycle_decide(ORDER_PAID, by_itself[i], &facts).status, ORDER_PAID);
+            ck_assert_int_eq(lifecycle_decide(ORDER_COMPLETED, by_itself[i], &facts).status, ORDER_COMPLETED);
         }
     }
 }
@@ -105,14 +106,14 @@ END_TEST
 /* Money that came is in an order, or goes back, or is flagged, or the event waits. */
 START_TEST(test_no_money_is_lost)
 {
-    for (enum life_status s = LIFE_UNKNOWN; s < LIFE_STATUSES; s++) {
+    for (enum order_status s = ORDER_UNKNOWN; s < ORDER_STATUSES; s++) {
         for (unsigned f = 0; f < FACTS; f++) {
-            struct life_facts facts = facts_number(f);
-            enum life_outcome out = life_decide(s, LIFE_PAYMENT_SUCCEEDED, &facts).outcome;
+            struct order_facts facts = facts_number(f);
+            enum event_outcome out = lifecycle_decide(s, EVENT_PAYMENT_SUCCEEDED, &facts).outcome;
 
-            ck_assert(out == LIFE_OUT_PAID || out == LIFE_OUT_PAID_LATE || out == LIFE_OUT_REPEAT
-                      || out == LIFE_OUT_WAITS || life_is_flagged(out));
-            ck_assert(out != LIFE_OUT_REPEAT || facts.same_payment);
+            ck_assert(out == OUTCOME_PAID || out == OUTCOME_PAID_LATE || out == OUTCOME_REPEAT
+                      || out == OUTCOME_WAITS || outcome_is_flagged(out));
+            ck_assert(out != OUTCOME_REPEAT || facts.same_payment);
         }
     }
 }
@@ -123,13 +124,13 @@ END_TEST
 START_TEST(test_one_of_two_payments_goes_back)
 {
     for (unsigned f = 0; f < FACTS; f++) {
-        struct life_facts facts = facts_number(f);
+        struct order_facts facts = facts_number(f);
 
         if (facts.paid_twice) {
-            struct life_step step = life_decide(LIFE_PAID, LIFE_PAYMENT_REFUNDED, &facts);
+            struct lifecycle_decision step = lifecycle_decide(ORDER_PAID, EVENT_PAYMENT_REFUNDED, &facts);
 
-            ck_assert_int_eq(step.status, LIFE_PAID);
-            ck_assert_int_eq(step.stock, LIFE_STOCK_STAYS);
+            ck_assert_int_eq(step.status, ORDER_PAID);
+            ck_assert_int_eq(step.stock, STOCK_UNCHANGED);
         }
     }
 }
@@ -140,16 +141,16 @@ END_TEST
 START_TEST(test_events_repeat)
 {
     FOR_EACH_STEP(s, e, f) {
-        struct life_facts facts = facts_number(f);
-        struct life_step step = life_decide(s, e, &facts);
+        struct order_facts facts = facts_number(f);
+        struct lifecycle_decision step = lifecycle_decide(s, e, &facts);
 
         if (step.status == s) {
             continue;
         }
 
         facts.same_payment = 1;
-        facts.without_items &= step.stock != LIFE_STOCK_TAKEN;
-        ck_assert_int_eq(life_decide(step.status, e, &facts).status, step.status);
+        facts.without_items &= step.stock != STOCK_TAKEN;
+        ck_assert_int_eq(lifecycle_decide(step.status, e, &facts).status, step.status);
     }
 }
 END_TEST
@@ -157,20 +158,20 @@ END_TEST
 
 START_TEST(test_names)
 {
-    for (enum life_status s = LIFE_PENDING_PAYMENT; s < LIFE_STATUSES; s++) {
-        ck_assert_int_eq(life_status_read(life_status_name(s), strlen(life_status_name(s))), s);
+    for (enum order_status s = ORDER_PENDING_PAYMENT; s < ORDER_STATUSES; s++) {
+        ck_assert_int_eq(order_status_parse(order_status_name(s), strlen(order_status_name(s))), s);
     }
 
-    for (enum life_outcome o = 0; o < LIFE_OUTCOMES; o++) {
-        ck_assert_ptr_nonnull(life_outcome_name(o));
+    for (enum event_outcome o = 0; o < EVENT_OUTCOMES; o++) {
+        ck_assert_ptr_nonnull(event_outcome_name(o));
     }
 
-    for (enum life_event e = 0; e < LIFE_EVENTS; e++) {
-        ck_assert_ptr_nonnull(life_event_name(e));
+    for (enum order_event e = 0; e < ORDER_EVENTS; e++) {
+        ck_assert_ptr_nonnull(order_event_name(e));
     }
 
-    ck_assert_int_eq(life_status_read("queued", 6), LIFE_UNKNOWN);
-    ck_assert_int_eq(life_status_read("paidx", 5), LIFE_UNKNOWN);
+    ck_assert_int_eq(order_status_parse("queued", 6), ORDER_UNKNOWN);
+    ck_assert_int_eq(order_status_parse("paidx", 5), ORDER_UNKNOWN);
 }
 END_TEST
 
@@ -262,7 +263,7 @@ START_TEST(test_standard_event)
         "\"payment_id\":\"p-1\",\"amount\":\"39.60\",\"currency\":\"twd\"}}");
 
     ck_assert_int_eq(e.kind, PAYMENT_EVENT_CHANGE);
-    ck_assert_int_eq(e.event, LIFE_PAYMENT_SUCCEEDED);
+    ck_assert_int_eq(e.event, EVENT_PAYMENT_SUCCEEDED);
     ck_assert_str_eq(e.identifier, ID);
     ck_assert_str_eq(e.payment_id, "p-1");
     ck_assert_uint_eq(e.amount, 3960);
@@ -360,7 +361,7 @@ END_TEST
 int
 main(void)
 {
-    Suite *suite = suite_create("life");
+    Suite *suite = suite_create("lifecycle");
     TCase *tests = tcase_create("tests");
 
     tcase_add_test(tests, test_nothing_leads_back);

@@ -87,11 +87,11 @@ sql(const char *text)
 
 
 static struct sql_result
-run(const struct statement_query *query)
+run(const struct prepared_query *query)
 {
     struct sql_result result = { 0 };
 
-    ck_assert_msg(statement_run(&db, query, &result) == DB_OK, "%s: %s", query->sql, db.error);
+    ck_assert_msg(prepared_run(&db, query, &result) == DB_OK, "%s: %s", query->sql, db.error);
     return result;
 }
 
@@ -99,7 +99,7 @@ run(const struct statement_query *query)
 #define ck_assert_answer(query, text)                                                \
     do {                                                                             \
         struct sql_result answer_ = run(query);                                      \
-        ck_assert_msg(answer_.kind == STATEMENT_ANSWER, "%s: %s", (query)->sql, answer_.body.data); \
+        ck_assert_msg(answer_.kind == PREPARED_ANSWER, "%s: %s", (query)->sql, answer_.body.data); \
         ck_assert_str_eq(answer_.body.data, text);                                   \
         buffer_free(&answer_.body);                                                  \
     } while (0)
@@ -107,35 +107,35 @@ run(const struct statement_query *query)
 #define ck_assert_unusable(query, text)                                              \
     do {                                                                             \
         struct sql_result answer_ = run(query);                                      \
-        ck_assert_int_eq(answer_.kind, STATEMENT_UNUSABLE);                          \
+        ck_assert_int_eq(answer_.kind, PREPARED_UNUSABLE);                          \
         ck_assert_str_eq(answer_.body.data, text);                                   \
         buffer_free(&answer_.body);                                                  \
     } while (0)
 
-static const struct statement_query rows = { .form = STATEMENT_ROWS, .max_size = 1 << 20 };
+static const struct prepared_query rows = { .form = PREPARED_ROWS, .max_size = 1 << 20 };
 
 
-static struct statement_query
+static struct prepared_query
 query_of(const char *text)
 {
-    struct statement_query query = rows;
+    struct prepared_query query = rows;
 
     query.sql = text;
     return query;
 }
 
 
-static struct statement_value
+static struct prepared_value
 text_value(const char *text)
 {
-    return (struct statement_value) { .type = STATEMENT_TEXT, .text = text, .len = strlen(text) };
+    return (struct prepared_value) { .type = PREPARED_TEXT, .text = text, .len = strlen(text) };
 }
 
 
-static struct statement_value
+static struct prepared_value
 uint_value(uint64_t number)
 {
-    return (struct statement_value) { .type = STATEMENT_UINT, .number = number };
+    return (struct prepared_value) { .type = PREPARED_UINT, .number = number };
 }
 
 
@@ -144,9 +144,9 @@ static void
 assert_value(const char *expression, const char *json)
 {
     char text[512], expected[512];
-    struct statement_query query = query_of(text);
+    struct prepared_query query = query_of(text);
 
-    query.form = STATEMENT_PLAIN;
+    query.form = PREPARED_PLAIN;
     snprintf(text, sizeof(text), "SELECT %s AS x", expression);
     snprintf(expected, sizeof(expected), "{\"x\":%s}", json);
     ck_assert_answer(&query, expected);
@@ -164,7 +164,7 @@ START_TEST(R4_integers)
         " 9223372036854775807, 9007199254740993, 1901, b'0', 0, FALSE),"
         " (NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)");
 
-    struct statement_query query = query_of("SELECT * FROM i");
+    struct prepared_query query = query_of("SELECT * FROM i");
 
     ck_assert_answer(&query, "{\"data\":["
                      "{\"a\":-128,\"b\":65535,\"c\":-8388608,\"d\":7,\"e\":-9223372036854775808,"
@@ -190,7 +190,7 @@ START_TEST(R4_decimals_and_floats)
         " 0.1, 1.10), (-0.01, -0.000000000000000000000000000001, 3.4028234e38, 1.7976931348623157e308, 0),"
         " (0, 0, 16777217, 5e-324, -2.5)");
 
-    struct statement_query query = query_of("SELECT * FROM d");
+    struct prepared_query query = query_of("SELECT * FROM d");
 
     ck_assert_answer(&query, "{\"data\":["
                      "{\"a\":\"19.80\",\"b\":\"12345678901234567890123456789012345.123456789012345678901234567890\","
@@ -211,7 +211,7 @@ START_TEST(R4_times)
         "06:30:00.000009',"
         " '-838:59:59', '-00:00:00.5'), ('0000-00-00', '0000-00-00', '9999-12-31 23:59:59.999', NULL, '100:00:00', 0)");
 
-    struct statement_query query = query_of("SELECT * FROM t");
+    struct prepared_query query = query_of("SELECT * FROM t");
 
     ck_assert_answer(&query, "{\"data\":["
                      "{\"a\":\"2026-11-21\",\"b\":\"2026-11-21T06:30:00Z\",\"c\":\"2026-11-21T06:30:00.100Z\","
@@ -234,7 +234,7 @@ START_TEST(R4_texts_and_bytes)
         "USING utf8mb4)),"
         " 'y\"z', 'p,q', 'ab', x'ff00', x'01020304', x'e9'), ('', '', 'x', '', '', '', '', '')");
 
-    struct statement_query query = query_of("SELECT * FROM t");
+    struct prepared_query query = query_of("SELECT * FROM t");
 
     ck_assert_answer(&query, "{\"data\":["
                      "{\"a\":\"\\\"quoted\\\" \\\\ / \\n\\r\\t\",\"b\":\"emoji 😀\\u0000\\u001f\","
@@ -268,7 +268,7 @@ START_TEST(R4_json)
     sql("CREATE TABLE t (a JSON, b TEXT)");
     sql("INSERT INTO t VALUES ('{\"k\": [1, 2.5, \"x\", null]}', '[1,{}]'), (NULL, NULL)");
 
-    struct statement_query query = query_of("SELECT a, b AS `b:json` FROM t");
+    struct prepared_query query = query_of("SELECT a, b AS `b:json` FROM t");
 
     ck_assert_answer(&query, "{\"data\":[{\"a\":{\"k\": [1, 2.5, \"x\", null]},\"b\":[1,{}]},{\"a\":null,"
                      "\"b\":null}]}");
@@ -280,7 +280,7 @@ START_TEST(R4_json)
     /* MariaDB and MySQL set their spaces in other places */
     struct sql_result result = run(&query);
 
-    ck_assert_int_eq(result.kind, STATEMENT_ANSWER);
+    ck_assert_int_eq(result.kind, PREPARED_ANSWER);
     remove_spaces(result.body.data);
     ck_assert_str_eq(result.body.data, "{\"data\":[{\"a\":[1,2],\"b\":{\"x\":2},\"c\":[1,2]}]}");
     buffer_free(&result.body);
@@ -295,9 +295,9 @@ END_TEST
 
 START_TEST(R3_values_are_values)
 {
-    struct statement_value values[] = { text_value("' OR 1=1 --"), uint_value(UINT64_MAX),
-                                        { .type = STATEMENT_INT, .number = (uint64_t) INT64_MIN }, text_value("") };
-    struct statement_query query = query_of("SELECT ? AS a, ? AS b, ? AS c, ? AS d");
+    struct prepared_value values[] = { text_value("' OR 1=1 --"), uint_value(UINT64_MAX),
+                                        { .type = PREPARED_INT, .number = (uint64_t) INT64_MIN }, text_value("") };
+    struct prepared_query query = query_of("SELECT ? AS a, ? AS b, ? AS c, ? AS d");
 
     query.values = values;
     query.nvalues = 4;
@@ -309,21 +309,21 @@ END_TEST
 
 START_TEST(forms)
 {
-    struct statement_query query = query_of("SELECT 7 AS a, 8 AS a UNION SELECT 9, 10");
-    struct statement_query none = query_of("SELECT 7 AS a FROM DUAL WHERE FALSE");
+    struct prepared_query query = query_of("SELECT 7 AS a, 8 AS a UNION SELECT 9, 10");
+    struct prepared_query none = query_of("SELECT 7 AS a FROM DUAL WHERE FALSE");
 
     ck_assert_answer(&query, "{\"data\":[{\"a\":7,\"a\":8},{\"a\":9,\"a\":10}]}");
-    query.form = STATEMENT_OBJECT;
+    query.form = PREPARED_OBJECT;
     ck_assert_answer(&query, "{\"data\":{\"a\":7,\"a\":8}}");
-    query.form = STATEMENT_PLAIN;
+    query.form = PREPARED_PLAIN;
     ck_assert_answer(&query, "{\"a\":7,\"a\":8}");
 
     ck_assert_answer(&none, "{\"data\":[]}");
-    none.form = STATEMENT_OBJECT;
+    none.form = PREPARED_OBJECT;
 
     struct sql_result result = run(&none);
 
-    ck_assert_int_eq(result.kind, STATEMENT_NO_ROW);
+    ck_assert_int_eq(result.kind, PREPARED_NO_ROW);
     buffer_free(&result.body);
 }
 END_TEST
@@ -334,8 +334,8 @@ START_TEST(pages)
     sql("CREATE TABLE p (id INT PRIMARY KEY)");
     sql("INSERT INTO p VALUES (1), (2), (3), (4), (5)");
 
-    struct statement_value least = uint_value(2);
-    struct statement_query query = query_of("SELECT id FROM p WHERE id >= ? ORDER BY id\nLIMIT ? OFFSET ?");
+    struct prepared_value least = uint_value(2);
+    struct prepared_query query = query_of("SELECT id FROM p WHERE id >= ? ORDER BY id\nLIMIT ? OFFSET ?");
 
     query.values = &least;
     query.nvalues = 1;
@@ -365,12 +365,12 @@ END_TEST
 
 START_TEST(large_results)
 {
-    struct statement_query query = query_of("SELECT REPEAT('a', 1048576) AS x, 1 AS y");
+    struct prepared_query query = query_of("SELECT REPEAT('a', 1048576) AS x, 1 AS y");
     struct sql_result result;
 
     query.max_size = 1048576 + 29;
     result = run(&query);
-    ck_assert_int_eq(result.kind, STATEMENT_ANSWER);
+    ck_assert_int_eq(result.kind, PREPARED_ANSWER);
     ck_assert_uint_eq(result.body.len, 1048576 + strlen("{\"data\":[{\"x\":\"\",\"y\":1}]}"));
     buffer_free(&result.body);
 
@@ -389,11 +389,11 @@ START_TEST(large_results)
     ck_assert_unusable(&query, "its result is larger than 1048576 bytes");
     connect_db();
 
-    query.form = STATEMENT_PLAIN;
+    query.form = PREPARED_PLAIN;
     ck_assert_answer(&query, "{\"id\":12345678}");
     connect_db();
 
-    query.form = STATEMENT_ROWS;
+    query.form = PREPARED_ROWS;
     query.sql = "SELECT a.id FROM n a, n b";
     result = run(&query);
     ck_assert_uint_eq(result.rows, 10000);
@@ -406,7 +406,7 @@ END_TEST
 
 START_TEST(statements_that_cannot_be_used)
 {
-    struct statement_query query = query_of("SET @x = 1");
+    struct prepared_query query = query_of("SET @x = 1");
     struct sql_result result = { 0 };
 
     ck_assert_unusable(&query, "it is none that gives rows");
@@ -414,7 +414,7 @@ START_TEST(statements_that_cannot_be_used)
     ck_assert_unusable(&query, "it has 1 places for values, and 0 are given");
 
     query.sql = "SELECT nothing FROM nowhere";
-    ck_assert_int_eq(statement_run(&db, &query, &result), DB_RETRY);
+    ck_assert_int_eq(prepared_run(&db, &query, &result), DB_RETRY);
     ck_assert_uint_eq(db.code, 1146);
     ck_assert_ptr_nonnull(strstr(db.error, "nowhere"));
     ck_assert_ptr_nonnull(db.mysql);
@@ -446,7 +446,7 @@ prepared(const char *what)
 START_TEST(statements_are_prepared_once)
 {
     char text[64];
-    struct statement_query query = query_of("SELECT 1 AS a");
+    struct prepared_query query = query_of("SELECT 1 AS a");
 
     for (int i = 0; i < 5; i++) {
         ck_assert_answer(&query, "{\"data\":[{\"a\":1}]}");
@@ -458,7 +458,7 @@ START_TEST(statements_are_prepared_once)
     /* the connection keeps so many */
     query.sql = text;
 
-    for (int i = 0; i < STATEMENT_CACHE_MAX + 10; i++) {
+    for (int i = 0; i < PREPARED_CACHE_MAX + 10; i++) {
         struct sql_result result;
 
         snprintf(text, sizeof(text), "SELECT %d AS a", i);
@@ -473,7 +473,7 @@ END_TEST
 
 START_TEST(a_table_changes_under_a_statement)
 {
-    struct statement_query query = query_of("SELECT * FROM c");
+    struct prepared_query query = query_of("SELECT * FROM c");
 
     sql("CREATE TABLE c (a INT)");
     sql("INSERT INTO c VALUES (1)");
@@ -492,7 +492,7 @@ END_TEST
 
 START_TEST(a_connection_that_was_killed)
 {
-    struct statement_query query = query_of("SELECT 1 AS a");
+    struct prepared_query query = query_of("SELECT 1 AS a");
     struct sql_result result = { 0 };
     struct db other = { .server = &server };
     struct buffer text = { 0 };
@@ -504,7 +504,7 @@ START_TEST(a_connection_that_was_killed)
     db_close(&other);
     buffer_free(&text);
 
-    ck_assert_int_eq(statement_run(&db, &query, &result), DB_RETRY);
+    ck_assert_int_eq(prepared_run(&db, &query, &result), DB_RETRY);
     ck_assert_ptr_null(db.mysql);
     ck_assert_ptr_null(db.statements);
     buffer_free(&result.body);
@@ -541,14 +541,14 @@ kill_soon(void *data)
 /* The statement ends with its connection, and the rows that were read from it do not reach for it afterwards. */
 START_TEST(a_connection_that_is_killed_between_two_rows)
 {
-    struct statement_query query = query_of(SLOW_ROWS("0.1"));
+    struct prepared_query query = query_of(SLOW_ROWS("0.1"));
     struct sql_result result = { 0 };
     unsigned long id = mysql_thread_id(db.mysql);
     pthread_t killer;
 
     query.max_size = 1 << 24;
     ck_assert_int_eq(pthread_create(&killer, NULL, kill_soon, &id), 0);
-    ck_assert_int_eq(statement_run(&db, &query, &result), DB_RETRY);
+    ck_assert_int_eq(prepared_run(&db, &query, &result), DB_RETRY);
     ck_assert_uint_ge(result.rows, 3);
     ck_assert_int_eq(pthread_join(killer, NULL), 0);
     ck_assert_ptr_null(db.mysql);
@@ -562,12 +562,12 @@ START_TEST(a_time_out_between_two_rows)
 {
     struct db_server hasty = server;
     struct db other = { .server = &hasty };
-    struct statement_query query = query_of(SLOW_ROWS("5"));
+    struct prepared_query query = query_of(SLOW_ROWS("5"));
     struct sql_result result = { 0 };
 
     hasty.timeout = 1000;
     ck_assert_int_eq(db_open(&other), DB_OK);
-    ck_assert_int_eq(statement_run(&other, &query, &result), DB_RETRY);
+    ck_assert_int_eq(prepared_run(&other, &query, &result), DB_RETRY);
     ck_assert_uint_eq(result.rows, 3);
     ck_assert_ptr_null(other.mysql);
     buffer_free(&result.body);
@@ -581,13 +581,13 @@ START_TEST(a_statement_that_takes_too_long)
     struct db_server strict = server;
     struct db other = { .server = &strict };
     struct sql_result result = { 0 };
-    struct statement_query query = query_of("WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL"
+    struct prepared_query query = query_of("WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL"
                                             " SELECT i + 1 FROM n WHERE i < 900) SELECT COUNT(*)"
                                             " FROM n a, n b, n c, n d WHERE a.i + b.i + c.i + d.i = 5");
 
     strict.statement_timeout = 250;
     ck_assert_msg(db_open(&other) == DB_OK, "%s", other.error);
-    ck_assert_int_eq(statement_run(&other, &query, &result), DB_RETRY);
+    ck_assert_int_eq(prepared_run(&other, &query, &result), DB_RETRY);
     ck_assert_msg(db_is_over_its_time(other.code), "%u %s", other.code, other.error);
     buffer_free(&result.body);
     db_close(&other);
@@ -601,11 +601,11 @@ START_TEST(a_lock_is_waited_for_a_second_at_least)
     struct db_server hasty = server;
     struct db other = { .server = &hasty };
     struct sql_result result = { 0 };
-    struct statement_query query = query_of("SELECT @@innodb_lock_wait_timeout AS a");
+    struct prepared_query query = query_of("SELECT @@innodb_lock_wait_timeout AS a");
 
     hasty.timeout = 1200;
     ck_assert_int_eq(db_open(&other), DB_OK);
-    ck_assert_int_eq(statement_run(&other, &query, &result), DB_OK);
+    ck_assert_int_eq(prepared_run(&other, &query, &result), DB_OK);
     ck_assert_str_eq(result.body.data, "{\"data\":[{\"a\":1}]}");
     buffer_free(&result.body);
     db_close(&other);
@@ -615,7 +615,7 @@ END_TEST
 
 START_TEST(digest)
 {
-    struct statement_query query = query_of("SELECT 1 AS a");
+    struct prepared_query query = query_of("SELECT 1 AS a");
     struct sql_result one = run(&query), same = run(&query), other;
 
     query.sql = "SELECT 2 AS a";
@@ -631,15 +631,15 @@ END_TEST
 
 START_TEST(places)
 {
-    ck_assert_uint_eq(statement_places("SELECT 1"), 0);
-    ck_assert_uint_eq(statement_places("SELECT ? , ?"), 2);
-    ck_assert_uint_eq(statement_places("SELECT '?', \"?\", `?`, '''?', '\\'?', \"\\\"?\", ?"), 1);
-    ck_assert_uint_eq(statement_places("SELECT 1 -- ?\n, ? # ?\n, ? /* ? */, ?"), 3);
-    ck_assert_uint_eq(statement_places("SELECT 2--?"), 1);
-    ck_assert_uint_eq(statement_places("SELECT ?--"), 1);
-    ck_assert_uint_eq(statement_places("SELECT '?"), 0);
-    ck_assert_uint_eq(statement_places("SELECT ? /* ?"), 1);
-    ck_assert_uint_eq(statement_places("SELECT /*! ? */ 1"), 1);
+    ck_assert_uint_eq(prepared_placeholders("SELECT 1"), 0);
+    ck_assert_uint_eq(prepared_placeholders("SELECT ? , ?"), 2);
+    ck_assert_uint_eq(prepared_placeholders("SELECT '?', \"?\", `?`, '''?', '\\'?', \"\\\"?\", ?"), 1);
+    ck_assert_uint_eq(prepared_placeholders("SELECT 1 -- ?\n, ? # ?\n, ? /* ? */, ?"), 3);
+    ck_assert_uint_eq(prepared_placeholders("SELECT 2--?"), 1);
+    ck_assert_uint_eq(prepared_placeholders("SELECT ?--"), 1);
+    ck_assert_uint_eq(prepared_placeholders("SELECT '?"), 0);
+    ck_assert_uint_eq(prepared_placeholders("SELECT ? /* ?"), 1);
+    ck_assert_uint_eq(prepared_placeholders("SELECT /*! ? */ 1"), 1);
 }
 END_TEST
 

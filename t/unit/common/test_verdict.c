@@ -11,7 +11,7 @@
 static redisReply *
 reply_of(const char *bytes)
 {
-    redisReader *reader = checkout_reader_create();
+    redisReader *reader = checkout_reply_reader_create();
     void *reply = NULL;
 
     ck_assert_ptr_nonnull(reader);

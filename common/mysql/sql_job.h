@@ -5,8 +5,8 @@
  * same job may be run again at any time, also while a try that was given up still runs elsewhere: its statements must
  * bear that. It touches nothing else.
  */
-#ifndef CHECKOUT_MYSQL_JOB_H
-#define CHECKOUT_MYSQL_JOB_H
+#ifndef CHECKOUT_MYSQL_SQL_JOB_H
+#define CHECKOUT_MYSQL_SQL_JOB_H
 
 #include <stdint.h>
 
