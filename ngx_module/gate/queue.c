@@ -20,7 +20,7 @@
 #include "request/clock.h"
 #include "request/outcome.h"
 #include "request/random.h"
-#include "request/variables.h"
+#include "request/context.h"
 #include "stats/counters.h"
 #include "stats/prometheus.h"
 #include "checkout_scripts.h"

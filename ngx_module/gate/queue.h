@@ -12,7 +12,7 @@
 #include "order/verdict.h"
 #include "redis/connection.h"
 #include "request/clock.h"
-#include "request/variables.h"
+#include "request/context.h"
 
 
 #define NGX_HTTP_CHECKOUT_BATCH_ORDERS   256      /* orders in one script call */

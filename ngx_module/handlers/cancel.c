@@ -24,7 +24,7 @@
 #include "request/outcome.h"
 #include "request/response.h"
 #include "request/sticky.h"
-#include "request/variables.h"
+#include "request/context.h"
 #include "sql/job.h"
 #include "stats/counters.h"
 #include "checkout_scripts.h"
@@ -398,13 +398,13 @@ ngx_http_checkout_cancel_begin(ngx_http_request_t *r, ngx_str_t *identifier)
     ngx_http_checkout_ctx_t       *ctx;
     ngx_http_checkout_loc_conf_t  *clcf;
 
-    ctx = ngx_http_checkout_ctx_create_main(r, "checkout_cancel_order");
+    ctx = ngx_http_checkout_ctx_create_main(r,
+                                            NGX_HTTP_CHECKOUT_REQUEST_CANCEL,
+                                            "checkout_cancel_order");
 
     if (ctx == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
-
-    ctx->cancel = 1;
 
     if (r->method != NGX_HTTP_POST) {
         return ngx_http_checkout_refuse_method(r, "POST");

@@ -37,7 +37,7 @@
 #include "request/random.h"
 #include "request/response.h"
 #include "request/sticky.h"
-#include "request/variables.h"
+#include "request/context.h"
 #include "sql/job.h"
 #include "stats/counters.h"
 #include "checkout_scripts.h"
@@ -160,13 +160,13 @@ ngx_http_checkout_init_stock_handler(ngx_http_request_t *r)
 {
     ngx_http_checkout_ctx_t  *ctx;
 
-    ctx = ngx_http_checkout_ctx_create_main(r, "checkout_init_stock");
+    ctx = ngx_http_checkout_ctx_create_main(r,
+                                            NGX_HTTP_CHECKOUT_REQUEST_INIT_STOCK,
+                                            "checkout_init_stock");
 
     if (ctx == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
-
-    ctx->admin = 1;
 
     if (r->method != NGX_HTTP_POST) {
         return ngx_http_checkout_refuse_method(r, "POST");

@@ -19,7 +19,7 @@
 #include "redis/script.h"
 #include "request/outcome.h"
 #include "request/response.h"
-#include "request/variables.h"
+#include "request/context.h"
 #include "sql/job.h"
 #include "stats/counters.h"
 #include "checkout_scripts.h"

@@ -15,7 +15,7 @@
 #include "request/outcome.h"
 #include "request/response.h"
 #include "request/sticky.h"
-#include "request/variables.h"
+#include "request/context.h"
 #include "stats/counters.h"
 #include "order/identifier.h"
 #include "order/order.h"
@@ -96,7 +96,9 @@ ngx_http_checkout_order_handler(ngx_http_request_t *r)
     ngx_int_t                 rc;
     ngx_http_checkout_ctx_t  *ctx;
 
-    ctx = ngx_http_checkout_ctx_create_main(r, "checkout_place_order");
+    ctx = ngx_http_checkout_ctx_create_main(r,
+                                            NGX_HTTP_CHECKOUT_REQUEST_ORDER,
+                                            "checkout_place_order");
 
     if (ctx == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;

@@ -14,7 +14,7 @@
 #include "request/body.h"
 #include "request/outcome.h"
 #include "request/response.h"
-#include "request/variables.h"
+#include "request/context.h"
 #include "sql/job.h"
 #include "mysql/sql_job.h"
 #include "mysql/prepared.h"

@@ -19,7 +19,7 @@
 #include "redis/lookup.h"
 #include "redis/script.h"
 #include "request/response.h"
-#include "request/variables.h"
+#include "request/context.h"
 #include "sql/job.h"
 #include "checkout_scripts.h"
 #include "mysql/db.h"
@@ -521,7 +521,10 @@ ngx_http_checkout_ready_wait(ngx_http_request_t *r, ngx_http_checkout_ready_t *r
 
     cleanup = ngx_pool_cleanup_add(r->pool, sizeof(ngx_http_checkout_ready_waiter_t));
 
-    if (cleanup == NULL || ngx_http_checkout_ctx_create(r) == NULL) {
+    if (cleanup == NULL
+        || ngx_http_checkout_ctx_create(r, NGX_HTTP_CHECKOUT_REQUEST_OTHER)
+           == NULL)
+    {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 

@@ -14,7 +14,7 @@
 #include "request/body.h"
 #include "request/outcome.h"
 #include "request/response.h"
-#include "request/variables.h"
+#include "request/context.h"
 #include "sql/job.h"
 #include "stats/counters.h"
 #include "mysql/sql_job.h"
@@ -146,13 +146,13 @@ ngx_http_checkout_webhook_handler(ngx_http_request_t *r)
     ngx_http_checkout_ctx_t        *ctx;
     enum checkout_signature_result  result;
 
-    ctx = ngx_http_checkout_ctx_create_main(r, "checkout_webhook");
+    ctx = ngx_http_checkout_ctx_create_main(r,
+                                            NGX_HTTP_CHECKOUT_REQUEST_WEBHOOK,
+                                            "checkout_webhook");
 
     if (ctx == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
-
-    ctx->webhook = 1;
 
     if (r->method != NGX_HTTP_POST) {
         return ngx_http_checkout_refuse_method(r, "POST");

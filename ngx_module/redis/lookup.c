@@ -12,7 +12,7 @@
 #include "request/clock.h"
 #include "request/outcome.h"
 #include "request/response.h"
-#include "request/variables.h"
+#include "request/context.h"
 #include "stats/counters.h"
 #include <hiredis/hiredis.h>
 
@@ -43,13 +43,11 @@ ngx_http_checkout_read_begin(ngx_http_request_t *r, ngx_str_t *value)
     ngx_int_t                 rc;
     ngx_http_checkout_ctx_t  *ctx;
 
-    ctx = ngx_http_checkout_ctx_create(r);
+    ctx = ngx_http_checkout_ctx_create(r, NGX_HTTP_CHECKOUT_REQUEST_READ);
 
     if (ctx == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
-
-    ctx->read = 1;
 
     rc = ngx_http_checkout_read_method(r);
 

@@ -10,7 +10,7 @@
 
 #include "redis/connection.h"
 #include "request/clock.h"
-#include "request/variables.h"
+#include "request/context.h"
 
 
 #define NGX_HTTP_CHECKOUT_LOOKUPS_MAX    16384    /* reads on their way at once */

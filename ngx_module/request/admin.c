@@ -6,7 +6,7 @@
  */
 #include "request/admin.h"
 
-#include "request/variables.h"
+#include "request/settings.h"
 
 #include <openssl/crypto.h>
 #include <openssl/sha.h>

@@ -7,7 +7,7 @@
 #include "request/response.h"
 
 #include "request/outcome.h"
-#include "request/variables.h"
+#include "request/context.h"
 #include "stats/counters.h"
 #include "order/order.h"
 
@@ -317,35 +317,30 @@ ngx_http_checkout_note_refusal(ngx_http_request_t *r, ngx_http_checkout_code_e c
         ngx_http_checkout_count(timeouts, 1);
     }
 
-    if (ctx->admin) {
-        if (ngx_http_checkout_refusals[code].status < 500) {
-            ngx_http_checkout_count(stock_inits[NGX_HTTP_CHECKOUT_STOCK_REFUSED], 1);
+    switch (ctx->kind) {
 
-        } else {
-            ngx_http_checkout_count(stock_inits[NGX_HTTP_CHECKOUT_STOCK_FAILED], 1);
-        }
-
-    } else if (ctx->cancel) {
-        if (ngx_http_checkout_refusals[code].status < 500) {
-            ngx_http_checkout_count(cancels[NGX_HTTP_CHECKOUT_CANCEL_REFUSED], 1);
-
-        } else {
-            ngx_http_checkout_count(cancels[NGX_HTTP_CHECKOUT_CANCEL_FAILED], 1);
-        }
-
-    } else if (ctx->webhook) {
-        if (ngx_http_checkout_refusals[code].status < 500) {
-            ngx_http_checkout_count(webhooks[NGX_HTTP_CHECKOUT_WEBHOOK_REFUSED], 1);
-
-        } else {
-            ngx_http_checkout_count(webhooks[NGX_HTTP_CHECKOUT_WEBHOOK_FAILED], 1);
-        }
-
-    } else if (ctx->read) {
-        ngx_http_checkout_count(reads[code], 1);
-
-    } else {
+    case NGX_HTTP_CHECKOUT_REQUEST_ORDER:
         ngx_http_checkout_count(orders[code], 1);
+        return;
+
+    case NGX_HTTP_CHECKOUT_REQUEST_READ:
+        ngx_http_checkout_count(reads[code], 1);
+        return;
+
+    case NGX_HTTP_CHECKOUT_REQUEST_INIT_STOCK:
+        ngx_http_checkout_count(stock_inits[ngx_http_checkout_refusals[code].status < 500 ? NGX_HTTP_CHECKOUT_STOCK_REFUSED : NGX_HTTP_CHECKOUT_STOCK_FAILED], 1);
+        return;
+
+    case NGX_HTTP_CHECKOUT_REQUEST_CANCEL:
+        ngx_http_checkout_count(cancels[ngx_http_checkout_refusals[code].status < 500 ? NGX_HTTP_CHECKOUT_CANCEL_REFUSED : NGX_HTTP_CHECKOUT_CANCEL_FAILED], 1);
+        return;
+
+    case NGX_HTTP_CHECKOUT_REQUEST_WEBHOOK:
+        ngx_http_checkout_count(webhooks[ngx_http_checkout_refusals[code].status < 500 ? NGX_HTTP_CHECKOUT_WEBHOOK_REFUSED : NGX_HTTP_CHECKOUT_WEBHOOK_FAILED], 1);
+        return;
+
+    default:
+        return;
     }
 }
 

@@ -11,7 +11,7 @@
 #include "request/sticky.h"
 
 #include "request/response.h"
-#include "request/variables.h"
+#include "request/context.h"
 #include "order/order.h"
 
 

@@ -1,91 +1,12 @@
 /*
- * What is known of a request, and the variables that tell it: $checkout_status and its like.
- *
- * A context lives in the request's pool, in a cleanup that stays until the request ends: nginx forgets the
- * contexts of modules when it goes to an error_page, and finds this one again there. The cleanup also tells who
- * works for the request (an order of the gate, a lookup) that the request is going away.
+ * The variables: $checkout_status and its like.
  */
 #include "request/variables.h"
 
+#include "request/context.h"
 #include "request/sticky.h"
 #include "order/identifier.h"
 #include "order/order.h"
-
-
-static void
-ngx_http_checkout_ctx_cleanup(void *data)
-{
-    ngx_http_checkout_ctx_t  *ctx = data;
-
-    if (ctx->detach != NULL) {
-        ctx->detach(ctx->worker);
-    }
-}
-
-
-/* The request's context, NULL when it has none. */
-ngx_http_checkout_ctx_t *
-ngx_http_checkout_ctx_get(ngx_http_request_t *r)
-{
-    ngx_pool_cleanup_t       *cleanup;
-    ngx_http_checkout_ctx_t  *ctx;
-
-    ctx = ngx_http_get_module_ctx(r, ngx_http_checkout_module);
-
-    if (ctx != NULL || (!r->internal && !r->filter_finalize)) {
-        return ctx;
-    }
-
-    for (cleanup = r->pool->cleanup; cleanup; cleanup = cleanup->next) {
-        if (cleanup->handler == ngx_http_checkout_ctx_cleanup) {
-            ctx = cleanup->data;
-
-            if (ctx->request == r) {
-                return ctx;
-            }
-        }
-    }
-
-    return NULL;
-}
-
-
-/* A new context; NULL when there is no memory. */
-ngx_http_checkout_ctx_t *
-ngx_http_checkout_ctx_create(ngx_http_request_t *r)
-{
-    ngx_pool_cleanup_t       *cleanup;
-    ngx_http_checkout_ctx_t  *ctx;
-
-    cleanup = ngx_pool_cleanup_add(r->pool, sizeof(ngx_http_checkout_ctx_t));
-
-    if (cleanup == NULL) {
-        return NULL;
-    }
-
-    ctx = cleanup->data;
-    ngx_memzero(ctx, sizeof(ngx_http_checkout_ctx_t));
-    ctx->request = r;
-    ctx->started = ngx_current_msec;
-    cleanup->handler = ngx_http_checkout_ctx_cleanup;
-
-    ngx_http_set_ctx(r, ctx, ngx_http_checkout_module);
-
-    return ctx;
-}
-
-
-/* The same for a request that changes something: it has a body of its own. NULL also in a subrequest. */
-ngx_http_checkout_ctx_t *
-ngx_http_checkout_ctx_create_main(ngx_http_request_t *r, const char *directive)
-{
-    if (r != r->main) {
-        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0, "%s in a subrequest", directive);
-        return NULL;
-    }
-
-    return ngx_http_checkout_ctx_create(r);
-}
 
 
 static ngx_int_t

@@ -15,7 +15,7 @@
 
 #include "request/response.h"
 #include "request/sticky.h"
-#include "request/variables.h"
+#include "request/context.h"
 #include "sql/job.h"
 #include "stats/counters.h"
 #include "stats/prometheus.h"

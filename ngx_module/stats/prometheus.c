@@ -11,7 +11,7 @@
 #include "redis/connection.h"
 #include "request/outcome.h"
 #include "request/response.h"
-#include "request/variables.h"
+#include "request/context.h"
 #include "sql/job.h"
 #include "stats/counters.h"
 #include "checkout_scripts.h"

@@ -1,0 +1,65 @@
+/*
+ * What is known of a request, from its first moment to its last.
+ */
+#ifndef NGX_HTTP_CHECKOUT_REQUEST_CONTEXT_H
+#define NGX_HTTP_CHECKOUT_REQUEST_CONTEXT_H
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "order/identifier.h"
+#include "request/settings.h"
+
+
+/* What a request asks for: how it is counted depends on it. */
+typedef enum {
+    NGX_HTTP_CHECKOUT_REQUEST_OTHER,         /* is not counted */
+    NGX_HTTP_CHECKOUT_REQUEST_ORDER,
+    NGX_HTTP_CHECKOUT_REQUEST_READ,
+    NGX_HTTP_CHECKOUT_REQUEST_INIT_STOCK,
+    NGX_HTTP_CHECKOUT_REQUEST_CANCEL,
+    NGX_HTTP_CHECKOUT_REQUEST_WEBHOOK
+} ngx_http_checkout_request_kind_e;
+
+typedef struct {
+    ngx_http_request_t          *request;
+    ngx_http_checkout_request_kind_e  kind;
+    void                       (*detach)(void *worker);    /* called when the request goes away; or NULL */
+    void                        *worker;
+    ngx_str_t                    status;     /* of the order, or the refusal's
+                                                code; empty: not known */
+    ngx_str_t                    key;        /* Idempotency-Key; empty: none */
+    uint64_t                     user_id;    /* of checkout_user */
+    uint64_t                     product_id;
+    ngx_msec_t                   started;    /* ngx_current_msec */
+    ngx_uint_t                   batch;      /* orders in the call that decided
+                                                this one */
+    unsigned                     refused:1;
+    unsigned                     late:1;     /* a time-out of it ran out */
+    unsigned                     bad_key:1;  /* Idempotency-Key is not valid */
+
+    /* first byte NUL: none */
+    char                         identifier[CHECKOUT_IDENTIFIER_LEN];
+} ngx_http_checkout_ctx_t;
+
+
+/*
+ * The context lives in the request's pool. None of these blocks.
+ *
+ * get: of this request, also after nginx went to an error_page; NULL: none.
+ *
+ * create: a new one, zeroed but for request, kind and started. NULL: no memory.
+ *
+ * create_main: the same, for a request that changes something and may have a
+ * body. NULL also in a subrequest, which is logged with the directive's name.
+ */
+ngx_http_checkout_ctx_t *ngx_http_checkout_ctx_get(ngx_http_request_t *r);
+ngx_http_checkout_ctx_t *ngx_http_checkout_ctx_create(ngx_http_request_t *r,
+    ngx_http_checkout_request_kind_e kind);
+ngx_http_checkout_ctx_t *ngx_http_checkout_ctx_create_main(
+    ngx_http_request_t *r, ngx_http_checkout_request_kind_e kind,
+    const char *directive);
+
+
+#endif
