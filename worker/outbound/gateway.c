@@ -13,9 +13,9 @@
 #include "observe/stats.h"
 #include "base/clock.h"
 
-#define ENLIST_MOST  1000    /* orders of one statement */
-#define ENLIST_MS    100     /* between two looks for orders without a call */
-#define IDLE_FACTOR  20      /* a look that takes MySQL 50 ms is followed by 1 s of rest */
+#define CREATE_MOST  1000    /* calls created by one statement */
+#define CREATE_MS    100     /* between two searches for orders without a call */
+#define PAUSE_FACTOR 20      /* a search that takes MySQL 50 ms is followed by 1 s without one */
 
 
 /* --- answers ------------------------------------------------------------------------------------------------------ */
@@ -57,7 +57,7 @@ copy_reason(char *out, size_t size, const cJSON *object)
 }
 
 
-/* A member that is there has to be a text, or the answer is none. */
+/* Returns 1, or 0 for a member that is there and is no such text: the answer is then invalid. */
 static int
 copy_optional(char *out, size_t size, const cJSON *object, const char *name)
 {
@@ -65,7 +65,7 @@ copy_optional(char *out, size_t size, const cJSON *object, const char *name)
 }
 
 
-/* What keeps an answer that says "succeeded" from being one; NULL: nothing. */
+/* Returns what makes an answer that says "succeeded" invalid, or NULL when it is valid. */
 static const char *
 read_success(struct gateway_answer *a, long status, const cJSON *object)
 {
@@ -132,11 +132,11 @@ gateway_read(struct gateway_answer *answer, long status, const char *body, size_
 /* --- leases ------------------------------------------------------------------------------------------------------- */
 
 
-/* Each order that waits for its payment gets a call. Two processes that do it at once make one. */
+/* Creates a call for each order that waits for its payment. Two processes that do it at once create one. */
 static int
-enlist(struct sender *s)
+create_calls(struct sender *s)
 {
-    if (s->config->payment.mode != PAYMENT_BY_GATEWAY || clock_ms() < s->next_enlist_ms) {
+    if (s->config->payment.mode != PAYMENT_BY_GATEWAY || clock_ms() < s->next_create_ms) {
         return 0;
     }
 
@@ -144,22 +144,22 @@ enlist(struct sender *s)
     buffer_format(&s->sql, "INSERT INTO gateway_calls (order_identifier) SELECT o.order_identifier FROM orders o"
                   " LEFT JOIN gateway_calls g ON g.order_identifier = o.order_identifier"
                   " WHERE o.status = 'pending_payment' AND o.pay_by > NOW(3) AND g.order_identifier IS NULL LIMIT %d"
-                  " ON DUPLICATE KEY UPDATE tries = gateway_calls.tries", ENLIST_MOST);
+                  " ON DUPLICATE KEY UPDATE tries = gateway_calls.tries", CREATE_MOST);
 
     uint64_t begun = clock_ms();
     enum db_result result = EFFECT("gateway.enlist", db_run(&s->db, &s->sql));
-    uint64_t rest = (clock_ms() - begun) * IDLE_FACTOR;
+    uint64_t pause = (clock_ms() - begun) * PAUSE_FACTOR;
 
-    s->next_enlist_ms = clock_ms() + (rest > ENLIST_MS ? rest : ENLIST_MS);
+    s->next_create_ms = clock_ms() + (pause > CREATE_MS ? pause : CREATE_MS);
 
-    /* Lost against another process: it does the same. */
+    /* DB_AGAIN: another process was first, and does the same. */
     return result == DB_OK || result == DB_AGAIN ? 0 : -1;
 }
 
 
-/* Without a lock: most looks find nothing. Returns 1 when something is due, 0, or -1. */
+/* Without a lock, for mostly nothing is due. Returns 1 when a call is due, 0, or -1 when MySQL failed. */
 static int
-look(struct sender *s)
+is_any_due(struct sender *s)
 {
     int due;
 
@@ -185,7 +185,7 @@ add_leased(struct sender *s)
 }
 
 
-/* Takes the rows over. Returns how many, or -1. */
+/* Reads due calls into leased items, and locks their rows. Returns how many, or -1. */
 static int
 take_calls(struct sender *s, unsigned n)
 {
@@ -203,7 +203,7 @@ take_calls(struct sender *s, unsigned n)
     }
 
     while ((row = mysql_fetch_row(rows)) != NULL) {
-        struct sender_item *item = sender_item(s);
+        struct sender_item *item = sender_lease_item(s);
 
         if (item == NULL || row[0] == NULL || row[1] == NULL || row[2] == NULL || row[3] == NULL) {
             break;   /* the rows are no more than there are free items, and no column is NULL */
@@ -234,7 +234,7 @@ find_leased(struct sender *s, const char *identifier)
 }
 
 
-/* What is asked for. An order that nobody asked for yet, and that needs no payment any more, has an empty body. */
+/* Writes the request's body. It stays empty where nobody asked for the order yet and it needs no payment any more. */
 static void
 read_order(struct sender *s, MYSQL_ROW row)
 {
@@ -253,7 +253,9 @@ read_order(struct sender *s, MYSQL_ROW row)
 }
 
 
-/* Reads the orders of what was leased, without a lock: of an order that is being cancelled an answer may come late. */
+/*
+ * Reads the orders of the leased calls, without a lock: an order that is cancelled meanwhile is one that is paid late.
+ */
 static int
 read_orders(struct sender *s)
 {
@@ -278,9 +280,9 @@ read_orders(struct sender *s)
 }
 
 
-/* Calls that need not be made end here. Returns how many are left to be made, or -1. */
+/* Ends the calls that need not be made. Returns how many remain, or -1. */
 static int
-drop_needless(struct sender *s)
+end_needless_calls(struct sender *s)
 {
     int left = 0;
 
@@ -323,11 +325,11 @@ lease(struct sender *s)
 static int
 claim(struct sender *s, unsigned n)
 {
-    if (enlist(s) == -1) {
+    if (create_calls(s) == -1) {
         return -1;
     }
 
-    int left = look(s);
+    int left = is_any_due(s);
 
     if (left <= 0) {
         return left;
@@ -340,7 +342,7 @@ claim(struct sender *s, unsigned n)
     int taken = take_calls(s, n);
 
     if (taken > 0) {
-        left = read_orders(s) == 0 ? drop_needless(s) : -1;
+        left = read_orders(s) == 0 ? end_needless_calls(s) : -1;
 
         if (left == -1 || (left > 0 && lease(s) == -1)) {
             return -1;
@@ -398,7 +400,7 @@ start(struct sender *s, struct sender_item *item)
 }
 
 
-/* --- what was answered -------------------------------------------------------------------------------------------- */
+/* --- the result --------------------------------------------------------------------------------------------------- */
 
 
 /* The event, in the project's own form. */
@@ -422,7 +424,7 @@ add_event(struct buffer *body, const struct sender *s, const struct sender_item 
 }
 
 
-/* One group of statements: the event and the end of the call stand together or not at all. */
+/* The event and the end of the call in one transaction. */
 static enum db_result
 write_answer(struct sender *s, struct sender_item *item, const struct gateway_answer *a)
 {
@@ -514,7 +516,7 @@ hand_back(struct sender *s, struct sender_item *item)
 
 
 static void
-survey(struct sender *s)
+update_gauges(struct sender *s)
 {
     MYSQL_RES *rows = NULL;
 
@@ -537,7 +539,8 @@ survey(struct sender *s)
 
 
 static const struct sender_kind gateway_kind = {
-    .name = "gateway", .claim = claim, .start = start, .finish = finish, .hand_back = hand_back, .survey = survey
+    .name = "gateway", .claim = claim, .start = start, .finish = finish, .hand_back = hand_back,
+    .update_gauges = update_gauges
 };
 
 

@@ -9,15 +9,15 @@
 #define RETRY_AFTER_MOST 3600
 
 
-/* libcurl's callback: another number than `size * n` ends the transfer. */
+/* CURLOPT_WRITEFUNCTION(3): returning another number than size * n ends the transfer. */
 static size_t
-take(char *data, size_t size, size_t n, void *user)
+receive(char *data, size_t size, size_t n, void *user)
 {
     struct http_request *r = user;
-    size_t len = size * n, room = HTTP_ANSWER_MOST - r->answer.len;
+    size_t len = size * n, space = HTTP_ANSWER_MOST - r->answer.len;
 
-    r->cut = len > room;
-    buffer_add(&r->answer, data, r->cut ? room : len);
+    r->cut = len > space;
+    buffer_add(&r->answer, data, r->cut ? space : len);
     return r->cut || r->answer.failed ? CURL_WRITEFUNC_ERROR : len;
 }
 
@@ -30,33 +30,32 @@ http_client_open(struct http_client *c, const char *url, const char *ca_file)
 }
 
 
-/* Each option returns CURLE_OK, which is 0. */
 static int
 set_up(const struct http_client *c, struct http_request *r)
 {
     CURL *e = r->easy;
     long connect_ms = (long) r->timeout_ms < CONNECT_MOST_MS ? (long) r->timeout_ms : CONNECT_MOST_MS;
-    int bad = 0;
+    int failed = 0;
 
-    bad |= curl_easy_setopt(e, CURLOPT_URL, c->url) != CURLE_OK;
-    bad |= curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https") != CURLE_OK;
-    bad |= curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 0L) != CURLE_OK;
-    bad |= curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L) != CURLE_OK;
-    bad |= curl_easy_setopt(e, CURLOPT_SSL_VERIFYPEER, 1L) != CURLE_OK;
-    bad |= curl_easy_setopt(e, CURLOPT_SSL_VERIFYHOST, 2L) != CURLE_OK;
-    bad |= c->ca_file[0] != '\0' && curl_easy_setopt(e, CURLOPT_CAINFO, c->ca_file) != CURLE_OK;
-    bad |= curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long) CURL_HTTP_VERSION_1_1) != CURLE_OK;
-    bad |= curl_easy_setopt(e, CURLOPT_USERAGENT, "checkout-worker") != CURLE_OK;
-    bad |= curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, connect_ms) != CURLE_OK;
-    bad |= curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, (long) r->timeout_ms) != CURLE_OK;
-    bad |= curl_easy_setopt(e, CURLOPT_POSTFIELDSIZE, (long) r->len) != CURLE_OK;
-    bad |= curl_easy_setopt(e, CURLOPT_POSTFIELDS, r->body) != CURLE_OK;
-    bad |= curl_easy_setopt(e, CURLOPT_HTTPHEADER, r->headers) != CURLE_OK;
-    bad |= curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, take) != CURLE_OK;
-    bad |= curl_easy_setopt(e, CURLOPT_WRITEDATA, r) != CURLE_OK;
-    bad |= curl_easy_setopt(e, CURLOPT_ERRORBUFFER, r->curl_error) != CURLE_OK;
-    bad |= curl_easy_setopt(e, CURLOPT_PRIVATE, r) != CURLE_OK;
-    return bad ? -1 : 0;
+    failed |= curl_easy_setopt(e, CURLOPT_URL, c->url) != CURLE_OK;
+    failed |= curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https") != CURLE_OK;
+    failed |= curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 0L) != CURLE_OK;
+    failed |= curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L) != CURLE_OK;
+    failed |= curl_easy_setopt(e, CURLOPT_SSL_VERIFYPEER, 1L) != CURLE_OK;
+    failed |= curl_easy_setopt(e, CURLOPT_SSL_VERIFYHOST, 2L) != CURLE_OK;
+    failed |= c->ca_file[0] != '\0' && curl_easy_setopt(e, CURLOPT_CAINFO, c->ca_file) != CURLE_OK;
+    failed |= curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long) CURL_HTTP_VERSION_1_1) != CURLE_OK;
+    failed |= curl_easy_setopt(e, CURLOPT_USERAGENT, "checkout-worker") != CURLE_OK;
+    failed |= curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, connect_ms) != CURLE_OK;
+    failed |= curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, (long) r->timeout_ms) != CURLE_OK;
+    failed |= curl_easy_setopt(e, CURLOPT_POSTFIELDSIZE, (long) r->len) != CURLE_OK;
+    failed |= curl_easy_setopt(e, CURLOPT_POSTFIELDS, r->body) != CURLE_OK;
+    failed |= curl_easy_setopt(e, CURLOPT_HTTPHEADER, r->headers) != CURLE_OK;
+    failed |= curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, receive) != CURLE_OK;
+    failed |= curl_easy_setopt(e, CURLOPT_WRITEDATA, r) != CURLE_OK;
+    failed |= curl_easy_setopt(e, CURLOPT_ERRORBUFFER, r->curl_error) != CURLE_OK;
+    failed |= curl_easy_setopt(e, CURLOPT_PRIVATE, r) != CURLE_OK;
+    return failed ? -1 : 0;
 }
 
 
@@ -97,7 +96,7 @@ http_client_wait(struct http_client *c, unsigned ms)
 
 
 static void
-take_back(struct http_client *c, struct http_request *r)
+detach(struct http_client *c, struct http_request *r)
 {
     (void) curl_multi_remove_handle(c->multi, r->easy);
     curl_easy_cleanup(r->easy);
@@ -105,7 +104,7 @@ take_back(struct http_client *c, struct http_request *r)
 }
 
 
-/* An answer that was cut by us is one whose status counts; one that the network cut is none. */
+/* An answer that we cut has a status that counts; one that the network cut is no answer. */
 static void
 note_result(struct http_request *r, CURLcode code)
 {
@@ -144,7 +143,7 @@ http_client_next(struct http_client *c)
         struct http_request *r = (struct http_request *) (void *) user;
 
         note_result(r, code);
-        take_back(c, r);
+        detach(c, r);
         return r;
     }
 
@@ -156,7 +155,7 @@ void
 http_client_cancel(struct http_client *c, struct http_request *r)
 {
     if (r->easy != NULL) {
-        take_back(c, r);
+        detach(c, r);
     }
 }
 

@@ -24,9 +24,9 @@ outbox_judge(long status, unsigned tries, unsigned most_tries)
 /* --- leases ------------------------------------------------------------------------------------------------------- */
 
 
-/* Without a lock: most looks find nothing. Returns 1 when something is due, 0, or -1. */
+/* Without a lock, for mostly nothing is due. Returns 1 when a row is due, 0, or -1 when MySQL failed. */
 static int
-look(struct sender *s)
+is_any_due(struct sender *s)
 {
     int due;
 
@@ -36,7 +36,7 @@ look(struct sender *s)
 }
 
 
-/* Takes the rows over. Returns how many. */
+/* Copies the rows into leased items. Returns how many. */
 static int
 take_rows(struct sender *s, MYSQL_RES *rows)
 {
@@ -44,7 +44,7 @@ take_rows(struct sender *s, MYSQL_RES *rows)
     MYSQL_ROW row;
 
     while ((row = mysql_fetch_row(rows)) != NULL) {
-        struct sender_item *item = sender_item(s);
+        struct sender_item *item = sender_lease_item(s);
         unsigned long *lengths = mysql_fetch_lengths(rows);
 
         if (item == NULL || row[0] == NULL || row[1] == NULL || row[2] == NULL || row[3] == NULL || row[4] == NULL
@@ -91,7 +91,7 @@ static int
 claim(struct sender *s, unsigned n)
 {
     MYSQL_RES *rows = NULL;
-    int due = look(s);
+    int due = is_any_due(s);
 
     if (due <= 0) {
         return due;
@@ -102,8 +102,9 @@ claim(struct sender *s, unsigned n)
     }
 
     buffer_clear(&s->sql);
-    buffer_format(&s->sql, "SELECT id, order_identifier, body, tries, FLOOR(UNIX_TIMESTAMP(NOW())), type FROM outgoing_events"
-                  " WHERE next_try_at <= NOW(3) ORDER BY next_try_at, id LIMIT %u FOR UPDATE SKIP LOCKED", n);
+    buffer_format(&s->sql, "SELECT id, order_identifier, body, tries, FLOOR(UNIX_TIMESTAMP(NOW())), type"
+                  " FROM outgoing_events WHERE next_try_at <= NOW(3) ORDER BY next_try_at, id LIMIT %u"
+                  " FOR UPDATE SKIP LOCKED", n);
 
     if (EFFECT("outbox.claim", db_rows(&s->db, &s->sql, &rows)) != DB_OK) {
         return -1;
@@ -205,8 +206,9 @@ start(struct sender *s, struct sender_item *item)
 /* --- the answer --------------------------------------------------------------------------------------------------- */
 
 
+/* Counts and logs. */
 static void
-note(const struct sender_item *item, enum outbox_verdict verdict, const char *error)
+report(const struct sender_item *item, enum outbox_verdict verdict, const char *error)
 {
     char id[OUTBOX_ID_MAX];
 
@@ -261,7 +263,7 @@ finish(struct sender *s, struct sender_item *item)
     enum db_result result = EFFECT("outbox.finish", db_run(&s->db, &s->sql));
 
     if (result == DB_OK) {
-        note(item, verdict, error);
+        report(item, verdict, error);
     }
 
     return result;
@@ -278,11 +280,14 @@ hand_back(struct sender *s, struct sender_item *item)
 }
 
 
-/* --- the whole ---------------------------------------------------------------------------------------------------- */
+/*
+ * --- start and metrics
+ * ----------------------------------------------------------------------------------------------------
+ */
 
 
 static void
-survey(struct sender *s)
+update_gauges(struct sender *s)
 {
     MYSQL_RES *rows = NULL;
 
@@ -308,7 +313,8 @@ survey(struct sender *s)
 
 
 static const struct sender_kind outbox_kind = {
-    .name = "outbox", .claim = claim, .start = start, .finish = finish, .hand_back = hand_back, .survey = survey
+    .name = "outbox", .claim = claim, .start = start, .finish = finish, .hand_back = hand_back,
+    .update_gauges = update_gauges
 };
 
 

@@ -1,11 +1,11 @@
 /*
- * The outbox: outgoing_events are sent to the shop as signed Standard Webhooks (text/signature.h) until it says that it
- * has them. Each is sent at least once; its webhook-id is the same at every try, and the timestamp is that of the try.
- * Events are not in order: the body says when it came to pass.
+ * The outbox: rows of outgoing_events are sent to the shop as signed Standard Webhooks (standardwebhooks.com; signed by
+ * text/signature.h) until it acknowledges them. Each event is sent at least once. Its webhook-id is the same at every
+ * try; the timestamp is that of the try. Events may arrive out of order; the body says when each happened.
  *
- * The webhook-id is "evt_<order's identifier>_<what became of it>", as in evt_019aa2f1-…_paid for the type order.paid.
- * An order comes only once to each, so the id is unique, and nothing else gets it after MySQL lost its last commits, as
- * it would a row's number: the shop would take the new event for one that it has.
+ * The webhook-id is "evt_<order identifier>_<what happened>", such as evt_019aa2f1-…_paid for the type order.paid. An
+ * order reaches each status once, so the id is unique. A row's number would not be: after MySQL lost its last commits
+ * it would be given to another event, which the shop would take for a repeat.
  *
  *   2xx                        delivered
  *   410, or [events] tries     dead: an error in the log, checkout_outgoing_events_dead, `checkoutctl events`
@@ -29,10 +29,13 @@ enum outbox_verdict {
     OUTBOX_AGAIN
 };
 
-/* status 0: no answer. tries: this one included. Pure. */
+/* status: HTTP's, 0: no answer. tries: made so far, this one included. most_tries: [events] tries. Pure. */
 enum outbox_verdict outbox_judge(long status, unsigned tries, unsigned most_tries);
 
-/* Starts the sender where [events] url is set; else it counts as ended. Returns 0, or an error number. */
+/*
+ * Starts the sender where [events] url is set; elsewhere s stays as it is and sender_ended() holds. Returns 0, or an
+ * error number of errno.h.
+ */
 int outbox_start(struct sender *s, const struct config *config);
 
 #endif

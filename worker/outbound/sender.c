@@ -12,11 +12,11 @@
 #include "base/clock.h"
 #include "base/stop.h"
 
-#define IDLE_MS    500     /* between two looks when nothing is due */
-#define BUSY_MS    20      /* and when more may be due, so that one look finds work for several free items */
-#define POLL_MS    100     /* between two looks at the stop while requests are on their way */
-#define SURVEY_MS  15000
-#define LEAVE_MS   1000    /* for answers that are about to come, after the stop was asked for */
+#define IDLE_MS    500     /* between two claims when no more rows are due */
+#define BUSY_MS    20      /* the same when more may be due: long enough for several items to become free */
+#define POLL_MS    100     /* longest wait for answers, after which the stop is noticed */
+#define GAUGES_MS  15000
+#define LEAVE_MS   1000    /* wait for answers that are about to come, after the stop was requested */
 
 
 unsigned
@@ -37,7 +37,7 @@ unsigned
 sender_item_wait_ms(const struct sender_item *item, unsigned most_ms)
 {
     uint32_t random = 0;
-    ssize_t n = getrandom(&random, sizeof(random), GRND_NONBLOCK);   /* without it the wait is only less spread */
+    ssize_t n = getrandom(&random, sizeof(random), GRND_NONBLOCK);   /* where it fails the wait is only less random */
     unsigned wait = sender_wait_ms(item->tries, most_ms, random), asked = item->request.retry_after * 1000;
 
     (void) n;
@@ -62,7 +62,7 @@ sender_item_error(const struct sender_item *item, char *out, size_t size)
 
 
 struct sender_item *
-sender_item(struct sender *s)
+sender_lease_item(struct sender *s)
 {
     for (unsigned i = 0; i < s->count; i++) {
         struct sender_item *item = &s->items[i];
@@ -107,7 +107,7 @@ back_off(struct sender *s)
 {
     unsigned wait = backoff_next(&s->backoff);
 
-    s->mysql_ms = clock_ms() + wait;
+    s->mysql_retry_ms = clock_ms() + wait;
     log_warn("event=%s_waits mysql=\"%s\" wait_ms=%u", s->kind->name, s->db.error, wait);
     stats_mysql_retry(s->db.code);
 }
@@ -140,14 +140,14 @@ drop_leased(struct sender *s)
 static void
 claim(struct sender *s)
 {
-    unsigned room = count_of(s, SENDER_FREE);
+    unsigned free_items = count_of(s, SENDER_FREE);
     uint64_t now = clock_ms();
 
-    if (room == 0 || now < s->next_claim_ms || now < s->mysql_ms || stop_requested()) {
+    if (free_items == 0 || now < s->next_claim_ms || now < s->mysql_retry_ms || stop_requested()) {
         return;
     }
 
-    int n = db_open(&s->db) == DB_OK ? s->kind->claim(s, room) : -1;
+    int n = db_open(&s->db) == DB_OK ? s->kind->claim(s, free_items) : -1;
 
     if (n == -1) {
         drop_leased(s);
@@ -157,12 +157,12 @@ claim(struct sender *s)
     }
 
     backoff_reset(&s->backoff);
-    s->next_claim_ms = clock_ms() + ((unsigned) n == room ? BUSY_MS : IDLE_MS);
+    s->next_claim_ms = clock_ms() + ((unsigned) n == free_items ? BUSY_MS : IDLE_MS);
     start_leased(s);
 }
 
 
-/* Others must not wait behind an answer that MySQL refuses each time. */
+/* The item is freed all the same: others must not wait behind an answer that MySQL refuses each time. */
 static void
 report_refused(const struct sender *s, const struct sender_item *item)
 {
@@ -171,7 +171,7 @@ report_refused(const struct sender *s, const struct sender_item *item)
 }
 
 
-/* Writes what was answered. Returns 0, or -1 when MySQL failed. */
+/* Writes the results of answered items. Returns 0, or -1 when MySQL failed; the rest then stays for later. */
 static int
 write_answers(struct sender *s)
 {
@@ -219,22 +219,22 @@ take_answers(struct sender *s)
 
 
 static void
-survey(struct sender *s)
+update_gauges(struct sender *s)
 {
-    if (clock_ms() >= s->next_survey_ms && s->db.mysql != NULL) {
-        s->kind->survey(s);
-        s->next_survey_ms = clock_ms() + SURVEY_MS;
+    if (clock_ms() >= s->next_gauges_ms && s->db.mysql != NULL) {
+        s->kind->update_gauges(s);
+        s->next_gauges_ms = clock_ms() + GAUGES_MS;
     }
 }
 
 
-/* The time until there is something to do, unless an answer comes. */
+/* Milliseconds until there is something to do, unless an answer comes. */
 static unsigned
-rest_ms(const struct sender *s)
+idle_ms(const struct sender *s)
 {
-    uint64_t now = clock_ms(), next = s->next_claim_ms > s->mysql_ms ? s->next_claim_ms : s->mysql_ms;
+    uint64_t now = clock_ms(), next = s->next_claim_ms > s->mysql_retry_ms ? s->next_claim_ms : s->mysql_retry_ms;
 
-    if (count_of(s, SENDER_FREE) == 0 && now >= s->mysql_ms) {
+    if (count_of(s, SENDER_FREE) == 0 && now >= s->mysql_retry_ms) {
         return POLL_MS;
     }
 
@@ -243,30 +243,30 @@ rest_ms(const struct sender *s)
 
 
 static void
-turn(struct sender *s)
+run_round(struct sender *s)
 {
     claim(s);
 
     if (count_of(s, SENDER_RUNNING) > 0) {
-        unsigned rest = rest_ms(s);
+        unsigned idle = idle_ms(s);
 
-        http_client_wait(&s->client, rest < POLL_MS ? rest : POLL_MS);
+        http_client_wait(&s->client, idle < POLL_MS ? idle : POLL_MS);
         take_answers(s);
     } else {
-        (void) stop_wait(rest_ms(s));
+        (void) stop_wait(idle_ms(s));
     }
 
-    if (clock_ms() >= s->mysql_ms && write_answers(s) == -1) {
+    if (clock_ms() >= s->mysql_retry_ms && write_answers(s) == -1) {
         back_off(s);
     }
 
-    survey(s);
+    update_gauges(s);
 }
 
 
-/* A moment for answers that are about to come; then the rest goes to others, with the same key or id. */
+/* Waits a little for answers; then other processes take the remaining rows, with the same key or id. */
 static void
-leave(struct sender *s)
+shut_down(struct sender *s)
 {
     uint64_t deadline = clock_ms() + LEAVE_MS;
 
@@ -275,15 +275,15 @@ leave(struct sender *s)
         take_answers(s);
     }
 
-    int writes = write_answers(s) == 0;
+    int mysql_works = write_answers(s) == 0;
 
     for (unsigned i = 0; i < s->count; i++) {
         struct sender_item *item = &s->items[i];
 
         http_client_cancel(&s->client, &item->request);
 
-        if (item->state == SENDER_RUNNING && writes && db_open(&s->db) == DB_OK) {
-            writes = s->kind->hand_back(s, item) == DB_OK;
+        if (item->state == SENDER_RUNNING && mysql_works && db_open(&s->db) == DB_OK) {
+            mysql_works = s->kind->hand_back(s, item) == DB_OK;
         }
     }
 }
@@ -295,10 +295,10 @@ run(void *data)
     struct sender *s = data;
 
     while (!stop_requested()) {
-        turn(s);
+        run_round(s);
     }
 
-    leave(s);
+    shut_down(s);
     db_close(&s->db);
     db_thread_end();
     atomic_store(&s->ended, 1);
