@@ -52,7 +52,7 @@ struct change_thread {
     struct redis_args args;
     struct db db;
     struct backoff backoff;
-    struct change_batch *batch;               /* the batch */
+    struct change_batch *batch;       /* the changes in hand */
     struct buffer sql;
     uint64_t batches_seen;           /* batches of new orders that this process had settled at the last round */
     unsigned singly;                 /* rounds left that take one change each, after MySQL refused a larger batch */

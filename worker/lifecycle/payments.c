@@ -131,18 +131,18 @@ report_unapplied(const struct payment_event *e, MYSQL_ROW row)
 }
 
 
-/* Reads the bodies into changes, in the order of the rows; places[i]: the change of row i. */
+/* Reads the bodies into changes, in the order of the rows; change_indexes[i]: that of row i, or NO_CHANGE. */
 static void
-read_bodies(struct change_thread *t, MYSQL_RES *rows, struct payment_event *events, size_t *places)
+read_bodies(struct change_thread *t, MYSQL_RES *rows, struct payment_event *events, size_t *change_indexes)
 {
     MYSQL_ROW row;
 
     for (size_t i = 0; (row = mysql_fetch_row(rows)) != NULL; i++) {
         payment_event_read(&events[i], row[1], row[2], mysql_fetch_lengths(rows)[2]);
-        places[i] = NO_CHANGE;
+        change_indexes[i] = NO_CHANGE;
 
         if (events[i].kind == PAYMENT_EVENT_CHANGE) {
-            places[i] = t->batch->count;
+            change_indexes[i] = t->batch->count;
             add_change(t->batch, &events[i], row[4][0] == '1');
         }
     }
@@ -150,7 +150,7 @@ read_bodies(struct change_thread *t, MYSQL_RES *rows, struct payment_event *even
 
 
 static enum db_result
-write_outcomes(struct change_thread *t, MYSQL_RES *rows, const struct payment_event *events, const size_t *places)
+write_outcomes(struct change_thread *t, MYSQL_RES *rows, const struct payment_event *events, const size_t *change_indexes)
 {
     MYSQL_ROW row;
 
@@ -158,7 +158,7 @@ write_outcomes(struct change_thread *t, MYSQL_RES *rows, const struct payment_ev
     mysql_data_seek(rows, 0);
 
     for (size_t i = 0; (row = mysql_fetch_row(rows)) != NULL; i++) {
-        add_outcome(t, row, &events[i], outcome_of(t, &events[i], places[i]));
+        add_outcome(t, row, &events[i], outcome_of(t, &events[i], change_indexes[i]));
     }
 
     return EFFECT("payment.outcomes", db_change_rows(&t->db, &t->sql, mysql_num_rows(rows)));
@@ -260,15 +260,15 @@ static enum db_result
 apply(struct change_thread *t, MYSQL_RES *rows)
 {
     static _Thread_local struct payment_event events[CHANGE_BATCH_MAX];
-    static _Thread_local size_t places[CHANGE_BATCH_MAX];
+    static _Thread_local size_t change_indexes[CHANGE_BATCH_MAX];
     enum db_result result;
     MYSQL_ROW row;
 
     change_thread_begin_batch(t);
-    read_bodies(t, rows, events, places);
+    read_bodies(t, rows, events, change_indexes);
 
     if ((result = change_batch_apply(t->batch, &t->db)) != DB_OK
-        || (result = write_outcomes(t, rows, events, places)) != DB_OK
+        || (result = write_outcomes(t, rows, events, change_indexes)) != DB_OK
         || (result = EFFECT("payment.commit", db_text(&t->db, "COMMIT"))) != DB_OK)
     {
         return on_failure(t, rows, events, result);

@@ -4,7 +4,7 @@
  * try; the timestamp is that of the try. Events may arrive out of order; the body says when each happened.
  *
  * The webhook-id is "evt_<order identifier>_<what happened>", such as evt_019aa2f1-…_paid for the type order.paid. An
- * order reaches each status once, so the id is unique. A row's number would not be: after MySQL lost its last commits
+ * order has one event of a type at most, so the id is unique. A row's number would not be: after MySQL lost its last commits
  * it would be given to another event, which the shop would take for a repeat.
  *
  *   2xx                        delivered
