@@ -34,11 +34,10 @@ typedef struct ngx_http_checkout_batch_s  ngx_http_checkout_batch_t;
 
 typedef struct {
     ngx_queue_t                  queue;      /* pending, or the free list */
-    ngx_http_checkout_alarm_t    alarm;
+    ngx_http_checkout_alarm_t    alarm;      /* once its request is gone */
     ngx_http_checkout_gate_t    *gate;
-    ngx_http_checkout_clock_t   *clock;
     ngx_http_checkout_batch_t   *batch;      /* NULL while pending */
-    ngx_http_checkout_ctx_t     *ctx;        /* of its request; NULL once that is answered or gone */
+    ngx_http_checkout_ctx_t     *ctx;        /* of its request, which waits; NULL once that is answered or gone */
     struct checkout_order        order;
     uint64_t                     accepted_ms;
     unsigned                     check:1;    /* may have been placed by an earlier attempt */
@@ -73,9 +72,15 @@ struct ngx_http_checkout_batch_s {
 static void ngx_http_checkout_gate_flush(ngx_event_t *ev);
 static void ngx_http_checkout_gate_ready(ngx_http_checkout_waiter_t *waiter);
 static void ngx_http_checkout_gate_reply(ngx_http_checkout_call_t *call, redisReply *reply);
+static void ngx_http_checkout_order_late(void *data);
+static void ngx_http_checkout_order_gone(void *data);
 static void ngx_http_checkout_order_expire(ngx_http_checkout_alarm_t *alarm);
-static void ngx_http_checkout_order_detach(void *data);
 
+
+static const ngx_http_checkout_step_t  ngx_http_checkout_order_step = {
+    ngx_http_checkout_order_late,
+    ngx_http_checkout_order_gone
+};
 
 static ngx_queue_t  ngx_http_checkout_free_orders;
 static ngx_queue_t  ngx_http_checkout_free_batches;
@@ -167,7 +172,7 @@ ngx_http_checkout_order_alloc(void)
 static void
 ngx_http_checkout_order_free(ngx_http_checkout_order_t *o)
 {
-    ngx_http_checkout_clock_stop(o->clock, &o->alarm);
+    ngx_http_checkout_alarm_stop(&o->alarm);
     ngx_queue_insert_head(&ngx_http_checkout_free_orders, &o->queue);
     ngx_http_checkout_norders--;
 }
@@ -179,8 +184,6 @@ ngx_http_checkout_order_decide(ngx_http_checkout_order_t *o, const ngx_http_chec
 {
     ngx_http_checkout_ctx_t  *ctx;
 
-    ngx_http_checkout_clock_stop(o->clock, &o->alarm);
-
     ctx = o->ctx;
 
     if (ctx == NULL) {
@@ -188,7 +191,7 @@ ngx_http_checkout_order_decide(ngx_http_checkout_order_t *o, const ngx_http_chec
     }
 
     o->ctx = NULL;
-    ctx->detach = NULL;
+    ngx_http_checkout_waiting_answered(&ctx->waiting);
     ctx->batch = o->batch ? o->batch->norders : 0;
 
     if (verdict->kind == NGX_HTTP_CHECKOUT_ACCEPTED || verdict->code == NGX_HTTP_CHECKOUT_OUTCOME_UNKNOWN) {
@@ -199,12 +202,13 @@ ngx_http_checkout_order_decide(ngx_http_checkout_order_t *o, const ngx_http_chec
 }
 
 
-/* The request is going away, answered or not. */
+/* The request goes away. The order stands, and has as much time as before. */
 static void
-ngx_http_checkout_order_detach(void *data)
+ngx_http_checkout_order_gone(void *data)
 {
     ngx_http_checkout_order_t  *o = data;
 
+    ngx_http_checkout_waiting_leave_time(&o->ctx->waiting, &o->alarm);
     o->ctx = NULL;
 }
 
@@ -247,8 +251,8 @@ ngx_http_checkout_order_identify(ngx_http_checkout_order_t *o, const ngx_str_t *
 
 /* NGX_OK: the order is answered later, through ngx_http_checkout_order_answer(). */
 ngx_int_t
-ngx_http_checkout_gate_submit(ngx_http_checkout_gate_t *gate, ngx_http_checkout_clock_t *clock,
-    ngx_http_checkout_ctx_t *ctx, const struct checkout_order *order)
+ngx_http_checkout_gate_submit(ngx_http_checkout_gate_t *gate, ngx_http_checkout_ctx_t *ctx,
+    const struct checkout_order *order)
 {
     ngx_http_checkout_order_t  *o;
 
@@ -259,7 +263,6 @@ ngx_http_checkout_gate_submit(ngx_http_checkout_gate_t *gate, ngx_http_checkout_
     }
 
     o->gate = gate;
-    o->clock = clock;
     o->batch = NULL;
     o->ctx = ctx;
     o->order = *order;
@@ -267,7 +270,7 @@ ngx_http_checkout_gate_submit(ngx_http_checkout_gate_t *gate, ngx_http_checkout_
     o->check = 0;
     o->keyed = 0;
     o->expired = 0;
-    o->alarm.armed = 0;
+    o->alarm.clock = NULL;
     o->alarm.handler = ngx_http_checkout_order_expire;
 
     if (ngx_http_checkout_order_identify(o, &ctx->key) != NGX_OK) {
@@ -275,10 +278,7 @@ ngx_http_checkout_gate_submit(ngx_http_checkout_gate_t *gate, ngx_http_checkout_
         return NGX_ERROR;
     }
 
-    ctx->detach = ngx_http_checkout_order_detach;
-    ctx->worker = o;
-
-    ngx_http_checkout_clock_start(clock, &o->alarm);
+    ngx_http_checkout_waiting_ask(&ctx->waiting, &ngx_http_checkout_order_step, o, NULL);
     ngx_queue_insert_tail(&gate->pending, &o->queue);
 
     if (!gate->waiter.waiting) {
@@ -627,16 +627,15 @@ ngx_http_checkout_gate_ready(ngx_http_checkout_waiter_t *waiter)
 }
 
 
+/* Its time has run out. */
 static void
-ngx_http_checkout_order_expire(ngx_http_checkout_alarm_t *alarm)
+ngx_http_checkout_order_late(void *data)
 {
-    ngx_http_checkout_order_t  *o;
+    ngx_http_checkout_order_t  *o = data;
+
     ngx_http_checkout_batch_t  *batch;
 
-    o = (ngx_http_checkout_order_t *) ((u_char *) alarm - offsetof(ngx_http_checkout_order_t, alarm));
     batch = o->batch;
-
-    ngx_http_checkout_count(timeouts, 1);
 
     if (batch != NULL) {
         if (ngx_http_checkout_redis_withdraw(&batch->call) != NGX_OK) {
@@ -654,6 +653,15 @@ ngx_http_checkout_order_expire(ngx_http_checkout_alarm_t *alarm)
     /* An order that may have been placed before the connection was lost stays unknown. */
     ngx_http_checkout_order_decide(o, o->check ? &ngx_http_checkout_unknown : &ngx_http_checkout_unavailable);
     ngx_http_checkout_order_free(o);
+}
+
+
+/* The same, of an order without a request. */
+static void
+ngx_http_checkout_order_expire(ngx_http_checkout_alarm_t *alarm)
+{
+    ngx_http_checkout_count(timeouts, 1);
+    ngx_http_checkout_order_late(ngx_queue_data(alarm, ngx_http_checkout_order_t, alarm));
 }
 
 

@@ -13,6 +13,7 @@
 #include "redis/connection.h"
 #include "request/clock.h"
 #include "request/context.h"
+#include "request/waiting.h"
 
 
 #define NGX_HTTP_CHECKOUT_BATCH_ORDERS   256      /* orders in one script call */
@@ -51,8 +52,8 @@ void ngx_http_checkout_order_answer(ngx_http_checkout_ctx_t *ctx, const ngx_http
 
 void ngx_http_checkout_gate_init(ngx_http_checkout_gate_t *gate);
 void ngx_http_checkout_gate_exit(ngx_http_checkout_gate_t *gate);
-ngx_int_t ngx_http_checkout_gate_submit(ngx_http_checkout_gate_t *gate, ngx_http_checkout_clock_t *clock,
-    ngx_http_checkout_ctx_t *ctx, const struct checkout_order *order);
+ngx_int_t ngx_http_checkout_gate_submit(ngx_http_checkout_gate_t *gate, ngx_http_checkout_ctx_t *ctx,
+    const struct checkout_order *order);
 
 
 #endif

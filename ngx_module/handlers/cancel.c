@@ -131,12 +131,13 @@ ngx_http_checkout_cancel_write_tell(ngx_http_checkout_lookup_t *lookup)
 /* NGX_DONE: the request waits for Redis. NGX_DECLINED: Redis cannot be asked. */
 static ngx_int_t
 ngx_http_checkout_cancel_ask(ngx_http_request_t *r, ngx_http_checkout_cancel_t *cancel,
-    ngx_int_t (*write)(ngx_http_checkout_lookup_t *lookup), ngx_http_checkout_lookup_pt done, ngx_uint_t again)
+    ngx_int_t (*write)(ngx_http_checkout_lookup_t *lookup), ngx_http_checkout_lookup_pt done)
 {
-    ngx_http_checkout_lookup_t  *lookup;
+    ngx_http_checkout_lookup_t    *lookup;
+    ngx_http_checkout_loc_conf_t  *clcf;
 
-    lookup = ngx_http_checkout_lookup_create(r, ngx_http_checkout_location(r)->redis,
-                                             ngx_http_checkout_location(r)->lookup_clock);
+    clcf = ngx_http_checkout_location(r);
+    lookup = ngx_http_checkout_lookup_create(clcf->redis, r->connection->log);
 
     if (lookup == NULL) {
         return NGX_DECLINED;
@@ -147,7 +148,8 @@ ngx_http_checkout_cancel_ask(ngx_http_request_t *r, ngx_http_checkout_cancel_t *
     lookup->data = cancel;
     ngx_memcpy(lookup->identifier, cancel->change.identifier, CHECKOUT_IDENTIFIER_LEN);
 
-    return ngx_http_checkout_lookup_start(r, lookup, again) == NGX_DONE ? NGX_DONE : NGX_DECLINED;
+    return ngx_http_checkout_lookup_start(lookup, &cancel->ctx->waiting, clcf->lookup_clock) == NGX_DONE
+           ? NGX_DONE : NGX_DECLINED;
 }
 
 
@@ -224,14 +226,17 @@ ngx_http_checkout_cancel_refused(ngx_http_request_t *r, ngx_http_checkout_cancel
 static ngx_int_t
 ngx_http_checkout_cancel_decided(ngx_http_request_t *r, ngx_http_checkout_cancel_t *cancel)
 {
-    ngx_int_t  rc;
+    ngx_int_t                      rc;
+    ngx_http_checkout_loc_conf_t  *clcf;
 
     switch (cancel->answer.outcome) {
 
     case OUTCOME_CANCELLED:
     case OUTCOME_REPEAT:
+        clcf = ngx_http_checkout_location(r);
+        ngx_http_checkout_waiting_restart(&cancel->ctx->waiting, clcf->clock);
         rc = ngx_http_checkout_cancel_ask(r, cancel, ngx_http_checkout_cancel_write_tell,
-                                          ngx_http_checkout_cancel_told, 1);
+                                          ngx_http_checkout_cancel_told);
 
         return rc == NGX_DONE ? NGX_DONE : ngx_http_checkout_cancel_answer(r, cancel);
 
@@ -291,7 +296,7 @@ ngx_http_checkout_cancel_committed(ngx_http_checkout_job_t *job, ngx_http_reques
 
 /* NGX_DONE: the request waits for MySQL; else it is answered. */
 static ngx_int_t
-ngx_http_checkout_cancel_commit(ngx_http_request_t *r, ngx_http_checkout_cancel_t *cancel, ngx_uint_t again)
+ngx_http_checkout_cancel_commit(ngx_http_request_t *r, ngx_http_checkout_cancel_t *cancel)
 {
     ngx_http_checkout_job_t  *job;
 
@@ -315,7 +320,7 @@ ngx_http_checkout_cancel_commit(ngx_http_request_t *r, ngx_http_checkout_cancel_
     job->primary = 1;
     cancel->ctx->started = ngx_current_msec;    /* of this step: the answer that a lock is kept must come in time */
 
-    return ngx_http_checkout_job_start(r, job, again);
+    return ngx_http_checkout_job_start(r, job, 1);
 }
 
 
@@ -346,9 +351,10 @@ ngx_http_checkout_cancel_take_record(ngx_http_checkout_cancel_t *cancel, redisRe
 static void
 ngx_http_checkout_cancel_found(ngx_http_checkout_lookup_t *lookup, ngx_http_request_t *r, redisReply *reply)
 {
-    ngx_int_t                    rc;
-    struct single_change            *change;
-    ngx_http_checkout_cancel_t  *cancel = lookup->data;
+    ngx_int_t                      rc;
+    struct single_change          *change;
+    ngx_http_checkout_cancel_t    *cancel = lookup->data;
+    ngx_http_checkout_loc_conf_t  *clcf;
 
     ngx_http_checkout_cancel_take_record(cancel, reply);
     change = &cancel->change;
@@ -359,7 +365,10 @@ ngx_http_checkout_cancel_found(ngx_http_checkout_lookup_t *lookup, ngx_http_requ
         return;
     }
 
-    rc = ngx_http_checkout_cancel_commit(r, cancel, 1);
+    /* the transaction has the whole time: the answer that a lock is kept must come within it */
+    clcf = ngx_http_checkout_location(r);
+    ngx_http_checkout_waiting_restart(&cancel->ctx->waiting, clcf->clock);
+    rc = ngx_http_checkout_cancel_commit(r, cancel);
 
     if (rc != NGX_DONE) {
         ngx_http_checkout_finish(r, rc);
@@ -416,7 +425,7 @@ ngx_http_checkout_cancel_begin(ngx_http_request_t *r, ngx_str_t *identifier)
         return rc;
     }
 
-    clcf = ngx_http_get_module_loc_conf(r, ngx_http_checkout_module);
+    clcf = ngx_http_checkout_location(r);
 
     return ngx_http_complex_value(r, clcf->request.argument, identifier) == NGX_OK ? NGX_DECLINED
                                                                         : NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -426,10 +435,11 @@ ngx_http_checkout_cancel_begin(ngx_http_request_t *r, ngx_str_t *identifier)
 ngx_int_t
 ngx_http_checkout_cancel_handler(ngx_http_request_t *r)
 {
-    uint64_t                     user_id;
-    ngx_int_t                    rc;
-    ngx_str_t                    identifier;
-    ngx_http_checkout_cancel_t  *cancel;
+    uint64_t                       user_id;
+    ngx_int_t                      rc;
+    ngx_str_t                      identifier;
+    ngx_http_checkout_cancel_t    *cancel;
+    ngx_http_checkout_loc_conf_t  *clcf;
 
     rc = ngx_http_checkout_cancel_begin(r, &identifier);
 
@@ -450,7 +460,17 @@ ngx_http_checkout_cancel_handler(ngx_http_request_t *r)
     }
 
     rc = ngx_http_checkout_cancel_ask(r, cancel, ngx_http_checkout_cancel_write_find,
-                                      ngx_http_checkout_cancel_found, 0);
+                                      ngx_http_checkout_cancel_found);
 
-    return rc == NGX_DECLINED ? ngx_http_checkout_cancel_commit(r, cancel, 0) : rc;
+    if (rc == NGX_DECLINED) {
+        rc = ngx_http_checkout_cancel_commit(r, cancel);
+    }
+
+    if (rc != NGX_DONE) {
+        return rc;
+    }
+
+    clcf = ngx_http_checkout_location(r);
+
+    return ngx_http_checkout_waiting_begin(&cancel->ctx->waiting, clcf->clock);
 }

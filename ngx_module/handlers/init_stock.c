@@ -19,8 +19,8 @@
  * Killed after COMMIT, the gate is behind until the reconciler pushes the newer version, or, without a register, until
  * the product is loaded. Each step may be sent again; the transaction knows its own request.
  *
- * The state lives in the request's pool, with one clock for all steps. Lookup and job that are under way are told by
- * their own rooms when the request goes away; when the clock answers before them, what they bring is passed over.
+ * The state lives in the request's pool. The time of the request is for all steps; a step that is under way when it has
+ * run out fails.
  */
 #include <ngx_config.h>
 #include <ngx_core.h>
@@ -32,7 +32,6 @@
 #include "redis/script.h"
 #include "request/admin.h"
 #include "request/body.h"
-#include "request/clock.h"
 #include "request/outcome.h"
 #include "request/random.h"
 #include "request/response.h"
@@ -55,15 +54,12 @@ typedef enum {
     NGX_HTTP_CHECKOUT_INIT_PUSH,
     NGX_HTTP_CHECKOUT_INIT_CREATE,
     NGX_HTTP_CHECKOUT_INIT_REREAD,
-    NGX_HTTP_CHECKOUT_INIT_SHOW,
-    NGX_HTTP_CHECKOUT_INIT_ANSWERED
+    NGX_HTTP_CHECKOUT_INIT_SHOW
 } ngx_http_checkout_init_state_e;
 
 typedef struct {
-    ngx_http_checkout_alarm_t        alarm;
     ngx_http_request_t              *request;
     ngx_http_checkout_ctx_t         *ctx;
-    ngx_http_checkout_clock_t       *clock;
     ngx_http_checkout_init_state_e   state;
     struct stock_init                init;
     uint64_t                         row[STOCK_INIT_OPEN + 1];   /* as committed: enum stock_init_number */
@@ -82,8 +78,6 @@ static void ngx_http_checkout_init_told(ngx_http_checkout_lookup_t *lookup, ngx_
 static void
 ngx_http_checkout_init_finish(ngx_http_checkout_init_t *init, ngx_int_t rc)
 {
-    init->state = NGX_HTTP_CHECKOUT_INIT_ANSWERED;
-    ngx_http_checkout_clock_stop(init->clock, &init->alarm);
     ngx_http_checkout_finish(init->request, rc);
 }
 
@@ -112,35 +106,6 @@ ngx_http_checkout_init_failed(ngx_http_checkout_init_t *init)
     default:
         ngx_http_checkout_init_refuse(init, NGX_HTTP_CHECKOUT_STOCK_NOT_PUSHED);
     }
-}
-
-
-static void
-ngx_http_checkout_init_expire(ngx_http_checkout_alarm_t *alarm)
-{
-    ngx_http_checkout_ctx_t   *ctx;
-    ngx_http_checkout_init_t  *init;
-
-    init = (ngx_http_checkout_init_t *) ((u_char *) alarm - offsetof(ngx_http_checkout_init_t, alarm));
-    ctx = init->ctx;
-    ctx->late = 1;
-
-    /* a lookup may be under way */
-    if (ctx->detach != NULL) {
-        ctx->detach(ctx->worker);
-        ctx->detach = NULL;
-    }
-
-    ngx_http_checkout_init_failed(init);
-}
-
-
-static void
-ngx_http_checkout_init_cleanup(void *data)
-{
-    ngx_http_checkout_init_t  *init = data;
-
-    ngx_http_checkout_clock_stop(init->clock, &init->alarm);
 }
 
 
@@ -218,28 +183,19 @@ ngx_http_checkout_init_invalid(ngx_http_request_t *r, struct checkout_field *fie
 static ngx_http_checkout_init_t *
 ngx_http_checkout_init_create(ngx_http_request_t *r, const struct stock_request *request)
 {
-    u_char                         mark[STOCK_INIT_MARK_LEN / 2];
-    ngx_pool_cleanup_t            *cleanup;
-    ngx_http_checkout_init_t      *init;
-    ngx_http_checkout_loc_conf_t  *clcf;
+    u_char                     mark[STOCK_INIT_MARK_LEN / 2];
+    ngx_http_checkout_init_t  *init;
 
-    clcf = ngx_http_get_module_loc_conf(r, ngx_http_checkout_module);
-    cleanup = ngx_pool_cleanup_add(r->pool, 0);
     init = ngx_pcalloc(r->pool, sizeof(ngx_http_checkout_init_t));
 
-    if (cleanup == NULL || init == NULL || ngx_http_checkout_random(mark, sizeof(mark)) != NGX_OK) {
+    if (init == NULL || ngx_http_checkout_random(mark, sizeof(mark)) != NGX_OK) {
         return NULL;
     }
 
     init->request = r;
     init->ctx = ngx_http_get_module_ctx(r, ngx_http_checkout_module);
-    init->clock = clcf->clock;
-    init->alarm.handler = ngx_http_checkout_init_expire;
     init->init.request = *request;
     ngx_hex_dump((u_char *) init->init.mark, mark, sizeof(mark));
-
-    cleanup->handler = ngx_http_checkout_init_cleanup;
-    cleanup->data = init;
 
     return init;
 }
@@ -249,13 +205,14 @@ ngx_http_checkout_init_create(ngx_http_request_t *r, const struct stock_request 
 static void
 ngx_http_checkout_init_body(ngx_http_request_t *r)
 {
-    ngx_int_t                    rc;
-    ngx_str_t                    text;
-    struct stock_request         request;
-    struct checkout_field        fields[STOCK_REQUEST_FIELDS];
-    struct checkout_json_fault   fault;
-    ngx_http_checkout_ctx_t     *ctx;
-    ngx_http_checkout_init_t    *init;
+    ngx_int_t                      rc;
+    ngx_str_t                      text;
+    struct stock_request           request;
+    struct checkout_field          fields[STOCK_REQUEST_FIELDS];
+    struct checkout_json_fault     fault;
+    ngx_http_checkout_ctx_t       *ctx;
+    ngx_http_checkout_init_t      *init;
+    ngx_http_checkout_loc_conf_t  *clcf;
 
     rc = ngx_http_checkout_body_text(r, NGX_HTTP_CHECKOUT_BODY_MAX, &text);
 
@@ -281,7 +238,8 @@ ngx_http_checkout_init_body(ngx_http_request_t *r)
     ctx = ngx_http_get_module_ctx(r, ngx_http_checkout_module);
     ctx->product_id = request.product_id;
 
-    ngx_http_checkout_clock_start(init->clock, &init->alarm);
+    clcf = ngx_http_checkout_location(r);
+    ngx_http_checkout_waiting_begin_with_body(&ctx->waiting, clcf->clock);
     ngx_http_checkout_init_ask(init, NGX_HTTP_CHECKOUT_INIT_INSPECT);
 }
 
@@ -368,13 +326,14 @@ ngx_http_checkout_init_write_create(ngx_http_checkout_lookup_t *lookup)
 static void
 ngx_http_checkout_init_ask(ngx_http_checkout_init_t *init, ngx_http_checkout_init_state_e state)
 {
-    ngx_http_request_t          *r;
-    ngx_http_checkout_lookup_t  *lookup;
+    ngx_http_request_t            *r;
+    ngx_http_checkout_lookup_t    *lookup;
+    ngx_http_checkout_loc_conf_t  *clcf;
 
     r = init->request;
     init->state = state;
-    lookup = ngx_http_checkout_lookup_create(r, ngx_http_checkout_location(r)->redis,
-                                             ngx_http_checkout_location(r)->lookup_clock);
+    clcf = ngx_http_checkout_location(r);
+    lookup = ngx_http_checkout_lookup_create(clcf->redis, r->connection->log);
 
     if (lookup == NULL) {
         ngx_http_checkout_init_failed(init);
@@ -389,7 +348,7 @@ ngx_http_checkout_init_ask(ngx_http_checkout_init_t *init, ngx_http_checkout_ini
                     : state == NGX_HTTP_CHECKOUT_INIT_CREATE ? ngx_http_checkout_init_write_create
                     : ngx_http_checkout_stock_write;
 
-    if (ngx_http_checkout_lookup_start(r, lookup, 1) != NGX_DONE) {
+    if (ngx_http_checkout_lookup_start(lookup, &init->ctx->waiting, clcf->lookup_clock) != NGX_DONE) {
         ngx_http_checkout_init_failed(init);
     }
 }
@@ -401,10 +360,6 @@ ngx_http_checkout_init_rows(ngx_http_checkout_job_t *job, ngx_http_request_t *r,
 {
     ngx_uint_t                 i;
     ngx_http_checkout_init_t  *init = job->data;
-
-    if (init->state == NGX_HTTP_CHECKOUT_INIT_ANSWERED) {
-        return;
-    }
 
     if (init->state == NGX_HTTP_CHECKOUT_INIT_COMMIT
         && (outcome == NGX_HTTP_CHECKOUT_SQL_REFUSED || outcome == NGX_HTTP_CHECKOUT_SQL_BUSY))

@@ -105,10 +105,12 @@ ngx_http_checkout_stock_done(ngx_http_checkout_lookup_t *lookup, ngx_http_reques
 ngx_int_t
 ngx_http_checkout_stock_handler(ngx_http_request_t *r)
 {
-    uint64_t                     product_id;
-    ngx_int_t                    rc;
-    ngx_str_t                    value;
-    ngx_http_checkout_lookup_t  *lookup;
+    uint64_t                       product_id;
+    ngx_int_t                      rc;
+    ngx_str_t                      value;
+    ngx_http_checkout_ctx_t       *ctx;
+    ngx_http_checkout_lookup_t    *lookup;
+    ngx_http_checkout_loc_conf_t  *clcf;
 
     rc = ngx_http_checkout_read_begin(r, &value);
 
@@ -120,19 +122,23 @@ ngx_http_checkout_stock_handler(ngx_http_request_t *r)
         return ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_UNKNOWN_STOCK, NULL, 0);
     }
 
-    lookup = ngx_http_checkout_lookup_create(r, ngx_http_checkout_location(r)->redis,
-                                             ngx_http_checkout_location(r)->lookup_clock);
+    clcf = ngx_http_checkout_location(r);
+    lookup = ngx_http_checkout_lookup_create(clcf->redis, r->connection->log);
 
     if (lookup == NULL) {
         return ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_UNAVAILABLE, NULL, 0);
     }
 
+    ctx = ngx_http_get_module_ctx(r, ngx_http_checkout_module);
+    ctx->product_id = product_id;
+
     lookup->write = ngx_http_checkout_stock_write;
     lookup->done = ngx_http_checkout_stock_done;
     lookup->product_id = product_id;
-    lookup->ctx->product_id = product_id;
 
-    rc = ngx_http_checkout_lookup_start(r, lookup, 0);
+    if (ngx_http_checkout_lookup_start(lookup, &ctx->waiting, NULL) != NGX_DONE) {
+        return ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_UNAVAILABLE, NULL, 0);
+    }
 
-    return rc == NGX_DONE ? NGX_DONE : ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_UNAVAILABLE, NULL, 0);
+    return ngx_http_checkout_waiting_begin(&ctx->waiting, clcf->clock);
 }

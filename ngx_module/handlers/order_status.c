@@ -49,7 +49,7 @@ typedef struct {
 } ngx_http_checkout_status_t;
 
 
-static ngx_int_t ngx_http_checkout_status_ask(ngx_http_request_t *r, ngx_http_checkout_status_t *st, ngx_uint_t again);
+static ngx_int_t ngx_http_checkout_status_ask(ngx_http_request_t *r, ngx_http_checkout_status_t *st);
 
 
 /* 200: text is JSON of mysql/order_read.h, in a buffer of the request. */
@@ -165,7 +165,7 @@ ngx_http_checkout_status_ask_primary(ngx_http_request_t *r, ngx_http_checkout_st
         st->product_id = result->numbers[ORDER_READ_PRODUCT];
     }
 
-    return ngx_http_checkout_status_ask(r, st, 1);
+    return ngx_http_checkout_status_ask(r, st);
 }
 
 
@@ -181,7 +181,7 @@ ngx_http_checkout_status_asked(ngx_http_checkout_job_t *job, ngx_http_request_t 
     st = job->data;
     st->primary |= job->of_primary;
     done = outcome == NGX_HTTP_CHECKOUT_SQL_DONE;
-    clcf = ngx_http_get_module_loc_conf(r, ngx_http_checkout_module);
+    clcf = ngx_http_checkout_location(r);
     may_ask = !st->primary && clcf->sql.primary != NULL;
 
     if (done && result->rows && !(may_ask && ngx_http_checkout_status_is_behind(st, result))) {
@@ -207,7 +207,7 @@ ngx_http_checkout_status_asked(ngx_http_checkout_job_t *job, ngx_http_request_t 
 
 /* Asks MySQL. NGX_DONE: the request waits; else it is answered. */
 static ngx_int_t
-ngx_http_checkout_status_ask(ngx_http_request_t *r, ngx_http_checkout_status_t *st, ngx_uint_t again)
+ngx_http_checkout_status_ask(ngx_http_request_t *r, ngx_http_checkout_status_t *st)
 {
     struct order_read        *input;
     ngx_http_checkout_job_t  *job;
@@ -234,7 +234,7 @@ ngx_http_checkout_status_ask(ngx_http_request_t *r, ngx_http_checkout_status_t *
     job->data = st;
     job->primary = st->primary;
 
-    return ngx_http_checkout_job_start(r, job, again);
+    return ngx_http_checkout_job_start(r, job, 1);
 }
 
 
@@ -289,17 +289,17 @@ ngx_http_checkout_status_record(ngx_http_request_t *r, ngx_http_checkout_status_
 
 /* After Redis: MySQL, where it is configured. */
 static ngx_int_t
-ngx_http_checkout_status_go_on(ngx_http_request_t *r, ngx_http_checkout_status_t *st, ngx_uint_t again)
+ngx_http_checkout_status_go_on(ngx_http_request_t *r, ngx_http_checkout_status_t *st)
 {
     ngx_http_checkout_loc_conf_t  *clcf;
 
-    clcf = ngx_http_get_module_loc_conf(r, ngx_http_checkout_module);
+    clcf = ngx_http_checkout_location(r);
 
     if (clcf->sql.access == NULL) {
         return ngx_http_checkout_status_settle(r, st);
     }
 
-    return ngx_http_checkout_status_ask(r, st, again);
+    return ngx_http_checkout_status_ask(r, st);
 }
 
 
@@ -324,7 +324,7 @@ ngx_http_checkout_status_done(ngx_http_checkout_lookup_t *lookup, ngx_http_reque
     rc = ngx_http_checkout_status_record(r, st, reply);
 
     if (rc == NGX_DECLINED) {
-        rc = ngx_http_checkout_status_go_on(r, st, 1);
+        rc = ngx_http_checkout_status_go_on(r, st);
     }
 
     if (rc != NGX_DONE) {
@@ -337,10 +337,11 @@ ngx_http_checkout_status_done(ngx_http_checkout_lookup_t *lookup, ngx_http_reque
 static ngx_int_t
 ngx_http_checkout_status_look_up(ngx_http_request_t *r, ngx_http_checkout_status_t *st)
 {
-    ngx_http_checkout_lookup_t  *lookup;
+    ngx_http_checkout_lookup_t    *lookup;
+    ngx_http_checkout_loc_conf_t  *clcf;
 
-    lookup = ngx_http_checkout_lookup_create(r, ngx_http_checkout_location(r)->redis,
-                                             ngx_http_checkout_location(r)->lookup_clock);
+    clcf = ngx_http_checkout_location(r);
+    lookup = ngx_http_checkout_lookup_create(clcf->redis, r->connection->log);
 
     if (lookup == NULL) {
         return NGX_DECLINED;
@@ -351,17 +352,19 @@ ngx_http_checkout_status_look_up(ngx_http_request_t *r, ngx_http_checkout_status
     lookup->data = st;
     ngx_memcpy(lookup->identifier, st->identifier, CHECKOUT_IDENTIFIER_LEN);
 
-    return ngx_http_checkout_lookup_start(r, lookup, 0) == NGX_DONE ? NGX_DONE : NGX_DECLINED;
+    return ngx_http_checkout_lookup_start(lookup, &st->ctx->waiting, clcf->lookup_clock) == NGX_DONE
+           ? NGX_DONE : NGX_DECLINED;
 }
 
 
 ngx_int_t
 ngx_http_checkout_status_handler(ngx_http_request_t *r)
 {
-    uint64_t                     user_id;
-    ngx_int_t                    rc;
-    ngx_str_t                    value;
-    ngx_http_checkout_status_t  *st;
+    uint64_t                       user_id;
+    ngx_int_t                      rc;
+    ngx_str_t                      value;
+    ngx_http_checkout_status_t    *st;
+    ngx_http_checkout_loc_conf_t  *clcf;
 
     rc = ngx_http_checkout_read_begin(r, &value);
 
@@ -387,5 +390,15 @@ ngx_http_checkout_status_handler(ngx_http_request_t *r)
 
     rc = ngx_http_checkout_status_look_up(r, st);
 
-    return rc == NGX_DECLINED ? ngx_http_checkout_status_go_on(r, st, 0) : rc;
+    if (rc == NGX_DECLINED) {
+        rc = ngx_http_checkout_status_go_on(r, st);
+    }
+
+    if (rc != NGX_DONE) {
+        return rc;
+    }
+
+    clcf = ngx_http_checkout_location(r);
+
+    return ngx_http_checkout_waiting_begin(&st->ctx->waiting, clcf->clock);
 }

@@ -32,7 +32,7 @@ ngx_http_checkout_user(ngx_http_request_t *r, uint64_t *user_id)
     ngx_http_checkout_loc_conf_t  *clcf;
 
     *user_id = 0;
-    clcf = ngx_http_get_module_loc_conf(r, ngx_http_checkout_module);
+    clcf = ngx_http_checkout_location(r);
 
     if (clcf->request.user == NULL) {
         return NGX_OK;
@@ -179,7 +179,7 @@ ngx_http_checkout_order_accepted(ngx_http_checkout_ctx_t *ctx, const ngx_str_t *
     ngx_buf_t           *b;
     ngx_http_request_t  *r;
 
-    r = ctx->request;
+    r = ctx->waiting.request;
 
     b = ngx_create_temp_buf(r->pool, sizeof(NGX_HTTP_CHECKOUT_202_CHINESE) + sizeof(NGX_HTTP_CHECKOUT_202_ENGLISH)
                                      + sizeof(NGX_HTTP_CHECKOUT_202_STATUS) + sizeof(NGX_HTTP_CHECKOUT_202_URL)
@@ -248,7 +248,7 @@ ngx_http_checkout_order_refused(ngx_http_checkout_ctx_t *ctx, const ngx_http_che
     members.data = text;
     members.len = p - text;
 
-    return ngx_http_checkout_refuse(ctx->request, verdict->code, &members, retry_after);
+    return ngx_http_checkout_refuse(ctx->waiting.request, verdict->code, &members, retry_after);
 }
 
 
@@ -260,7 +260,7 @@ ngx_http_checkout_order_answer(ngx_http_checkout_ctx_t *ctx, const ngx_http_chec
     ngx_http_request_t           *r;
     struct checkout_order_errors  errors;
 
-    r = ctx->request;
+    r = ctx->waiting.request;
 
     switch (verdict->kind) {
 
@@ -308,7 +308,7 @@ ngx_http_checkout_order_submit(ngx_http_request_t *r, ngx_http_checkout_ctx_t *c
     ngx_http_checkout_verdict_t    verdict;
     ngx_http_checkout_loc_conf_t  *clcf;
 
-    clcf = ngx_http_get_module_loc_conf(r, ngx_http_checkout_module);
+    clcf = ngx_http_checkout_location(r);
     ctx->product_id = order->product_id;
 
     if (clcf->request.user != NULL) {
@@ -321,9 +321,11 @@ ngx_http_checkout_order_submit(ngx_http_request_t *r, ngx_http_checkout_ctx_t *c
         return ngx_http_checkout_order_refused(ctx, &verdict);
     }
 
-    if (ngx_http_checkout_gate_submit(clcf->gate, clcf->clock, ctx, order) != NGX_OK) {
+    if (ngx_http_checkout_gate_submit(clcf->gate, ctx, order) != NGX_OK) {
         return ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_UNAVAILABLE, NULL, 0);
     }
+
+    ngx_http_checkout_waiting_begin_with_body(&ctx->waiting, clcf->clock);
 
     return NGX_DONE;
 }
@@ -341,7 +343,7 @@ ngx_http_checkout_order_body(ngx_http_request_t *r)
     ngx_http_checkout_loc_conf_t  *clcf;
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_checkout_module);
-    clcf = ngx_http_get_module_loc_conf(r, ngx_http_checkout_module);
+    clcf = ngx_http_checkout_location(r);
 
     rc = ngx_http_checkout_body_text(r, NGX_HTTP_CHECKOUT_BODY_MAX, &text);
 

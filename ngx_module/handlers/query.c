@@ -474,7 +474,7 @@ ngx_http_checkout_query_answer(ngx_http_request_t *r, struct sql_result *result)
     ngx_buf_t                     *b;
     ngx_http_checkout_loc_conf_t  *clcf;
 
-    clcf = ngx_http_get_module_loc_conf(r, ngx_http_checkout_module);
+    clcf = ngx_http_checkout_location(r);
 
     switch (result->kind) {
 
@@ -546,7 +546,7 @@ ngx_http_checkout_query_fill(ngx_http_request_t *r, ngx_http_checkout_job_t *job
     ngx_http_checkout_loc_conf_t     *clcf;
     ngx_http_checkout_query_input_t  *input;
 
-    clcf = ngx_http_get_module_loc_conf(r, ngx_http_checkout_module);
+    clcf = ngx_http_checkout_location(r);
     query = clcf->query;
     input = ngx_http_checkout_query_input(job, clcf);
     n = query->nvalues;
@@ -573,8 +573,10 @@ ngx_http_checkout_query_fill(ngx_http_request_t *r, ngx_http_checkout_job_t *job
 static ngx_int_t
 ngx_http_checkout_query_start(ngx_http_request_t *r, uint64_t user_id)
 {
-    ngx_int_t                 rc;
-    ngx_http_checkout_job_t  *job;
+    ngx_int_t                      rc;
+    ngx_http_checkout_ctx_t       *ctx;
+    ngx_http_checkout_job_t       *job;
+    ngx_http_checkout_loc_conf_t  *clcf;
 
     job = ngx_http_checkout_job_create(r, &ngx_http_checkout_location(r)->sql);
 
@@ -589,7 +591,18 @@ ngx_http_checkout_query_start(ngx_http_request_t *r, uint64_t user_id)
         return rc;
     }
 
-    return ngx_http_checkout_job_start(r, job, 0);
+    rc = ngx_http_checkout_job_start(r, job, 1);
+
+    if (rc != NGX_DONE) {
+        return rc;
+    }
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_checkout_module);
+    clcf = ngx_http_checkout_location(r);
+    rc = ngx_http_checkout_waiting_begin(&ctx->waiting, clcf->clock);
+    ngx_http_checkout_waiting_watch_client(&ctx->waiting);
+
+    return rc;
 }
 
 
@@ -606,7 +619,7 @@ ngx_http_checkout_query_handler(ngx_http_request_t *r)
         return rc;
     }
 
-    clcf = ngx_http_get_module_loc_conf(r, ngx_http_checkout_module);
+    clcf = ngx_http_checkout_location(r);
     user_id = 0;
 
     if (clcf->query->of_buyer) {

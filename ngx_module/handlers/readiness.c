@@ -7,7 +7,7 @@
  * that come later, so that many checkers cost no more than one.
  *
  * The question is asked in the name of the request that has waited longest, the leader. If that goes away, the next
- * one asks again. The state below is of the worker process and lives as long as the cycle; what waits is of the
+ * one asks again. Only the leader has a time; it ends the question, and so the wait of all. The state below is of the worker process and lives as long as the cycle; what waits is of the
  * requests' pools.
  */
 #include <ngx_config.h>
@@ -253,7 +253,6 @@ ngx_http_checkout_ready_finish(ngx_http_checkout_ready_t *ready)
         ngx_queue_remove(q);
         waiter = ngx_queue_data(q, ngx_http_checkout_ready_waiter_t, queue);
         r = waiter->request;
-        waiter->request = NULL;
         ngx_http_checkout_finish(r, ngx_http_checkout_ready_send(ready, r));
     }
 }
@@ -407,7 +406,7 @@ ngx_http_checkout_ready_go_on(ngx_http_checkout_ready_t *ready, ngx_http_request
     ngx_http_checkout_job_t       *job;
     ngx_http_checkout_loc_conf_t  *clcf;
 
-    clcf = ngx_http_get_module_loc_conf(r, ngx_http_checkout_module);
+    clcf = ngx_http_checkout_location(r);
 
     if (clcf->sql.access == NULL || clcf->sql.read_from == NULL) {
         ready->checks[NGX_HTTP_CHECKOUT_CHECK_REPLICA].result = NGX_HTTP_CHECKOUT_CHECK_ABSENT;
@@ -449,7 +448,7 @@ ngx_http_checkout_ready_done(ngx_http_checkout_lookup_t *lookup, ngx_http_reques
 {
     ngx_http_checkout_loc_conf_t  *clcf;
 
-    clcf = ngx_http_get_module_loc_conf(r, ngx_http_checkout_module);
+    clcf = ngx_http_checkout_location(r);
 
     ngx_http_checkout_ready_heard(clcf->ready, r, reply);
 }
@@ -460,8 +459,10 @@ static void
 ngx_http_checkout_ready_start(ngx_event_t *ev)
 {
     ngx_http_request_t                *r;
+    ngx_http_checkout_ctx_t           *ctx;
     ngx_http_checkout_ready_t         *ready;
     ngx_http_checkout_lookup_t        *lookup;
+    ngx_http_checkout_loc_conf_t      *clcf;
     ngx_http_checkout_ready_waiter_t  *leader;
 
     ready = ev->data;
@@ -475,14 +476,16 @@ ngx_http_checkout_ready_start(ngx_event_t *ev)
 
     leader = ngx_queue_data(ngx_queue_head(&ready->waiters), ngx_http_checkout_ready_waiter_t, queue);
     r = leader->request;
-    lookup = ngx_http_checkout_lookup_create(r, ngx_http_checkout_location(r)->redis,
-                                             ngx_http_checkout_location(r)->lookup_clock);
+    ctx = ngx_http_get_module_ctx(r, ngx_http_checkout_module);
+    clcf = ngx_http_checkout_location(r);
+    ngx_http_checkout_waiting_restart(&ctx->waiting, clcf->clock);
+    lookup = ngx_http_checkout_lookup_create(clcf->redis, r->connection->log);
 
     if (lookup != NULL) {
         lookup->write = ngx_http_checkout_ready_write_call;
         lookup->done = ngx_http_checkout_ready_done;
 
-        if (ngx_http_checkout_lookup_start(r, lookup, 1) == NGX_DONE) {
+        if (ngx_http_checkout_lookup_start(lookup, &ctx->waiting, clcf->lookup_clock) == NGX_DONE) {
             return;
         }
     }
@@ -491,17 +494,13 @@ ngx_http_checkout_ready_start(ngx_event_t *ev)
 }
 
 
-/* The request goes away, answered or not. */
+/* The request goes away unanswered. */
 static void
 ngx_http_checkout_ready_leave(void *data)
 {
     ngx_uint_t                         leads;
     ngx_http_checkout_ready_t         *ready;
     ngx_http_checkout_ready_waiter_t  *waiter = data;
-
-    if (waiter->request == NULL) {
-        return;
-    }
 
     ready = waiter->ready;
     leads = ngx_queue_head(&ready->waiters) == &waiter->queue;
@@ -516,22 +515,19 @@ ngx_http_checkout_ready_leave(void *data)
 static ngx_int_t
 ngx_http_checkout_ready_wait(ngx_http_request_t *r, ngx_http_checkout_ready_t *ready)
 {
-    ngx_pool_cleanup_t                *cleanup;
+    ngx_http_checkout_ctx_t           *ctx;
     ngx_http_checkout_ready_waiter_t  *waiter;
 
-    cleanup = ngx_pool_cleanup_add(r->pool, sizeof(ngx_http_checkout_ready_waiter_t));
+    ctx = ngx_http_checkout_ctx_create(r, NGX_HTTP_CHECKOUT_REQUEST_OTHER);
+    waiter = ngx_palloc(r->pool, sizeof(ngx_http_checkout_ready_waiter_t));
 
-    if (cleanup == NULL
-        || ngx_http_checkout_ctx_create(r, NGX_HTTP_CHECKOUT_REQUEST_OTHER)
-           == NULL)
-    {
+    if (ctx == NULL || waiter == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    waiter = cleanup->data;
     waiter->request = r;
     waiter->ready = ready;
-    cleanup->handler = ngx_http_checkout_ready_leave;
+    ngx_http_checkout_waiting_on_gone(&ctx->waiting, ngx_http_checkout_ready_leave, waiter);
     ngx_queue_insert_tail(&ready->waiters, &waiter->queue);
 
     if (!ready->asking) {
@@ -540,9 +536,7 @@ ngx_http_checkout_ready_wait(ngx_http_request_t *r, ngx_http_checkout_ready_t *r
         ngx_post_event(&ready->start, &ngx_posted_events);
     }
 
-    r->main->count++;
-
-    return NGX_DONE;
+    return ngx_http_checkout_waiting_begin(&ctx->waiting, NULL);
 }
 
 
@@ -559,7 +553,7 @@ ngx_http_checkout_ready_handler(ngx_http_request_t *r)
         return rc;
     }
 
-    clcf = ngx_http_get_module_loc_conf(r, ngx_http_checkout_module);
+    clcf = ngx_http_checkout_location(r);
     ready = clcf->ready;
 
     if (ready->status && ngx_current_msec - ready->seen < NGX_HTTP_CHECKOUT_READY_KEPT) {

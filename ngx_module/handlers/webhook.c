@@ -113,7 +113,7 @@ ngx_http_checkout_webhook_read(ngx_http_request_t *r, struct checkout_signed *s)
 {
     ngx_http_checkout_loc_conf_t  *clcf;
 
-    clcf = ngx_http_get_module_loc_conf(r, ngx_http_checkout_module);
+    clcf = ngx_http_checkout_location(r);
 
     return clcf->webhook == CHECKOUT_SCHEME_STRIPE ? ngx_http_checkout_webhook_read_stripe(r, s)
                                                    : ngx_http_checkout_webhook_read_standard(r, s);
@@ -243,11 +243,13 @@ ngx_http_checkout_webhook_input(ngx_http_checkout_job_t *job, const char *provid
 static ngx_int_t
 ngx_http_checkout_webhook_keep(ngx_http_request_t *r, const char *id, size_t id_len, ngx_str_t *body)
 {
+    ngx_int_t                      rc;
     const char                    *provider;
+    ngx_http_checkout_ctx_t       *ctx;
     ngx_http_checkout_job_t       *job;
     ngx_http_checkout_loc_conf_t  *clcf;
 
-    clcf = ngx_http_get_module_loc_conf(r, ngx_http_checkout_module);
+    clcf = ngx_http_checkout_location(r);
     provider = (const char *) ngx_http_checkout_schemes[clcf->webhook].name.data;
     job = ngx_http_checkout_job_create(r, &ngx_http_checkout_location(r)->sql);
 
@@ -264,7 +266,14 @@ ngx_http_checkout_webhook_keep(ngx_http_request_t *r, const char *id, size_t id_
     job->done = ngx_http_checkout_webhook_done;
     job->primary = 1;
 
-    return ngx_http_checkout_job_start(r, job, 1);
+    rc = ngx_http_checkout_job_start(r, job, 1);
+
+    if (rc == NGX_DONE) {
+        ctx = ngx_http_get_module_ctx(r, ngx_http_checkout_module);
+        ngx_http_checkout_waiting_begin_with_body(&ctx->waiting, clcf->clock);
+    }
+
+    return rc;
 }
 
 
@@ -324,7 +333,7 @@ ngx_http_checkout_webhook_verify(ngx_http_request_t *r, ngx_str_t *body)
     ngx_http_checkout_loc_conf_t   *clcf;
     enum checkout_signature_result  result;
 
-    clcf = ngx_http_get_module_loc_conf(r, ngx_http_checkout_module);
+    clcf = ngx_http_checkout_location(r);
     secrets = clcf->webhook_secrets;
     result = ngx_http_checkout_webhook_read(r, &s);
 

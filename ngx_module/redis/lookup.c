@@ -121,7 +121,6 @@ ngx_http_checkout_read_found(ngx_http_request_t *r, ngx_buf_t *b, u_char *status
 static void
 ngx_http_checkout_lookup_free(ngx_http_checkout_lookup_t *lookup)
 {
-    ngx_http_checkout_clock_stop(lookup->clock, &lookup->alarm);
     ngx_free(lookup);
     ngx_http_checkout_nlookups--;
 }
@@ -131,49 +130,58 @@ ngx_http_checkout_lookup_free(ngx_http_checkout_lookup_t *lookup)
 static ngx_http_request_t *
 ngx_http_checkout_lookup_take_request(ngx_http_checkout_lookup_t *lookup)
 {
-    ngx_http_request_t  *r;
+    ngx_http_checkout_waiting_t  *waiting;
 
-    r = lookup->request;
+    waiting = lookup->waiting;
 
-    if (r != NULL) {
-        lookup->request = NULL;
-        lookup->ctx->detach = NULL;
+    if (waiting == NULL) {
+        return NULL;
     }
 
-    return r;
+    lookup->waiting = NULL;
+    ngx_http_checkout_waiting_answered(waiting);
+
+    return waiting->request;
 }
 
 
+/* Nobody waits for it any more. */
 static void
-ngx_http_checkout_lookup_detach(void *data)
+ngx_http_checkout_lookup_gone(void *data)
 {
     ngx_http_checkout_lookup_t  *lookup = data;
 
-    lookup->request = NULL;
+    lookup->waiting = NULL;
+
+    if (ngx_http_checkout_redis_withdraw(&lookup->call) == NGX_OK) {
+        ngx_http_checkout_lookup_free(lookup);
+    }
 }
 
 
 static void
-ngx_http_checkout_lookup_expire(ngx_http_checkout_alarm_t *alarm)
+ngx_http_checkout_lookup_late(void *data)
 {
-    ngx_int_t                    withdrawn;
-    ngx_http_request_t          *r;
-    ngx_http_checkout_lookup_t  *lookup;
+    ngx_http_checkout_lookup_t  *lookup = data;
 
-    lookup = (ngx_http_checkout_lookup_t *) ((u_char *) alarm - offsetof(ngx_http_checkout_lookup_t, alarm));
+    ngx_int_t            withdrawn;
+    ngx_http_request_t  *r;
+
     r = ngx_http_checkout_lookup_take_request(lookup);
-
     withdrawn = ngx_http_checkout_redis_withdraw(&lookup->call);
 
-    if (r != NULL) {
-        lookup->ctx->late = 1;
-        lookup->done(lookup, r, NULL);
-    }
+    lookup->done(lookup, r, NULL);
 
     if (withdrawn == NGX_OK) {
         ngx_http_checkout_lookup_free(lookup);
     }
 }
+
+
+static const ngx_http_checkout_step_t  ngx_http_checkout_lookup_step = {
+    ngx_http_checkout_lookup_late,
+    ngx_http_checkout_lookup_gone
+};
 
 
 /* Sends the lookup, or sends it again. */
@@ -193,7 +201,7 @@ ngx_http_checkout_lookup_send(ngx_http_checkout_lookup_t *lookup)
 static ngx_uint_t
 ngx_http_checkout_lookup_again(ngx_http_checkout_lookup_t *lookup, redisReply *reply)
 {
-    if (lookup->request == NULL) {
+    if (lookup->waiting == NULL) {
         return 0;
     }
 
@@ -242,19 +250,15 @@ ngx_http_checkout_lookup_reply(ngx_http_checkout_call_t *call, redisReply *reply
 
 
 ngx_http_checkout_lookup_t *
-ngx_http_checkout_lookup_create(ngx_http_request_t *r,
-    ngx_http_checkout_redis_t *redis, ngx_http_checkout_clock_t *clock)
+ngx_http_checkout_lookup_create(ngx_http_checkout_redis_t *redis, ngx_log_t *log)
 {
-    ngx_http_checkout_ctx_t     *ctx;
     ngx_http_checkout_lookup_t  *lookup;
 
     if (ngx_http_checkout_nlookups == NGX_HTTP_CHECKOUT_LOOKUPS_MAX) {
         return NULL;
     }
 
-    ctx = ngx_http_get_module_ctx(r, ngx_http_checkout_module);
-
-    lookup = ngx_calloc(sizeof(ngx_http_checkout_lookup_t), r->connection->log);
+    lookup = ngx_calloc(sizeof(ngx_http_checkout_lookup_t), log);
 
     if (lookup == NULL) {
         return NULL;
@@ -262,34 +266,24 @@ ngx_http_checkout_lookup_create(ngx_http_request_t *r,
 
     ngx_http_checkout_nlookups++;
 
-    ctx->detach = ngx_http_checkout_lookup_detach;
-    ctx->worker = lookup;
-
     lookup->call.handler = ngx_http_checkout_lookup_reply;
-    lookup->alarm.handler = ngx_http_checkout_lookup_expire;
-    lookup->request = r;
-    lookup->ctx = ctx;
     lookup->redis = redis;
-    lookup->clock = clock;
 
     return lookup;
 }
 
 
 ngx_int_t
-ngx_http_checkout_lookup_start(ngx_http_request_t *r, ngx_http_checkout_lookup_t *lookup, ngx_uint_t again)
+ngx_http_checkout_lookup_start(ngx_http_checkout_lookup_t *lookup, ngx_http_checkout_waiting_t *waiting,
+    ngx_http_checkout_clock_t *clock)
 {
     if (ngx_http_checkout_lookup_send(lookup) != NGX_OK) {
-        (void) ngx_http_checkout_lookup_take_request(lookup);
         ngx_http_checkout_lookup_free(lookup);
         return NGX_ERROR;
     }
 
-    ngx_http_checkout_clock_start(lookup->clock, &lookup->alarm);
-
-    if (!again) {
-        r->main->count++;
-    }
+    lookup->waiting = waiting;
+    ngx_http_checkout_waiting_ask(waiting, &ngx_http_checkout_lookup_step, lookup, clock);
 
     return NGX_DONE;
 }

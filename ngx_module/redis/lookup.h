@@ -11,6 +11,7 @@
 #include "redis/connection.h"
 #include "request/clock.h"
 #include "request/context.h"
+#include "request/waiting.h"
 
 
 #define NGX_HTTP_CHECKOUT_LOOKUPS_MAX    16384    /* reads on their way at once */
@@ -28,11 +29,8 @@ typedef void (*ngx_http_checkout_lookup_pt)(ngx_http_checkout_lookup_t *lookup, 
 
 struct ngx_http_checkout_lookup_s {
     ngx_http_checkout_call_t      call;
-    ngx_http_checkout_alarm_t     alarm;
-    ngx_http_request_t           *request;     /* NULL once it is answered or gone */
-    ngx_http_checkout_ctx_t      *ctx;         /* of the request */
+    ngx_http_checkout_waiting_t  *waiting;     /* the request; NULL once it is answered or gone */
     ngx_http_checkout_redis_t    *redis;
-    ngx_http_checkout_clock_t    *clock;
 
     /* of the maker; write() puts the call together, and is asked again when it has to be sent again */
     ngx_int_t                   (*write)(ngx_http_checkout_lookup_t *lookup);
@@ -50,15 +48,15 @@ ngx_int_t ngx_http_checkout_read_user(ngx_http_request_t *r, uint64_t *user_id);
 ngx_int_t ngx_http_checkout_read_order(ngx_http_request_t *r, ngx_str_t *identifier, uint64_t *user_id);
 ngx_int_t ngx_http_checkout_read_found(ngx_http_request_t *r, ngx_buf_t *b, u_char *status, size_t len);
 
-/* The request has a context. NULL: no memory, or too many. Set write and done, then start it. */
-ngx_http_checkout_lookup_t *ngx_http_checkout_lookup_create(ngx_http_request_t *r,
-    ngx_http_checkout_redis_t *redis, ngx_http_checkout_clock_t *clock);
+/* NULL: no memory, or too many. Set write and done, then start it. */
+ngx_http_checkout_lookup_t *ngx_http_checkout_lookup_create(ngx_http_checkout_redis_t *redis, ngx_log_t *log);
 
 /*
- * NGX_DONE: the request waits from now on, and r->main->count has grown by one (not when `again`: the request waits
- * already). NGX_ERROR: it could not be sent, done() is not called, and the lookup is gone.
+ * NGX_DONE: a step of the request has begun. clock: the time of it, NULL where it is the request's. NGX_ERROR: it
+ * could not be sent, done() is not called, and the lookup is gone.
  */
-ngx_int_t ngx_http_checkout_lookup_start(ngx_http_request_t *r, ngx_http_checkout_lookup_t *lookup, ngx_uint_t again);
+ngx_int_t ngx_http_checkout_lookup_start(ngx_http_checkout_lookup_t *lookup, ngx_http_checkout_waiting_t *waiting,
+    ngx_http_checkout_clock_t *clock);
 
 
 #endif

@@ -1,13 +1,7 @@
 /*
- * Each request's own time-out, without a timer of its own.
- *
- * There is one clock for each distinct checkout_timeout. Its alarms have the same time-out, so a list in
- * order of arrival is in order of deadline, and one timer, armed for the head, serves them all. Starting
- * and stopping an alarm costs a list operation. An alarm belongs to what embeds it; it must be stopped
- * before that is freed. The alarm is off the list when its handler runs, and the handler may free it.
+ * A time-out for each of many requests, with one timer for all of them.
  */
 #include "request/clock.h"
-
 
 
 static void
@@ -31,7 +25,7 @@ ngx_http_checkout_clock_ring(ngx_event_t *ev)
             return;
         }
 
-        ngx_http_checkout_clock_stop(clock, alarm);
+        ngx_http_checkout_alarm_stop(alarm);
         alarm->handler(alarm);
     }
 }
@@ -50,13 +44,19 @@ ngx_http_checkout_clock_init(ngx_http_checkout_clock_t *clock)
 
 
 void
-ngx_http_checkout_clock_start(ngx_http_checkout_clock_t *clock, ngx_http_checkout_alarm_t *alarm)
+ngx_http_checkout_alarm_start(ngx_http_checkout_alarm_t *alarm,
+    ngx_http_checkout_clock_t *clock)
 {
+    ngx_http_checkout_alarm_stop(alarm);
+
     alarm->deadline = ngx_current_msec + clock->timeout;
-    alarm->armed = 1;
+    alarm->clock = clock;
     ngx_queue_insert_tail(&clock->alarms, &alarm->queue);
 
-    /* A worker that is told to exit waits for what is not cancelable: for requests, not for an idle clock. */
+    /*
+     * A worker process that is told to exit waits for timers that are not
+     * cancelable: for requests, but not for a clock without alarms.
+     */
     clock->timer.cancelable = 0;
 
     if (!clock->timer.timer_set) {
@@ -66,16 +66,37 @@ ngx_http_checkout_clock_start(ngx_http_checkout_clock_t *clock, ngx_http_checkou
 
 
 void
-ngx_http_checkout_clock_stop(ngx_http_checkout_clock_t *clock, ngx_http_checkout_alarm_t *alarm)
+ngx_http_checkout_alarm_stop(ngx_http_checkout_alarm_t *alarm)
 {
-    if (!alarm->armed) {
+    ngx_http_checkout_clock_t  *clock;
+
+    clock = alarm->clock;
+
+    if (clock == NULL) {
         return;
     }
 
-    alarm->armed = 0;
+    alarm->clock = NULL;
     ngx_queue_remove(&alarm->queue);
 
     if (ngx_queue_empty(&clock->alarms)) {
         clock->timer.cancelable = 1;
     }
+}
+
+
+void
+ngx_http_checkout_alarm_move(ngx_http_checkout_alarm_t *from,
+    ngx_http_checkout_alarm_t *to)
+{
+    if (from->clock == NULL) {
+        return;
+    }
+
+    to->deadline = from->deadline;
+    to->clock = from->clock;
+    ngx_queue_insert_head(&from->queue, &to->queue);    /* right behind it */
+
+    from->clock = NULL;
+    ngx_queue_remove(&from->queue);
 }

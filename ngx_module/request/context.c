@@ -7,14 +7,10 @@
 #include "request/context.h"
 
 
+/* Only the mark by which the context is found again. */
 static void
 ngx_http_checkout_ctx_cleanup(void *data)
 {
-    ngx_http_checkout_ctx_t  *ctx = data;
-
-    if (ctx->detach != NULL) {
-        ctx->detach(ctx->worker);
-    }
 }
 
 
@@ -34,7 +30,7 @@ ngx_http_checkout_ctx_get(ngx_http_request_t *r)
         if (cleanup->handler == ngx_http_checkout_ctx_cleanup) {
             ctx = cleanup->data;
 
-            if (ctx->request == r) {
+            if (ctx->waiting.request == r) {
                 return ctx;
             }
         }
@@ -59,7 +55,7 @@ ngx_http_checkout_ctx_create(ngx_http_request_t *r,
 
     ctx = cleanup->data;
     ngx_memzero(ctx, sizeof(ngx_http_checkout_ctx_t));
-    ctx->request = r;
+    ngx_http_checkout_waiting_init(&ctx->waiting, r);
     ctx->kind = kind;
     ctx->started = ngx_current_msec;
     cleanup->handler = ngx_http_checkout_ctx_cleanup;

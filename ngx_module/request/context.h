@@ -10,6 +10,7 @@
 
 #include "order/identifier.h"
 #include "request/settings.h"
+#include "request/waiting.h"
 
 
 /* What a request asks for: how it is counted depends on it. */
@@ -23,10 +24,8 @@ typedef enum {
 } ngx_http_checkout_request_kind_e;
 
 typedef struct {
-    ngx_http_request_t          *request;
+    ngx_http_checkout_waiting_t  waiting;    /* with the request itself */
     ngx_http_checkout_request_kind_e  kind;
-    void                       (*detach)(void *worker);    /* called when the request goes away; or NULL */
-    void                        *worker;
     ngx_str_t                    status;     /* of the order, or the refusal's
                                                 code; empty: not known */
     ngx_str_t                    key;        /* Idempotency-Key; empty: none */
@@ -36,7 +35,6 @@ typedef struct {
     ngx_uint_t                   batch;      /* orders in the call that decided
                                                 this one */
     unsigned                     refused:1;
-    unsigned                     late:1;     /* a time-out of it ran out */
     unsigned                     bad_key:1;  /* Idempotency-Key is not valid */
 
     /* first byte NUL: none */
@@ -49,7 +47,7 @@ typedef struct {
  *
  * get: of this request, also after nginx went to an error_page; NULL: none.
  *
- * create: a new one, zeroed but for request, kind and started. NULL: no memory.
+ * create: a new one, zeroed but for waiting, kind and started. NULL: no memory.
  *
  * create_main: the same, for a request that changes something and may have a
  * body. NULL also in a subrequest, which is logged with the directive's name.

@@ -213,12 +213,10 @@ ngx_http_checkout_send_type(ngx_http_request_t *r, ngx_uint_t status, const char
 void
 ngx_http_checkout_finish(ngx_http_request_t *r, ngx_int_t rc)
 {
-    ngx_connection_t  *c;
+    ngx_http_checkout_ctx_t  *ctx;
 
-    c = r->connection;
-
-    ngx_http_finalize_request(r, rc);
-    ngx_http_run_posted_requests(c);
+    ctx = ngx_http_get_module_ctx(r, ngx_http_checkout_module);
+    ngx_http_checkout_waiting_finish(&ctx->waiting, rc);
 }
 
 
@@ -313,7 +311,7 @@ ngx_http_checkout_note_refusal(ngx_http_request_t *r, ngx_http_checkout_code_e c
     ctx->refused = 1;
 
     /* who had an answer all the same is not counted */
-    if (ctx->late && ngx_http_checkout_refusals[code].status >= 500) {
+    if (ctx->waiting.late && ngx_http_checkout_refusals[code].status >= 500) {
         ngx_http_checkout_count(timeouts, 1);
     }
 

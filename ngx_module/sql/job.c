@@ -236,7 +236,7 @@ ngx_http_checkout_task_alarm(ngx_event_t *ev)
     ctx = task->request != NULL ? ngx_http_get_module_ctx(task->request, ngx_http_checkout_module) : NULL;
 
     if (ctx != NULL) {
-        ctx->late = 1;
+        ctx->waiting.late = 1;
     }
 
     if (task->state == NGX_HTTP_CHECKOUT_TASK_WAITING) {
