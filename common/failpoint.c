@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #define KILL     "kill"
+#define BREAK    "break="
 #define CARRY_MS 10000   /* no test waits longer for an answer */
 
 static _Thread_local int redis_fd = -1, mysql_fd = -1;
@@ -143,6 +144,21 @@ failpoint_hit(const char *name)
     if (strcmp(name, armed) == 0 && atomic_fetch_sub(&hits_left, 1) == 1) {
         act(name);
     }
+}
+
+
+int
+failpoint_breaks_checks(void)
+{
+    pthread_once(&read_once, read_environment);
+    return strncmp(action, BREAK, sizeof(BREAK) - 1) == 0;
+}
+
+
+int
+failpoint_breaks(const char *name, unsigned long long number)
+{
+    return failpoint_breaks_checks() && strcmp(name, armed) == 0 && strtoull(action + sizeof(BREAK) - 1, NULL, 10) == number;
 }
 
 

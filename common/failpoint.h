@@ -13,6 +13,8 @@
  *   cut_mysql    this thread's connection to MySQL is shut down
  *   lose_redis   the next call on it reaches the server, and its answer is lost; then the connection is closed
  *   lose_mysql
+ *   break=number the check of that name fails for the thing of that number (FAILPOINT_BREAKS), each time, and does not
+ *                abort: what a release does then can be seen
  *
  * A point that acts says so first, with one line "failpoint <name> <action>" on standard error.
  */
@@ -27,7 +29,13 @@ void failpoint_hit(const char *name);
 void failpoint_redis_socket(int fd);
 void failpoint_mysql_socket(int fd);
 
+/* Is that check armed with break=number? And is any? */
+int failpoint_breaks(const char *name, unsigned long long number);
+int failpoint_breaks_checks(void);
+
 #define FAILPOINT(name) failpoint_hit(name)
+#define FAILPOINT_BREAKS(name, number) failpoint_breaks(name, number)
+#define FAILPOINT_BREAKS_CHECKS() failpoint_breaks_checks()
 #define FAILPOINT_REDIS_SOCKET(fd) failpoint_redis_socket(fd)
 #define FAILPOINT_MYSQL_SOCKET(fd) failpoint_mysql_socket(fd)
 
@@ -40,6 +48,8 @@ void failpoint_mysql_socket(int fd);
 #else
 
 #define FAILPOINT(name) ((void) 0)
+#define FAILPOINT_BREAKS(name, number) 0
+#define FAILPOINT_BREAKS_CHECKS() 0
 #define FAILPOINT_REDIS_SOCKET(fd) ((void) 0)
 #define FAILPOINT_MYSQL_SOCKET(fd) ((void) 0)
 #define EFFECT(name, call) (call)

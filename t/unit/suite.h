@@ -7,12 +7,15 @@
 #include <check.h>
 #include <stdlib.h>
 
+#include "base/invariant.h"
+
 /* CK_VERBOSITY sets how much is said. Frees the suite. Returns the exit code. */
 static inline int
 suite_run(Suite *suite)
 {
     SRunner *runner = srunner_create(suite);
 
+    invariant_set_abort(1);
     srunner_run_all(runner, CK_ENV);
 
     int failed = srunner_ntests_failed(runner);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "intake/batch_check.h"
 #include "intake/settle.h"
 #include "observe/stats.h"
 #include "base/clock.h"
@@ -26,7 +27,7 @@ drop_reply(struct consumer *c)
     }
 
     c->entries = (struct stream_entries) { NULL, 0 };
-    c->next = 0;
+    c->next = c->first = c->alone_until = 0;
 }
 
 
@@ -190,15 +191,25 @@ on_read(struct consumer *c)
 }
 
 
+/* NULL: not of the form of an entry. */
+static const char *
+id_of(const redisReply *entry)
+{
+    int has_id = entry->type == REDIS_REPLY_ARRAY && entry->elements == 2 && entry->element[0]->type == REDIS_REPLY_STRING;
+
+    return has_id ? entry->element[0]->str : NULL;
+}
+
+
 /* An entry that is no job: gone from the queue though it was pending, or not of the form that the gate writes. */
 static int
-put_aside(struct consumer *c, const redisReply *entry, const char *why)
+bury(struct consumer *c, const redisReply *entry, const char *why)
 {
-    if (entry->type != REDIS_REPLY_ARRAY || entry->elements != 2 || entry->element[0]->type != REDIS_REPLY_STRING) {
+    const char *id = id_of(entry);
+
+    if (id == NULL) {
         return 0;
     }
-
-    const char *id = entry->element[0]->str;
 
     if (entry->element[1]->type == REDIS_REPLY_NIL) {
         stats_add(STATS_LOST, 1);
@@ -222,20 +233,38 @@ note_entry_size(struct consumer *c)
 }
 
 
+/* Adds an entry to the batch, unless it is no job or was set aside. Returns 0, or -1 when Redis failed. */
+static int
+add_entry(struct consumer *c, const redisReply *entry)
+{
+    const char *id = id_of(entry), *why = NULL;
+
+    if (id != NULL && set_aside_has(&c->set_aside, id)) {
+        return 0;
+    }
+
+    /* What was no job when a batch was made of these entries was buried then. */
+    return batch_add(&c->batch, entry, &why) == 0 || c->next < c->alone_until ? 0 : bury(c, entry, why);
+}
+
+
+static int
+is_full(const struct consumer *c)
+{
+    return c->batch.entry_count > 0
+           && (c->first < c->alone_until || c->batch.order_count >= c->config->worker.batch_orders);
+}
+
+
 static enum consumer_state
 on_fill(struct consumer *c)
 {
-    const char *why = NULL;
-
     batch_clear(&c->batch);
+    c->first = c->next;
 
-    while (c->next < c->entries.count
-           && (c->batch.entry_count == 0 || c->batch.order_count < c->config->worker.batch_orders))
-    {
-        const redisReply *entry = c->entries.entries[c->next];
-
+    while (c->next < c->entries.count && !is_full(c)) {
         /* Joining again reads all that is pending anew, also what stands in this batch already. */
-        if (batch_add(&c->batch, entry, &why) == -1 && put_aside(c, entry, why) == -1) {
+        if (add_entry(c, c->entries.entries[c->next]) == -1) {
             return redis_failed(c);
         }
 
@@ -249,6 +278,36 @@ on_fill(struct consumer *c)
     batch_complete(&c->batch);
     note_entry_size(c);
     return CONSUMER_COMMIT;
+}
+
+
+/* What follows in the reply was read already; a stop leaves it pending, and leaving hands it to others. */
+static enum consumer_state
+go_on(const struct consumer *c)
+{
+    return c->next < c->entries.count && !stop_requested() ? CONSUMER_FILL : CONSUMER_READ;
+}
+
+
+/*
+ * A check failed, so nothing more of this batch is written or settled. Its entries run again one by one; one that fails alone
+ * is left pending. What was committed of it already is found as a verdict by whoever runs it next.
+ */
+static enum consumer_state
+divide(struct consumer *c)
+{
+    if (c->batch.entry_count > 1) {
+        log_error("event=batch_divided consumer=%s entries=%zu why=\"a check failed: they run again one by one\"",
+                  c->status->name, c->batch.entry_count);
+        c->alone_until = c->next;
+        c->next = c->first;
+        return go_on(c);
+    }
+
+    set_aside_add(&c->set_aside, c->batch.entries[0].id);
+    log_error("event=entry_set_aside consumer=%s entry=%s product=%" PRIu64 " orders=%zu why=\"a check failed: it stays pending\"",
+              c->status->name, c->batch.entries[0].id, c->batch.entries[0].product_id, c->batch.order_count);
+    return go_on(c);
 }
 
 
@@ -273,15 +332,20 @@ widen(struct consumer *c)
 static enum consumer_state
 on_commit(struct consumer *c)
 {
-    if (order_tx_run(&c->tx, &c->batch) == DB_OK) {
+    switch (order_transaction_run(&c->tx, &c->batch)) {
+    case ORDERS_COMMITTED:
         works(c);
         return CONSUMER_SETTLE;
+    case ORDERS_INCONSISTENT:
+        return divide(c);
+    default:
+        break;
     }
 
     enum consumer_state state = wait_after(c, "mysql_failed", c->db.error, c->db.code, CONSUMER_COMMIT);
     int small = c->batch.order_count < c->config->worker.batch_orders;
 
-    return state == CONSUMER_COMMIT && small && order_tx_is_suspicious(&c->tx) ? widen(c) : state;
+    return state == CONSUMER_COMMIT && small && order_transaction_is_suspicious(&c->tx) ? widen(c) : state;
 }
 
 
@@ -318,6 +382,10 @@ count_settled(const struct batch *batch)
 static enum consumer_state
 on_settle(struct consumer *c)
 {
+    if (!batch_check_committed(&c->batch)) {
+        return divide(c);
+    }
+
     int64_t settled = settle_batch(&c->redis, &c->args, &c->batch);
 
     if (settled < 0) {
@@ -340,8 +408,7 @@ on_settle(struct consumer *c)
     log_debug("event=settled consumer=%s orders=%zu entries=%zu of_them_here=%" PRId64, c->status->name,
               c->batch.order_count, c->batch.entry_count, settled);
 
-    /* What follows in the reply was read already; a stop leaves it pending, and leaving hands it to others. */
-    return c->next < c->entries.count && !stop_requested() ? CONSUMER_FILL : CONSUMER_READ;
+    return go_on(c);
 }
 
 
@@ -393,7 +460,7 @@ consumer_free(struct consumer *c)
 {
     drop_reply(c);
     redis_close(&c->redis);
-    order_tx_free(&c->tx);
+    order_transaction_free(&c->tx);
     batch_free(&c->batch);
     args_free(&c->args);
 }

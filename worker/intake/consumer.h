@@ -23,6 +23,7 @@
 #include "intake/batch.h"
 #include "base/config.h"
 #include "intake/order_transaction.h"
+#include "intake/set_aside.h"
 #include "observe/consumer_status.h"
 #include "redis/connection.h"
 #include "base/backoff.h"
@@ -46,7 +47,7 @@ struct consumer {
     enum consumer_state state;
     struct redis_conn redis;
     struct db db;
-    struct order_tx tx;
+    struct order_transaction tx;
     struct batch batch;
     struct redis_args args;
     struct backoff backoff;
@@ -54,6 +55,9 @@ struct consumer {
     redisReply *reply;                  /* what entries point into; owned */
     struct stream_entries entries;
     size_t next;                        /* entries before it are in a batch, or done with */
+    size_t first;                       /* of the batch in hand: entries first .. next - 1 */
+    size_t alone_until;                 /* entries before it make a batch each, after a check failed for all of them */
+    struct set_aside set_aside;         /* entries for which a check failed alone */
     int own_pending;                    /* own unsettled entries may be left */
     char own_after[48];                 /* id of the last own entry read; "0" at first */
     uint64_t own_looked_ms;             /* when own entries were last read from the start */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "intake/batch_check.h"
 #include "intake/failed_event.h"
 #include "failpoint.h"
 #include "base/log.h"
@@ -25,7 +26,7 @@ struct range {
 
 
 static void
-make_room(struct order_tx *tx, const struct range *r)
+make_room(struct order_transaction *tx, const struct range *r)
 {
     if (r->n > tx->capacity) {
         tx->leaders = memory_resize(tx->leaders, r->n, sizeof(size_t));
@@ -37,12 +38,13 @@ make_room(struct order_tx *tx, const struct range *r)
         tx->locked_capacity = r->batch->product_count;
         tx->locked = memory_resize(tx->locked, tx->locked_capacity, sizeof(struct product_row));
         tx->after = memory_resize(tx->after, tx->locked_capacity, sizeof(struct product_row));
+        tx->left = memory_resize(tx->left, tx->locked_capacity, sizeof(*tx->left));
     }
 }
 
 
 static void
-find_leaders(struct order_tx *tx, const struct range *r)
+find_leaders(struct order_transaction *tx, const struct range *r)
 {
     identifiers_prepare(&tx->found, r->n);
 
@@ -55,7 +57,7 @@ find_leaders(struct order_tx *tx, const struct range *r)
 
 /* The lock comes first: whoever holds it sees every verdict on these products that was committed before. */
 static enum db_result
-lock_products(struct order_tx *tx, const struct range *r)
+lock_products(struct order_transaction *tx, const struct range *r)
 {
     for (size_t i = 0; i < r->batch->product_count; i++) {
         tx->locked[i] = (struct product_row) { .id = r->batch->products[i].id };
@@ -66,7 +68,7 @@ lock_products(struct order_tx *tx, const struct range *r)
 
 
 static void
-store_verdict(struct order_tx *tx, MYSQL_ROW row)
+store_verdict(struct order_transaction *tx, MYSQL_ROW row)
 {
     size_t i = identifiers_find(&tx->found, row[0]);
 
@@ -89,7 +91,7 @@ store_verdict(struct order_tx *tx, MYSQL_ROW row)
 
 
 static enum db_result
-read_verdicts(struct order_tx *tx, const struct range *r)
+read_verdicts(struct order_transaction *tx, const struct range *r)
 {
     MYSQL_RES *rows;
 
@@ -126,7 +128,7 @@ read_verdicts(struct order_tx *tx, const struct range *r)
 
 /* Identifiers are hexadecimal digits and hyphens, prices digits and a point: nothing here needs escaping. */
 static void
-add_order_row(struct order_tx *tx, const struct order *o, const char *price, uint64_t payment_seconds)
+add_order_row(struct order_transaction *tx, const struct order *o, const char *price, uint64_t payment_seconds)
 {
     buffer_text(&tx->sql, "('");
     buffer_add(&tx->sql, o->identifier, CHECKOUT_IDENTIFIER_LEN);
@@ -145,7 +147,7 @@ add_order_row(struct order_tx *tx, const struct order *o, const char *price, uin
 
 
 static void
-add_item_row(struct order_tx *tx, const struct order *o, const char *price)
+add_item_row(struct order_transaction *tx, const struct order *o, const char *price)
 {
     buffer_text(&tx->items, tx->items.len == 0
                 ? "INSERT INTO order_items (order_identifier, product_id, quantity, unit_price) VALUES ('" : ",('");
@@ -159,7 +161,7 @@ add_item_row(struct order_tx *tx, const struct order *o, const char *price)
  * became of it, with no units; run again, the statement finds its own line and adds nothing.
  */
 static void
-add_conflict(struct order_tx *tx, const struct order *o)
+add_conflict(struct order_transaction *tx, const struct order *o)
 {
     char reason[128];
 
@@ -174,7 +176,7 @@ add_conflict(struct order_tx *tx, const struct order *o)
 
 
 static void
-add_conflicts(struct order_tx *tx, const struct range *r)
+add_conflicts(struct order_transaction *tx, const struct range *r)
 {
     for (size_t i = 0; i < r->n; i++) {
         if (r->orders[i].verdict == VERDICT_CONFLICT) {
@@ -186,7 +188,7 @@ add_conflicts(struct order_tx *tx, const struct range *r)
 
 /* The shop that wants to be told of its orders is told of those that end here. */
 static void
-add_failed_events(struct order_tx *tx, const struct range *r)
+add_failed_events(struct order_transaction *tx, const struct range *r)
 {
     size_t events = 0;
 
@@ -208,7 +210,7 @@ add_failed_events(struct order_tx *tx, const struct range *r)
 
 
 static enum db_result
-insert_rows(struct order_tx *tx, const struct range *r)
+insert_rows(struct order_transaction *tx, const struct range *r)
 {
     unsigned payment_seconds = tx->config->worker.payment_timeout / 1000;
     size_t rows = 0;
@@ -254,7 +256,7 @@ insert_rows(struct order_tx *tx, const struct range *r)
 
 /* The stock cannot have changed under the lock; if the guard finds otherwise, all is rolled back. */
 static enum db_result
-take_stock(struct order_tx *tx, size_t products)
+take_stock(struct order_transaction *tx, size_t products)
 {
     size_t updates = 0;
 
@@ -295,7 +297,7 @@ report_conflicts(const struct range *r)
 
 /* One attempt at one transaction. What it decided counts only when it returns DB_OK. */
 static enum db_result
-attempt(struct order_tx *tx, const struct range *r)
+attempt(struct order_transaction *tx, const struct range *r)
 {
     size_t products = r->batch->product_count;
     enum db_result result = db_open(tx->db);
@@ -310,6 +312,11 @@ attempt(struct order_tx *tx, const struct range *r)
 
     memcpy(tx->after, tx->locked, products * sizeof(struct product_row));
     decide(r->orders, tx->leaders, tx->stored, r->n, tx->after);
+
+    if (!batch_check_decided(r->orders, r->n, tx->locked, tx->after, tx->left, products)) {
+        tx->inconsistent = 1;
+        return DB_RETRY;
+    }
 
     if ((result = insert_rows(tx, r)) != DB_OK
         || (result = take_stock(tx, products)) != DB_OK
@@ -326,7 +333,7 @@ attempt(struct order_tx *tx, const struct range *r)
 
 /* Runs a range until it is committed, refused for its data, or has to wait. */
 static enum db_result
-run_range(struct order_tx *tx, const struct range *r)
+run_range(struct order_transaction *tx, const struct range *r)
 {
     enum db_result result = DB_AGAIN;
 
@@ -341,10 +348,14 @@ run_range(struct order_tx *tx, const struct range *r)
         if (result == DB_OK) {
             stats_commit(clock_us() - begun);
             tx->rows_committed += tx->rows_inserted;
-        } else {
-            stats_mysql_retry(tx->db->code);
-            db_rollback(tx->db);
+            continue;
         }
+
+        if (!tx->inconsistent) {
+            stats_mysql_retry(tx->db->code);
+        }
+
+        db_rollback(tx->db);
     }
 
     return result;
@@ -353,7 +364,7 @@ run_range(struct order_tx *tx, const struct range *r)
 
 /* An order that is refused by itself: written down as failed, without the data that MySQL refused. */
 static enum db_result
-write_tombstone(struct order_tx *tx, struct order *o)
+write_tombstone(struct order_transaction *tx, struct order *o)
 {
     o->verdict = VERDICT_FAILED;
     strcpy(o->status, "failed");
@@ -398,7 +409,7 @@ note(struct order_list *list, struct order *o)
 
 /* Not even its failure can be written down: the settle moves it to the dead letters, and a person has to look. */
 static enum db_result
-call_dead(const struct order_tx *tx, struct order *o)
+call_dead(const struct order_transaction *tx, struct order *o)
 {
     log_error("event=dead_letter order=%.36s product=%" PRIu64 " code=%u error=\"%s\"",
               o->identifier, o->asked.product_id, tx->db->code, tx->db->error);
@@ -409,7 +420,7 @@ call_dead(const struct order_tx *tx, struct order *o)
 
 
 static enum db_result
-run_alone(struct order_tx *tx, const struct range *r)
+run_alone(struct order_transaction *tx, const struct range *r)
 {
     struct order *o = r->orders;
     enum db_result result = DB_POISON;
@@ -432,7 +443,7 @@ run_alone(struct order_tx *tx, const struct range *r)
 
 
 static enum db_result
-run_halving(struct order_tx *tx, struct range r)
+run_halving(struct order_transaction *tx, struct range r)
 {
     enum db_result result = run_range(tx, &r);
 
@@ -461,15 +472,15 @@ run_halving(struct order_tx *tx, struct range r)
 
 
 static int
-is_unknown(const struct order_tx *tx, enum db_result result)
+is_unknown(const struct order_transaction *tx, enum db_result result)
 {
-    return result == DB_RETRY && !db_is_environmental(tx->db->code);
+    return result == DB_RETRY && !tx->inconsistent && !db_is_environmental(tx->db->code);
 }
 
 
 /* Commits what can be committed, and notes the orders that cannot. Anything but DB_OK ends the probe. */
 static enum db_result
-probe(struct order_tx *tx, struct range r)
+probe(struct order_transaction *tx, struct range r)
 {
     enum db_result result = run_range(tx, &r);
 
@@ -508,7 +519,7 @@ probe(struct order_tx *tx, struct range r)
 
 /* An order that failed alone, again and again, while others of its batch were committed. */
 static enum db_result
-give_up(struct order_tx *tx, struct batch *batch, struct order *o)
+give_up(struct order_transaction *tx, struct batch *batch, struct order *o)
 {
     struct range alone = { .batch = batch, .orders = o, .n = 1 };
     enum db_result result = DB_RETRY;
@@ -531,7 +542,7 @@ give_up(struct order_tx *tx, struct batch *batch, struct order *o)
 
 
 static enum db_result
-run_probe(struct order_tx *tx, struct range all)
+run_probe(struct order_transaction *tx, struct range all)
 {
     tx->probe_commits = tx->probe_failures = 0;
 
@@ -551,7 +562,7 @@ run_probe(struct order_tx *tx, struct range all)
 
 /* Gives those orders their tombstones that MySQL refused alone, unless it is MySQL that is at fault. */
 static enum db_result
-end_refused(struct order_tx *tx, struct batch *batch)
+end_refused(struct order_transaction *tx, struct batch *batch)
 {
     enum db_result result = DB_OK;
 
@@ -572,20 +583,21 @@ end_refused(struct order_tx *tx, struct batch *batch)
 
 
 int
-order_tx_is_suspicious(const struct order_tx *tx)
+order_transaction_is_suspicious(const struct order_transaction *tx)
 {
     return tx->unknown_runs >= SUSPICIOUS_RUNS;
 }
 
 
-enum db_result
-order_tx_run(struct order_tx *tx, struct batch *batch)
+enum order_result
+order_transaction_run(struct order_transaction *tx, struct batch *batch)
 {
     struct range all = { .batch = batch, .orders = batch->orders, .n = batch->order_count };
 
     tx->refused.count = tx->stuck.count = 0;
+    tx->inconsistent = 0;
 
-    enum db_result result = order_tx_is_suspicious(tx) ? run_probe(tx, all) : run_halving(tx, all);
+    enum db_result result = order_transaction_is_suspicious(tx) ? run_probe(tx, all) : run_halving(tx, all);
 
     if (result == DB_OK) {
         result = end_refused(tx, batch);
@@ -594,16 +606,19 @@ order_tx_run(struct order_tx *tx, struct batch *batch)
     if (result == DB_OK) {
         tx->unknown_runs = 0;
         tx->rows_committed = 0;
-    } else if (is_unknown(tx, result)) {
+        return ORDERS_COMMITTED;
+    }
+
+    if (is_unknown(tx, result)) {
         tx->unknown_runs++;
     }
 
-    return result;
+    return tx->inconsistent ? ORDERS_INCONSISTENT : ORDERS_WAIT;
 }
 
 
 void
-order_tx_free(struct order_tx *tx)
+order_transaction_free(struct order_transaction *tx)
 {
     buffer_free(&tx->sql);
     buffer_free(&tx->items);
@@ -614,4 +629,5 @@ order_tx_free(struct order_tx *tx)
     free(tx->stored);
     free(tx->locked);
     free(tx->after);
+    free(tx->left);
 }

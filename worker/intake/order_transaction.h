@@ -31,7 +31,7 @@ struct order_list {
 };
 
 /* Room for one transaction, used again by the next. One thread's. */
-struct order_tx {
+struct order_transaction {
     struct db *db;                      /* not owned */
     const struct config *config;        /* not owned */
     struct buffer sql, items;
@@ -41,8 +41,10 @@ struct order_tx {
     size_t capacity;
     struct product_row *locked;         /* as read under the lock */
     struct product_row *after;          /* as the decision leaves them */
+    int64_t *left;                      /* for the check of the decision: stock by the orders' quantities */
     size_t locked_capacity;
 
+    int inconsistent;                   /* a check failed in this run: the transaction was rolled back */
     unsigned unknown_runs;              /* runs in sequence that ended with an error of no list */
     struct order_list stuck;            /* orders that a probe found at fault */
     struct order_list refused;          /* orders whose data MySQL refuses, each tried alone */
@@ -51,15 +53,23 @@ struct order_tx {
     size_t probe_commits, probe_failures;
 };
 
+enum order_result {
+    ORDERS_COMMITTED,       /* every order has its verdict, and the batch's products are as committed */
+    ORDERS_WAIT,            /* MySQL failed (db->code, db->error): run the same batch again later */
+    ORDERS_INCONSISTENT     /* a check failed (intake/batch_check.h): do not run or settle these entries together again */
+};
+
 /*
- * Gives every order of the batch its verdict and fills in its products as committed. Returns DB_OK when all is
- * committed; else db->error says why, and the same batch has to be run again later. Never DB_POISON.
+ * Gives every order of the batch its verdict, in one transaction or in several. The batch must be complete
+ * (batch_complete()). After ORDERS_WAIT and ORDERS_INCONSISTENT a part of the orders may be committed; run again they are
+ * found as verdicts. Blocks on MySQL, up to [mysql] timeout for each statement, and holds the locks of the batch's products
+ * while a transaction is open.
  */
-enum db_result order_tx_run(struct order_tx *tx, struct batch *batch);
+enum order_result order_transaction_run(struct order_transaction *tx, struct batch *batch);
 
 /* Has the batch failed so often for no known reason that it is probed? */
-int order_tx_is_suspicious(const struct order_tx *tx);
+int order_transaction_is_suspicious(const struct order_transaction *tx);
 
-void order_tx_free(struct order_tx *tx);
+void order_transaction_free(struct order_transaction *tx);
 
 #endif

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/invariant.h"
+
 #define BUCKETS_MOST 12
 #define ITEMS(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -301,6 +303,9 @@ stats_write(struct buffer *text)
             buffer_format(text, "%s %" PRId64 "\n", gauge_names[i].name, value);
         }
     }
+
+    write_head(text, "checkout_invariant_failures_total", "Checks of what must be true that failed.", "counter");
+    buffer_format(text, "checkout_invariant_failures_total %" PRIu64 "\n", invariant_failures());
 
     write_head(text, "checkout_orders_total", "Orders settled, by verdict.", "counter");
 

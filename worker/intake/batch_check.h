@@ -1,0 +1,27 @@
+/*
+ * What must be true of a batch before it is written, and before it is settled. Pure but for the log and the counter of
+ * base/invariant.h, which also says what happens where a check fails.
+ */
+#ifndef CHECKOUT_WORKER_INTAKE_BATCH_CHECK_H
+#define CHECKOUT_WORKER_INTAKE_BATCH_CHECK_H
+
+#include "intake/batch.h"
+
+/*
+ * Before the rows of orders[0 .. n) are written. locked: products as read under the lock; after: as the decision leaves
+ * them; both in the order of `order.product`, ids alike, `products` of them. left: memory for as many numbers.
+ *
+ * Each order has a verdict that the transaction may write, names its product, and is sold only from a product that is
+ * there; the stock taken of each product is the sum of the quantities sold, and none goes below zero.
+ * Returns 1, or 0 where one of these is not true: then the transaction must be rolled back.
+ */
+int batch_check_decided(const struct order *orders, size_t n, const struct product_row *locked,
+                        const struct product_row *after, int64_t *left, size_t products);
+
+/*
+ * Before a batch is settled: each order has its verdict; an entry's units are the sum of its orders' quantities; what
+ * is pushed of a product whose units were sold has a version. Returns 1, or 0: then nothing of it may be settled.
+ */
+int batch_check_committed(const struct batch *batch);
+
+#endif
