@@ -7,6 +7,7 @@
 
 #include "failpoint.h"
 #include "lifecycle/statements.h"
+#include "text/number.h"
 
 
 struct change_batch *
@@ -184,8 +185,8 @@ read_items(struct change_batch *batch, struct db *db)
             break;
         }
 
-        o->product = strtoull(row[1], NULL, 10);
-        o->quantity = strtoull(row[2], NULL, 10);
+        o->product = number_of_column(row[1]);
+        o->quantity = number_of_column(row[2]);
         o->items += row[3][0] == '1';
         o->seen = order_status_parse(row[4], strlen(row[4]));
         o->was_read = 1;
@@ -274,7 +275,7 @@ static void
 fill_in(struct changed_order *o, MYSQL_ROW row)
 {
     o->before = o->status = order_status_parse(row[1], strlen(row[1]));
-    o->user = strtoull(row[2], NULL, 10);
+    o->user = number_of_column(row[2]);
     o->total_known = money_parse(&o->total, row[3], strlen(row[3])) == 0;
     snprintf(o->payment_id, sizeof(o->payment_id), "%s", row[4]);
     snprintf(o->code, sizeof(o->code), "%s", row[5]);
@@ -444,7 +445,7 @@ count_items(struct change_batch *batch, struct db *db, uint64_t *count)
     if (result == DB_OK) {
         MYSQL_ROW row = mysql_fetch_row(rows);
 
-        *count = row != NULL ? strtoull(row[0], NULL, 10) : 0;
+        *count = row != NULL ? number_of_column(row[0]) : 0;
         mysql_free_result(rows);
     }
 

@@ -6,7 +6,6 @@
 
 #include "failpoint.h"
 #include "text/log_text.h"
-#include "mysql/prepared.h"
 
 /* Numbers of the server's errors: MySQL Reference Manual and MariaDB Knowledge Base, "Error Codes". */
 #define ERROR_DUPLICATE_KEY      1062
@@ -90,9 +89,10 @@ close_mysql(struct db *db)
         mysql_close(db->mysql);
         db->mysql = NULL;
 
-        /* Without a connection they are only memory. */
-        prepared_cache_free(db->statements);
-        db->statements = NULL;
+        if (db->attached != NULL) {
+            db->free_attached(db->attached);
+            db->attached = NULL;
+        }
     }
 }
 

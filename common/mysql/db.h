@@ -43,12 +43,11 @@ struct db_server {
     int server_public_key;                    /* 1: without TLS, the server may be asked for its key */
 };
 
-struct prepared_cache;
-
 struct db {
     const struct db_server *server;   /* not owned */
     MYSQL *mysql;                     /* NULL: closed */
-    struct prepared_cache *statements;   /* prepared on this connection (mysql/prepared.h); they end with it */
+    void *attached;                   /* what ends with the connection; NULL: nothing (mysql/prepared.h uses it) */
+    void (*free_attached)(void *attached);   /* called once the connection is closed, where attached is not NULL */
     uint64_t statement_at;            /* of db_begun() */
     unsigned code;                    /* MySQL's number of the last error; 0: ours */
     char error[512];                  /* its text, fit to stand between double quotes on a line of a log */

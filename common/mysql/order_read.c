@@ -3,7 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "text/json_text.h"
+#include "order/order_json.h"
+#include "text/number.h"
 
 /* A row for each item; one without an item for an order that has none. */
 static const char select_head[] =
@@ -29,90 +30,28 @@ enum column {
 };
 
 
-static uint64_t
-to_number(const char *text)
-{
-    return text != NULL ? strtoull(text, NULL, 10) : 0;
-}
-
-
-/* ,"name":"text" */
-static void
-add_text(struct buffer *b, const char *name, const char *text)
-{
-    buffer_format(b, ",\"%s\":", name);
-
-    if (text == NULL) {
-        buffer_text(b, "null");
-    } else {
-        json_text_string(b, text, strlen(text));
-    }
-}
-
-
-/* MySQL writes 2026-11-21 06:30:00.123; the session's zone is UTC. */
-static void
-add_time(struct buffer *b, const char *name, const char *time)
-{
-    const char *space = time != NULL ? strchr(time, ' ') : NULL;
-
-    if (space == NULL) {
-        add_text(b, name, NULL);
-    } else {
-        buffer_format(b, ",\"%s\":\"%.*sT%sZ\"", name, (int) (space - time), time, space + 1);
-    }
-}
-
-
-static void
-add_head(struct buffer *b, const char *identifier, const char *status, size_t status_len, uint64_t user_id)
-{
-    buffer_format(b, "{\"data\":{\"order_identifier\":\"%.*s\",\"status\":", CHECKOUT_IDENTIFIER_LEN, identifier);
-    json_text_string(b, status, status_len);
-    buffer_text(b, ",\"user_id\":");
-    buffer_number(b, user_id);
-    buffer_text(b, ",\"items\":[");
-}
-
-
-/* price: decimal text, or NULL */
-static void
-add_item(struct buffer *b, uint64_t product_id, uint64_t quantity, const char *price)
-{
-    buffer_text(b, "{\"product_id\":");
-    buffer_number(b, product_id);
-    buffer_text(b, ",\"quantity\":");
-    buffer_number(b, quantity);
-    add_text(b, "unit_price", price);
-    buffer_text(b, "}");
-}
-
-
+/* The rows are stored whole, so the first can still be read at the end. */
 static void
 write_rows(struct sql_result *result, const char *identifier, MYSQL_RES *rows, MYSQL_ROW first)
 {
     struct buffer *b = &result->body;
+    struct order_json_rest rest = {
+        .total_price = first[TOTAL_PRICE], .pay_by = first[PAY_BY], .failure_code = first[FAILURE_CODE],
+        .payment_id = first[PAYMENT_ID], .paid_at = first[PAID_AT], .created_at = first[CREATED_AT],
+        .updated_at = first[UPDATED_AT]
+    };
 
-    add_head(b, identifier, first[STATUS], strlen(first[STATUS]), to_number(first[USER_ID]));
     result->rows = 1;
-    result->numbers[ORDER_READ_USER] = to_number(first[USER_ID]);
-    result->numbers[ORDER_READ_PRODUCT] = to_number(first[PRODUCT_ID]);
+    result->numbers[ORDER_READ_USER] = number_of_column(first[USER_ID]);
+    result->numbers[ORDER_READ_PRODUCT] = number_of_column(first[PRODUCT_ID]);
+    order_json_begin(b, identifier, first[STATUS], strlen(first[STATUS]), result->numbers[ORDER_READ_USER]);
 
     for (MYSQL_ROW row = first; row != NULL && row[PRODUCT_ID] != NULL; row = mysql_fetch_row(rows)) {
-        buffer_text(b, row != first ? "," : "");
-        add_item(b, to_number(row[PRODUCT_ID]), to_number(row[QUANTITY]), row[UNIT_PRICE]);
+        order_json_item(b, row == first, number_of_column(row[PRODUCT_ID]), number_of_column(row[QUANTITY]),
+                        row[UNIT_PRICE]);
     }
 
-    buffer_text(b, "]");
-    /* The rows are stored whole, so the first can still be read. */
-    add_text(b, "total_price", first[TOTAL_PRICE]);
-    add_time(b, "pay_by", first[PAY_BY]);
-    add_text(b, "failure_code", first[FAILURE_CODE]);
-    add_text(b, "payment_id", first[PAYMENT_ID]);
-    add_time(b, "paid_at", first[PAID_AT]);
-    add_time(b, "created_at", first[CREATED_AT]);
-    add_time(b, "updated_at", first[UPDATED_AT]);
-    buffer_text(b, "}}");
+    order_json_end(b, &rest);
 }
 
 
@@ -143,21 +82,4 @@ order_read(struct db *db, const void *input, struct sql_result *result)
 
     mysql_free_result(rows);
     return DB_OK;
-}
-
-
-void
-order_read_record(struct buffer *b, const char *identifier, const struct checkout_record *record)
-{
-    add_head(b, identifier, record->status, record->status_len, record->order.user_id);
-    add_item(b, record->order.product_id, record->order.quantity, NULL);
-    buffer_text(b, "],\"total_price\":null,\"pay_by\":null,\"failure_code\":");
-
-    if (record->reason_len == 0) {
-        buffer_text(b, "null");
-    } else {
-        json_text_string(b, record->reason, record->reason_len);
-    }
-
-    buffer_text(b, ",\"payment_id\":null,\"paid_at\":null,\"created_at\":null,\"updated_at\":null}}");
 }

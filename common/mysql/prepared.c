@@ -85,10 +85,13 @@ forget(struct prepared_cache *cache, struct cached *entry)
 }
 
 
-void
-prepared_cache_free(struct prepared_cache *cache)
+/* Called by db.c: without a connection they are only memory. */
+static void
+free_cache(void *attached)
 {
-    while (cache != NULL && cache->n > 0) {
+    struct prepared_cache *cache = attached;
+
+    while (cache->n > 0) {
         forget(cache, &cache->entries[cache->n - 1]);
     }
 
@@ -128,7 +131,7 @@ forget_oldest(struct prepared_cache *cache)
 static struct cached *
 keep(struct run *run, const char *sql, MYSQL_STMT *stmt)
 {
-    struct prepared_cache *cache = run->db->statements;
+    struct prepared_cache *cache = run->db->attached;
     char *text = strdup(sql);
 
     db_begin(run->db);
@@ -158,16 +161,19 @@ prepare(struct run *run, const char *sql)
 {
     struct db *db = run->db;
 
-    if (db->statements == NULL) {
-        db->statements = calloc(1, sizeof(struct prepared_cache));
+    if (db->attached == NULL) {
+        db->attached = calloc(1, sizeof(struct prepared_cache));
+        db->free_attached = free_cache;
     }
 
-    if (db->statements == NULL) {
+    struct prepared_cache *cache = db->attached;
+
+    if (cache == NULL) {
         (void) no_memory(run);
         return NULL;
     }
 
-    struct cached *entry = find(db->statements, sql);
+    struct cached *entry = find(cache, sql);
 
     if (entry == NULL) {
         MYSQL_STMT *stmt = mysql_stmt_init(db->mysql);
@@ -181,7 +187,7 @@ prepare(struct run *run, const char *sql)
     }
 
     if (entry != NULL) {
-        entry->used = ++db->statements->clock;
+        entry->used = ++cache->clock;
     }
 
     return entry;
@@ -271,7 +277,7 @@ execute(struct run *run, const char *sql, const struct prepared_value *values, s
             return NULL;
         }
 
-        forget(run->db->statements, entry);
+        forget(run->db->attached, entry);
     }
 }
 

@@ -63,7 +63,4 @@ enum db_result prepared_run(struct db *db, const void *input, struct sql_result 
 /* The number of places for values ("?") in a statement, outside of quotes and comments. */
 size_t prepared_placeholders(const char *sql);
 
-/* Ends a connection's prepared statements; for db.c, once the connection is closed. NULL is fine. */
-void prepared_cache_free(struct prepared_cache *cache);
-
 #endif

@@ -1,4 +1,5 @@
 #include "mysql/product_row.h"
+#include "text/number.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,26 +20,19 @@ static const char select_head[] =
     " FROM products FORCE INDEX (PRIMARY) WHERE id IN (";
 
 
-static uint64_t
-to_number(const char *text)
-{
-    return text != NULL ? strtoull(text, NULL, 10) : 0;
-}
-
-
 static void
 fill_in(struct product_row *row, MYSQL_ROW values)
 {
     row->found = 1;
-    row->stock = strtoll(values[1], NULL, 10);
-    row->version = to_number(values[2]);
+    row->stock = number_of_signed_column(values[1]);
+    row->version = number_of_column(values[2]);
     snprintf(row->price, sizeof(row->price), "%s", values[3]);
     snprintf(row->terms.state, sizeof(row->terms.state), "%s", values[4]);
-    row->terms.opens_at = to_number(values[5]);
-    row->terms.closes_at = to_number(values[6]);
-    row->terms.per_user_limit = to_number(values[7]);
-    row->terms.max_quantity = to_number(values[8]);
-    row->payment_timeout = to_number(values[9]);
+    row->terms.opens_at = number_of_column(values[5]);
+    row->terms.closes_at = number_of_column(values[6]);
+    row->terms.per_user_limit = number_of_column(values[7]);
+    row->terms.max_quantity = number_of_column(values[8]);
+    row->payment_timeout = number_of_column(values[9]);
 }
 
 
@@ -49,7 +43,7 @@ pair(struct product_row *rows, size_t n, MYSQL_RES *result)
     size_t i = 0;
 
     for (MYSQL_ROW values; (values = mysql_fetch_row(result)) != NULL; ) {
-        uint64_t id = to_number(values[0]);
+        uint64_t id = number_of_column(values[0]);
 
         while (i < n && rows[i].id < id) {
             i++;
@@ -97,13 +91,4 @@ product_rows_read(struct db *db, struct product_row *rows, size_t n, enum row_lo
     }
 
     return outcome;
-}
-
-
-int
-terms_equal(const struct terms *a, const struct terms *b)
-{
-    return a->opens_at == b->opens_at && a->closes_at == b->closes_at
-           && a->per_user_limit == b->per_user_limit && a->max_quantity == b->max_quantity
-           && strcmp(a->state, b->state) == 0;
 }

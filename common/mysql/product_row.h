@@ -7,15 +7,7 @@
 #include <stdint.h>
 
 #include "mysql/db.h"
-
-#define PRODUCT_PRICE_MAX 24
-
-/* Sale terms as the gate wants them: times in milliseconds since 1970 (UTC), 0 for "none" everywhere. */
-struct terms {
-    uint64_t opens_at, closes_at;
-    uint64_t per_user_limit, max_quantity;
-    char state[8];                   /* "open" or "closed" */
-};
+#include "order/product.h"
 
 struct product_row {
     uint64_t id;
@@ -23,7 +15,7 @@ struct product_row {
     int64_t stock;
     uint64_t version;
     char price[PRODUCT_PRICE_MAX];   /* the decimal text, exact */
-    struct terms terms;
+    struct sale_terms terms;
     uint64_t payment_timeout;        /* seconds to pay; 0: as the worker is configured */
 };
 
@@ -38,7 +30,5 @@ enum row_lock {
  * transaction where it is asked for.
  */
 enum db_result product_rows_read(struct db *db, struct product_row *rows, size_t n, enum row_lock lock);
-
-int terms_equal(const struct terms *a, const struct terms *b);
 
 #endif

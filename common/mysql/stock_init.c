@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "mysql/supply.h"
+#include "mysql/product_row.h"
 
 #define VERSION_MOST 999999999999999   /* 15 digits: what the scripts of the gate take (register.lua) */
 #define REASON       "init-stock "

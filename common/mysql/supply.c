@@ -1,4 +1,5 @@
 #include "mysql/supply.h"
+#include "text/number.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -29,23 +30,16 @@ static const char take_snapshot[] =
     "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; START TRANSACTION WITH CONSISTENT SNAPSHOT";
 
 
-static int64_t
-to_number(const char *text)
-{
-    return text != NULL ? strtoll(text, NULL, 10) : 0;
-}
-
-
 static struct supply
 to_supply(MYSQL_ROW row)
 {
     return (struct supply) {
-        .product = strtoull(row[0], NULL, 10),
-        .stock = to_number(row[1]),
-        .version = strtoull(row[2], NULL, 10),
+        .product = number_of_column(row[0]),
+        .stock = number_of_signed_column(row[1]),
+        .version = number_of_column(row[2]),
         .booked = row[3] != NULL,
-        .supplied = to_number(row[3]),
-        .live = to_number(row[4])
+        .supplied = number_of_signed_column(row[3]),
+        .live = number_of_signed_column(row[4])
     };
 }
 

@@ -3,7 +3,7 @@
 #include <openssl/evp.h>
 #include <string.h>
 
-#include "order/order.h"
+#include "text/number.h"
 
 
 static const char hex[] = "0123456789abcdef";
@@ -74,7 +74,7 @@ checkout_identifier_v8(char out[CHECKOUT_IDENTIFIER_LEN], unsigned lane, uint64_
 {
     unsigned char hash[EVP_MAX_MD_SIZE];
     char user[20];
-    size_t user_len = (size_t) (checkout_uint_write(user, user_id) - user);
+    size_t user_len = (size_t) (number_write(user, user_id) - user);
     EVP_MD_CTX *digest = EVP_MD_CTX_new();
     int ok = digest != NULL
              && EVP_DigestInit_ex(digest, EVP_sha256(), NULL) == 1

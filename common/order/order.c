@@ -9,12 +9,7 @@
 
 #include <string.h>
 
-
-static int
-is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
+#include "text/number.h"
 
 
 int
@@ -46,49 +41,6 @@ checkout_order_parse(struct checkout_order *order, const char *body, size_t len,
 }
 
 
-int
-checkout_uint_parse(uint64_t *value, const char *text, size_t len, uint64_t max)
-{
-    uint64_t n = 0;
-
-    if (len == 0 || len > 20 || (len > 1 && text[0] == '0')) {
-        return -1;
-    }
-
-    for (size_t i = 0; i < len; i++) {
-        uint64_t digit = (uint64_t) (text[i] - '0');
-
-        if (!is_digit(text[i]) || digit > max || n > (max - digit) / 10) {
-            return -1;
-        }
-
-        n = n * 10 + digit;
-    }
-
-    *value = n;
-    return 0;
-}
-
-
-char *
-checkout_uint_write(char *out, uint64_t value)
-{
-    char digits[20];
-    int n = 0;
-
-    do {
-        digits[n++] = (char) ('0' + value % 10);
-        value /= 10;
-    } while (value != 0);
-
-    while (n > 0) {
-        *out++ = digits[--n];
-    }
-
-    return out;
-}
-
-
 static char *
 write_word(char *out, const char *word, size_t max)
 {
@@ -108,13 +60,13 @@ checkout_record_write(char out[CHECKOUT_RECORD_MAX], const char *status, const c
     *p++ = ' ';
     p = write_word(p, reason[0] == '\0' ? "-" : reason, 64);
     *p++ = ' ';
-    p = checkout_uint_write(p, order->product_id);
+    p = number_write(p, order->product_id);
     *p++ = ' ';
-    p = checkout_uint_write(p, order->quantity);
+    p = number_write(p, order->quantity);
     *p++ = ' ';
-    p = checkout_uint_write(p, order->user_id);
+    p = number_write(p, order->user_id);
     *p++ = ' ';
-    p = checkout_uint_write(p, accepted_ms);
+    p = number_write(p, accepted_ms);
 
     return (size_t) (p - out);
 }
@@ -160,7 +112,7 @@ checkout_record_parse(struct checkout_record *record, const char *text, size_t l
     for (int i = 0; i < 4; i++) {
         size_t n = next_word(&word, &at, end);
 
-        if (checkout_uint_parse(&numbers[i], word, n, i == 1 ? UINT32_MAX : UINT64_MAX) != 0) {
+        if (number_parse(&numbers[i], word, n, i == 1 ? UINT32_MAX : UINT64_MAX) != 0) {
             return -1;
         }
     }

@@ -36,12 +36,6 @@ struct checkout_order_errors {
 int checkout_order_parse(struct checkout_order *order, const char *body, size_t len, uint32_t max_quantity,
                          int user_wanted, struct checkout_order_errors *errors);
 
-/* An unsigned decimal integer without sign or leading zero, 0 .. max. Returns 0, or -1. */
-int checkout_uint_parse(uint64_t *value, const char *text, size_t len, uint64_t max);
-
-/* Writes a decimal number, 20 characters at most, no NUL. Returns the end. */
-char *checkout_uint_write(char *out, uint64_t value);
-
 /*
  * The record of an order, in a bucket orders:<day> and in the queue:
  *

@@ -4,8 +4,8 @@
 #ifndef CHECKOUT_ORDER_STOCK_REQUEST_H
 #define CHECKOUT_ORDER_STOCK_REQUEST_H
 
+#include "order/product.h"
 #include "text/json_fields.h"
-#include "mysql/product_row.h"
 
 #define STOCK_REQUEST_NAME_MAX     255                             /* characters */
 #define STOCK_REQUEST_NAME_BYTES   (4 * STOCK_REQUEST_NAME_MAX + 1)

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "order/order.h"
+#include "text/number.h"
 
 
 #define WORD(kind, text, number)  { CHECKOUT_VERDICT_ ## kind, sizeof text - 1, text, number }
@@ -85,7 +86,7 @@ read_word(struct checkout_verdict *verdict, const char *text, size_t len)
         }
 
         if (words[i].number ? len > word + 1 && text[word] == ' '
-                              && checkout_uint_parse(&verdict->number, text + word + 1, len - word - 1, UINT64_MAX) == 0
+                              && number_parse(&verdict->number, text + word + 1, len - word - 1, UINT64_MAX) == 0
                             : len == word)
         {
             verdict->kind = words[i].kind;

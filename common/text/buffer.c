@@ -5,10 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "order/order.h"
+#include "text/number.h"
 
-#define SIZE_LEAST     256
-#define NUMBER_DIGITS  20
+#define SIZE_LEAST 256
 
 void (*buffer_on_failure)(size_t size);
 
@@ -81,11 +80,11 @@ buffer_text(struct buffer *b, const char *text)
 void
 buffer_number(struct buffer *b, uint64_t value)
 {
-    if (buffer_reserve(b, NUMBER_DIGITS) == -1) {
+    if (buffer_reserve(b, NUMBER_DIGITS_MAX) == -1) {
         return;
     }
 
-    b->len = (size_t) (checkout_uint_write(b->data + b->len, value) - b->data);
+    b->len = (size_t) (number_write(b->data + b->len, value) - b->data);
     b->data[b->len] = '\0';
 }
 

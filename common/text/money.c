@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "order/order.h"
+#include "text/number.h"
 
 
 int
@@ -59,7 +59,7 @@ money_parse_minor(uint64_t *hundredths, const char *text, size_t len, const char
     static const char whole_units[] = "BIFCLPDJFGNFJPYKMFKRWMGAPYGRWFVNDVUVXAFXOFXPF";
     static const char thousandths[] = "BHDJODKWDOMRTND";
 
-    if (checkout_uint_parse(hundredths, text, len, UINT64_MAX / 100) == -1) {
+    if (number_parse(hundredths, text, len, UINT64_MAX / 100) == -1) {
         return -1;
     }
 

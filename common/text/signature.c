@@ -4,7 +4,7 @@
 #include <openssl/evp.h>
 #include <string.h>
 
-#include "order/order.h"
+#include "text/number.h"
 
 #define TIMESTAMP_MAX ((uint64_t) 1 << 40)   /* seconds: the year 36812, so that sums cannot overflow */
 #define DIGEST_BASE64 44
@@ -155,7 +155,7 @@ static enum checkout_signature_result
 read_timestamp(struct checkout_signed *s, struct checkout_text timestamp)
 {
     s->timestamp = timestamp;
-    return checkout_uint_parse(&s->seconds, timestamp.data, timestamp.len, TIMESTAMP_MAX) == 0
+    return number_parse(&s->seconds, timestamp.data, timestamp.len, TIMESTAMP_MAX) == 0
            ? CHECKOUT_SIGNATURE_OK : CHECKOUT_SIGNATURE_MALFORMED;
 }
 
@@ -345,7 +345,7 @@ checkout_sign_standard(char out[CHECKOUT_SIGNATURE_LEN], const struct checkout_s
     char number[20];
     struct checkout_text seconds = { number, 0 };
 
-    seconds.len = (size_t) (checkout_uint_write(number, timestamp) - number);
+    seconds.len = (size_t) (number_write(number, timestamp) - number);
 
     if (sign(digest, secret, id, seconds, (struct checkout_text) { body, len }) == -1) {
         return -1;

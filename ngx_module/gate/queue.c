@@ -27,6 +27,7 @@
 #include "order/identifier.h"
 #include "order/order.h"
 #include "order/verdict.h"
+#include "text/number.h"
 #include <hiredis/hiredis.h>
 
 
@@ -441,7 +442,7 @@ ngx_http_checkout_gate_write_keys(ngx_http_checkout_batch_t *batch, const char *
     ngx_http_checkout_script_key("orders:", yesterday, CHECKOUT_DAY_LEN, "");
 
     for (i = 0; i < batch->ngroups; i++) {
-        len = checkout_uint_write(id, batch->groups[i].product_id) - id;
+        len = number_write(id, batch->groups[i].product_id) - id;
 
         ngx_http_checkout_script_key("product:", id, len, ":stock");
         ngx_http_checkout_script_key("product:", id, len, ":register");

@@ -34,7 +34,8 @@
 #include <hiredis/hiredis.h>
 
 #include "lifecycle/single_change.h"
-#include "mysql/order_read.h"
+#include "order/order_json.h"
+#include "text/number.h"
 
 
 typedef struct {
@@ -96,7 +97,7 @@ ngx_http_checkout_cancel_write_tell(ngx_http_checkout_lookup_t *lookup)
     ngx_http_checkout_script_days();
 
     if (product->found) {
-        len = checkout_uint_write(id, product->id) - id;
+        len = number_write(id, product->id) - id;
         ngx_http_checkout_script_key("product:", id, len, ":stock");
         ngx_http_checkout_script_key("product:", id, len, ":register");
         ngx_http_checkout_script_key("product:", id, len, ":buyers");
@@ -173,7 +174,7 @@ ngx_http_checkout_cancel_answer(ngx_http_request_t *r, ngx_http_checkout_cancel_
         record.order.product_id = order->product;
         record.order.quantity = order->quantity;
         record.order.user_id = order->user;
-        order_read_record(&text, order->identifier, &record);
+        order_json_record(&text, order->identifier, &record);
 
         if (!text.failed) {
             cancel->text.data = ngx_pnalloc(r->pool, text.len);

@@ -46,6 +46,7 @@
 #include <hiredis/hiredis.h>
 
 #include "mysql/stock_init.h"
+#include "text/number.h"
 
 
 typedef enum {
@@ -250,7 +251,7 @@ ngx_http_checkout_init_script(ngx_http_checkout_lookup_t *lookup, const struct c
     char    id[20];
     size_t  len;
 
-    len = checkout_uint_write(id, lookup->product_id) - id;
+    len = number_write(id, lookup->product_id) - id;
 
     ngx_http_checkout_script_begin(script, lookup->source, 5);
     ngx_http_checkout_script_key("", "order-processing-queue", sizeof("order-processing-queue") - 1, "");
@@ -428,7 +429,7 @@ ngx_http_checkout_init_text(redisReply *reply, uint64_t *number)
 
     /* 15 digits are what the scripts count exactly */
     return reply->type == REDIS_REPLY_STRING
-           && checkout_uint_parse(number, reply->str, reply->len, 999999999999999) == 0 ? NGX_OK : NGX_ERROR;
+           && number_parse(number, reply->str, reply->len, 999999999999999) == 0 ? NGX_OK : NGX_ERROR;
 }
 
 
@@ -440,7 +441,7 @@ ngx_http_checkout_init_in_flight(ngx_http_checkout_init_t *init, uint64_t in_fli
     u_char      text[sizeof(",\"in_flight\":") + NGX_INT64_LEN];
 
     p = ngx_cpymem(text, ",\"in_flight\":", sizeof(",\"in_flight\":") - 1);
-    p = (u_char *) checkout_uint_write((char *) p, in_flight);
+    p = (u_char *) number_write((char *) p, in_flight);
 
     members.data = text;
     members.len = p - text;

@@ -12,6 +12,7 @@
 #include "request/response.h"
 #include "checkout_scripts.h"
 #include "order/order.h"
+#include "text/number.h"
 #include <hiredis/hiredis.h>
 
 
@@ -22,7 +23,7 @@ ngx_http_checkout_stock_write(ngx_http_checkout_lookup_t *lookup)
     char    id[20];
     size_t  len;
 
-    len = checkout_uint_write(id, lookup->product_id) - id;
+    len = number_write(id, lookup->product_id) - id;
 
     ngx_http_checkout_script_begin(&checkout_script_get_stock, lookup->source, 2);
     ngx_http_checkout_script_key("product:", id, len, ":stock");
@@ -43,7 +44,7 @@ ngx_http_checkout_stock_count(redisReply *reply, ngx_str_t *text)
         return NGX_OK;
     }
 
-    if (reply->type != REDIS_REPLY_STRING || checkout_uint_parse(&value, reply->str, reply->len, INT64_MAX) != 0) {
+    if (reply->type != REDIS_REPLY_STRING || number_parse(&value, reply->str, reply->len, INT64_MAX) != 0) {
         return NGX_ERROR;
     }
 
@@ -118,7 +119,7 @@ ngx_http_checkout_stock_handler(ngx_http_request_t *r)
         return rc;
     }
 
-    if (checkout_uint_parse(&product_id, (char *) value.data, value.len, INT64_MAX) != 0) {
+    if (number_parse(&product_id, (char *) value.data, value.len, INT64_MAX) != 0) {
         return ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_UNKNOWN_STOCK, NULL, 0);
     }
 

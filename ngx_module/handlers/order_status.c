@@ -29,6 +29,7 @@
 
 #include "lifecycle/rules.h"
 #include "mysql/order_read.h"
+#include "order/order_json.h"
 
 
 typedef enum {
@@ -52,7 +53,7 @@ typedef struct {
 static ngx_int_t ngx_http_checkout_status_ask(ngx_http_request_t *r, ngx_http_checkout_status_t *st);
 
 
-/* 200: text is JSON of mysql/order_read.h, in a buffer of the request. */
+/* 200: text is JSON of order/order_json.h, in a buffer of the request. */
 static ngx_int_t
 ngx_http_checkout_status_found(ngx_http_request_t *r, ngx_http_checkout_status_t *st, ngx_buf_t *b,
     uint64_t product_id)
@@ -62,7 +63,7 @@ ngx_http_checkout_status_found(ngx_http_request_t *r, ngx_http_checkout_status_t
     ngx_memcpy(st->ctx->identifier, st->identifier, CHECKOUT_IDENTIFIER_LEN);
     st->ctx->product_id = product_id;
 
-    status = b->pos + ORDER_READ_STATUS_AT;
+    status = b->pos + ORDER_JSON_STATUS_AT;
     end = ngx_strlchr(status, b->last, '"');
 
     return ngx_http_checkout_read_found(r, b, status, end ? end - status : 0);
@@ -133,11 +134,11 @@ ngx_http_checkout_status_is_behind(ngx_http_checkout_status_t *st, struct sql_re
     char    *status;
     size_t   len;
 
-    if (result->body.failed || result->body.len <= ORDER_READ_STATUS_AT) {
+    if (result->body.failed || result->body.len <= ORDER_JSON_STATUS_AT) {
         return 0;
     }
 
-    status = result->body.data + ORDER_READ_STATUS_AT;
+    status = result->body.data + ORDER_JSON_STATUS_AT;
     len = ngx_strlchr((u_char *) status, (u_char *) result->body.data + result->body.len, '"') - (u_char *) status;
 
     return order_status_rank(order_status_parse(status, len)) < st->rank;
@@ -271,7 +272,7 @@ ngx_http_checkout_status_record(ngx_http_request_t *r, ngx_http_checkout_status_
         return ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_ORDER_NOT_FOUND, NULL, 0);
     }
 
-    order_read_record(&text, st->identifier, &record);
+    order_json_record(&text, st->identifier, &record);
     st->answer = ngx_http_checkout_status_text(r, &text);
     buffer_free(&text);
 

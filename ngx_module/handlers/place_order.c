@@ -19,6 +19,7 @@
 #include "stats/counters.h"
 #include "order/identifier.h"
 #include "order/order.h"
+#include "text/number.h"
 
 
 static void ngx_http_checkout_order_body(ngx_http_request_t *r);
@@ -42,7 +43,7 @@ ngx_http_checkout_user(ngx_http_request_t *r, uint64_t *user_id)
         return NGX_ERROR;
     }
 
-    if (checkout_uint_parse(user_id, (char *) value.data, value.len, UINT64_MAX) != 0 || *user_id == 0) {
+    if (number_parse(user_id, (char *) value.data, value.len, UINT64_MAX) != 0 || *user_id == 0) {
         return NGX_DECLINED;
     }
 
@@ -228,7 +229,7 @@ ngx_http_checkout_order_refused(ngx_http_checkout_ctx_t *ctx, const ngx_http_che
 
     case NGX_HTTP_CHECKOUT_OUT_OF_STOCK:
         p = ngx_http_checkout_copy(p, ",\"available\":");
-        p = (u_char *) checkout_uint_write((char *) p, verdict->number);
+        p = (u_char *) number_write((char *) p, verdict->number);
         break;
 
     case NGX_HTTP_CHECKOUT_OUTCOME_UNKNOWN:

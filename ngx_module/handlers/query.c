@@ -21,6 +21,7 @@
 #include "order/order.h"
 #include "text/json_fields.h"
 #include "text/json_text.h"
+#include "text/number.h"
 
 
 #define NGX_HTTP_CHECKOUT_QUERY_TEXT_MAX  1024    /* bytes of one value */
@@ -95,7 +96,7 @@ ngx_http_checkout_query_uint(ngx_str_t *text, uint64_t *number)
         return CHECKOUT_FIELD_NOT_INTEGER;
     }
 
-    return checkout_uint_parse(number, (char *) text->data, text->len, UINT64_MAX) == 0
+    return number_parse(number, (char *) text->data, text->len, UINT64_MAX) == 0
            ? CHECKOUT_FIELD_OK : CHECKOUT_FIELD_TOO_LARGE;
 }
 
@@ -118,7 +119,7 @@ ngx_http_checkout_query_int(ngx_str_t *text, uint64_t *number)
         return CHECKOUT_FIELD_NOT_INTEGER;
     }
 
-    if (checkout_uint_parse(number, (char *) digits.data, digits.len, (uint64_t) INT64_MAX + 1) != 0) {
+    if (number_parse(number, (char *) digits.data, digits.len, (uint64_t) INT64_MAX + 1) != 0) {
         return CHECKOUT_FIELD_TOO_LARGE;
     }
 

@@ -15,6 +15,7 @@
 #include "redis/private.h"
 #include "order/order.h"
 #include "text/reply_reader.h"
+#include "text/number.h"
 #include <hiredis/hiredis.h>
 
 
@@ -373,7 +374,7 @@ ngx_http_checkout_connect_command(ngx_http_checkout_redis_t *redis, char **comma
         argv[0] = "SELECT";
         lengths[0] = 6;
         argv[1] = number;
-        lengths[1] = checkout_uint_write(number, server->database) - number;
+        lengths[1] = number_write(number, server->database) - number;
 
         return redisFormatCommandArgv(command, 2, argv, lengths);
     }

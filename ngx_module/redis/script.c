@@ -13,6 +13,7 @@
 #include "redis/private.h"
 #include "order/identifier.h"
 #include "order/order.h"
+#include "text/number.h"
 
 
 #define NGX_HTTP_CHECKOUT_SCRIPT_ARGS     1280
@@ -80,7 +81,7 @@ ngx_http_checkout_script_number(uint64_t value)
     char  *room;
 
     room = ngx_http_checkout_script_room(20);
-    ngx_http_checkout_script_take(checkout_uint_write(room, value) - room);
+    ngx_http_checkout_script_take(number_write(room, value) - room);
 }
 
 

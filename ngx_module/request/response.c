@@ -10,6 +10,7 @@
 #include "request/context.h"
 #include "stats/counters.h"
 #include "order/order.h"
+#include "text/number.h"
 
 
 typedef struct {
@@ -258,7 +259,7 @@ ngx_http_checkout_retry_after(ngx_http_request_t *r, ngx_uint_t seconds)
     }
 
     return ngx_http_checkout_header(r, "Retry-After", value,
-                                    (u_char *) checkout_uint_write((char *) value, seconds) - value);
+                                    (u_char *) number_write((char *) value, seconds) - value);
 }
 
 

@@ -13,6 +13,7 @@
 #include "request/response.h"
 #include "request/context.h"
 #include "order/order.h"
+#include "text/number.h"
 
 
 #define NGX_HTTP_CHECKOUT_STICKY_SKEW  1000    /* ms by which the clock of another nginx may be ahead */
@@ -48,12 +49,12 @@ ngx_http_checkout_sticky_text(ngx_http_request_t *r, time_t sticky, ngx_str_t *c
 
     until->data = ngx_cpymem(cookie->data, NGX_HTTP_CHECKOUT_STICKY_COOKIE,
                              sizeof(NGX_HTTP_CHECKOUT_STICKY_COOKIE) - 1);
-    p = (u_char *) checkout_uint_write((char *) until->data,
+    p = (u_char *) number_write((char *) until->data,
                                        ngx_http_checkout_sticky_now() + (uint64_t) sticky * 1000);
     until->len = p - until->data;
 
     p = ngx_cpymem(p, "; Path=/; Max-Age=", sizeof("; Path=/; Max-Age=") - 1);
-    p = (u_char *) checkout_uint_write((char *) p, sticky);
+    p = (u_char *) number_write((char *) p, sticky);
     p = ngx_cpymem(p, "; HttpOnly; SameSite=Lax", sizeof("; HttpOnly; SameSite=Lax") - 1);
 
 #if (NGX_HTTP_SSL)
@@ -125,7 +126,7 @@ ngx_http_checkout_sticky_holds(ngx_http_request_t *r, ngx_str_t *name, time_t st
     value = ngx_http_get_variable(r, name, ngx_hash_key(name->data, name->len));
 
     if (value == NULL || value->not_found
-        || checkout_uint_parse(&until, (char *) value->data, value->len, INT64_MAX) != 0)
+        || number_parse(&until, (char *) value->data, value->len, INT64_MAX) != 0)
     {
         return 0;
     }

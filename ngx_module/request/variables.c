@@ -7,6 +7,7 @@
 #include "request/sticky.h"
 #include "order/identifier.h"
 #include "order/order.h"
+#include "text/number.h"
 
 
 static ngx_int_t
@@ -38,7 +39,7 @@ ngx_http_checkout_variable_number(ngx_http_request_t *r, ngx_http_variable_value
         return NGX_ERROR;
     }
 
-    return ngx_http_checkout_variable_text(v, text, (u_char *) checkout_uint_write((char *) text, number) - text);
+    return ngx_http_checkout_variable_text(v, text, (u_char *) number_write((char *) text, number) - text);
 }
 
 

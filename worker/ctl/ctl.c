@@ -8,6 +8,7 @@
 
 #include "ctl/migrate.h"
 #include "order/order.h"
+#include "text/number.h"
 
 
 static void
@@ -97,7 +98,7 @@ ctl_sync_said(const struct ctl *ctl, enum sync_result result, const struct produ
 int
 ctl_product_id(const char *word, uint64_t *id)
 {
-    if (checkout_uint_parse(id, word, strlen(word), INT64_MAX) == -1 || *id == 0) {
+    if (number_parse(id, word, strlen(word), INT64_MAX) == -1 || *id == 0) {
         (void) ctl_fail("%s is no product id (a whole number from 1)", word);
         return -1;
     }
@@ -114,7 +115,7 @@ ctl_take_number(int *argc, char **argv, const char *name, uint64_t most, uint64_
             continue;
         }
 
-        if (i + 1 == *argc || checkout_uint_parse(value, argv[i + 1], strlen(argv[i + 1]), most) == -1) {
+        if (i + 1 == *argc || number_parse(value, argv[i + 1], strlen(argv[i + 1]), most) == -1) {
             (void) ctl_fail("%s needs a whole number up to %" PRIu64, name, most);
             return -1;
         }

@@ -21,6 +21,7 @@
 #include "redis/queue_entry.h"
 #include "redis/queue_view.h"
 #include "base/random_hex.h"
+#include "text/number.h"
 
 #define LIST_STANDARD 100
 #define LIST_MOST     1000000
@@ -332,13 +333,6 @@ write_tombstone(struct ctl *ctl, const struct order *o)
 }
 
 
-static uint64_t
-to_number(const char *text)
-{
-    return text != NULL ? strtoull(text, NULL, 10) : 0;
-}
-
-
 /* What the row says now: ours, or the verdict that was there. */
 static enum db_result
 read_verdict(struct db *db, struct order *o)
@@ -360,8 +354,8 @@ read_verdict(struct db *db, struct order *o)
     MYSQL_ROW row = mysql_fetch_row(rows);
 
     if (row != NULL) {
-        int same = to_number(row[2]) == o->asked.user_id && to_number(row[3]) == o->asked.product_id
-                   && to_number(row[4]) == o->asked.quantity;
+        int same = number_of_column(row[2]) == o->asked.user_id && number_of_column(row[3]) == o->asked.product_id
+                   && number_of_column(row[4]) == o->asked.quantity;
 
         /* Another order under the same identifier: that one stands, and its record is its own. */
         o->verdict = same ? VERDICT_STANDS : VERDICT_CONFLICT;
@@ -454,7 +448,7 @@ release(struct ctl *ctl, const char *id, const redisReply *letter, const struct 
     uint64_t released = 0;
 
     if (units != NULL) {
-        (void) checkout_uint_parse(&released, units, strlen(units), INT64_MAX);
+        (void) number_parse(&released, units, strlen(units), INT64_MAX);
     }
 
     args_script(&args, &checkout_script_dead_drop, 5);
@@ -491,7 +485,7 @@ drop(struct ctl *ctl, const char *id, const redisReply *letter)
     struct product_row row = { 0 };
 
     if (product != NULL) {
-        (void) checkout_uint_parse(&row.id, product, strlen(product), INT64_MAX);
+        (void) number_parse(&row.id, product, strlen(product), INT64_MAX);
     }
 
     int readable = batch_add(&b, letter, &why) == 0;

@@ -9,6 +9,7 @@
 #include "ctl/ctl.h"
 #include "order/order.h"
 #include "outbound/outbox.h"
+#include "text/number.h"
 
 /* Which events a command is about. */
 struct choice {
@@ -50,7 +51,7 @@ read_event(const char *word, struct choice *choice)
 {
     *choice = (struct choice) { 0 };
 
-    if ((checkout_uint_parse(&choice->number, word, strlen(word), INT64_MAX) == 0 && choice->number > 0)
+    if ((number_parse(&choice->number, word, strlen(word), INT64_MAX) == 0 && choice->number > 0)
         || read_webhook_id(word, choice) == 0)
     {
         return 0;

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "order/order.h"
+#include "text/number.h"
 
 
 /* Reads `digits` digits. Returns what follows them, or NULL. */
@@ -156,7 +157,7 @@ read_term(struct product_term *term, const char *value, int is_time)
         return product_time_to_sql(term->sql, value);
     }
 
-    if (checkout_uint_parse(&number, value, strlen(value), INT32_MAX) == -1 || number == 0) {
+    if (number_parse(&number, value, strlen(value), INT32_MAX) == -1 || number == 0) {
         return -1;
     }
 
@@ -186,7 +187,7 @@ read_option(struct product_words *w, const char *option, const char *value)
 
     if (strcmp(option, "--stock") == 0) {
         w->stock.set = 1;
-        return checkout_uint_parse(&w->stock.value, value, strlen(value), INT32_MAX);
+        return number_parse(&w->stock.value, value, strlen(value), INT32_MAX);
     }
 
     if (strcmp(option, "--opens-at") == 0) {

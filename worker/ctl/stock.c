@@ -11,6 +11,7 @@
 #include "order/order.h"
 #include "mysql/supply.h"
 #include "repair/sync.h"
+#include "text/number.h"
 
 
 /* Runs under the product's lock: stock that no movement explains (a row made or changed by hand) is booked. */
@@ -282,7 +283,7 @@ run_change(struct ctl *ctl, int argc, char **argv, struct change *c)
 
     word += !c->is_new_stock && (word[0] == '+' || word[0] == '-');
 
-    if (argc != 2 || checkout_uint_parse(&number, word, strlen(word), INT32_MAX) == -1) {
+    if (argc != 2 || number_parse(&number, word, strlen(word), INT32_MAX) == -1) {
         return ctl_fail(c->is_new_stock ? "stock set takes a product id and the new stock"
                                         : "stock adjust takes a product id and +N or -N");
     }

@@ -10,6 +10,7 @@
 #include "text/buffer.h"
 #include "base/log.h"
 #include "order/order.h"
+#include "text/number.h"
 
 #define CONNECTIONS_MOST 32
 #define IDLE_SECONDS     10
@@ -85,7 +86,7 @@ parse_address(const char *text, void *out, unsigned size)
     char host[64];
     uint64_t port;
 
-    if (colon == NULL || len >= sizeof(host) || checkout_uint_parse(&port, colon + 1, strlen(colon + 1), 65535) == -1) {
+    if (colon == NULL || len >= sizeof(host) || number_parse(&port, colon + 1, strlen(colon + 1), 65535) == -1) {
         return 0;
     }
 

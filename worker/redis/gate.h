@@ -18,7 +18,7 @@ struct gate_product {
     int64_t register_stock;      /* GATE_MISSING: the product is not loaded */
     int64_t in_flight;
     int64_t in_flight_sum;       /* over queue and dead letters; GATE_MISSING: not summed */
-    struct terms terms;
+    struct sale_terms terms;
     int damaged;                 /* a field of the register is no number; it then reads as 0, the version as -1 */
 };
 

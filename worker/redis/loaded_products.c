@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "order/order.h"
 #include "redis/scan.h"
+#include "text/number.h"
 
 
 int
@@ -29,7 +30,7 @@ loaded_products_id(const char *key, size_t len, uint64_t *id)
     size_t rest = (size_t) (end - colon);
     int ours = (rest == 9 && memcmp(colon, ":register", 9) == 0) || (rest == 6 && memcmp(colon, ":stock", 6) == 0);
 
-    return ours && checkout_uint_parse(id, key, (size_t) (colon - key), INT64_MAX) == 0 && *id > 0 ? 0 : -1;
+    return ours && number_parse(id, key, (size_t) (colon - key), INT64_MAX) == 0 && *id > 0 ? 0 : -1;
 }
 
 

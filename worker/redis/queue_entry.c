@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "order/identifier.h"
+#include "text/number.h"
 
 
 #define ORDER_WORDS 7   /* an identifier and the six words of its record */
@@ -28,7 +29,7 @@ read_count(const redisReply *fields, const char *name, uint64_t *value, uint64_t
 {
     const redisReply *field = find_field(fields, name);
 
-    return field == NULL ? -1 : checkout_uint_parse(value, field->str, (size_t) field->len, most);
+    return field == NULL ? -1 : number_parse(value, field->str, (size_t) field->len, most);
 }
 
 

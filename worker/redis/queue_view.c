@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "redis/keys.h"
 #include "redis/queue_entry.h"
+#include "text/number.h"
 
 #define PAGE 256   /* entries of one call, so that Redis is never held up for long */
 
@@ -72,8 +73,8 @@ add_units(struct queue_view *v, const redisReply *entry)
     const char *product = queue_entry_field(entry, "product"), *units = queue_entry_field(entry, "units");
     uint64_t id, number;
 
-    if (product == NULL || units == NULL || checkout_uint_parse(&id, product, strlen(product), INT64_MAX) == -1
-        || checkout_uint_parse(&number, units, strlen(units), INT64_MAX) == -1)
+    if (product == NULL || units == NULL || number_parse(&id, product, strlen(product), INT64_MAX) == -1
+        || number_parse(&number, units, strlen(units), INT64_MAX) == -1)
     {
         return;
     }

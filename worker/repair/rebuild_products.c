@@ -110,7 +110,7 @@ static int
 differs(const struct rebuild *r, const struct gate_product *gate, const struct product_row *row)
 {
     return gate->version != (int64_t) row->version || gate->register_stock != row->stock
-           || !terms_equal(&gate->terms, &row->terms) || gate->in_flight != queue_view_units(&r->waiting, row->id)
+           || !sale_terms_equal(&gate->terms, &row->terms) || gate->in_flight != queue_view_units(&r->waiting, row->id)
            || gate->stock != gate_expected_stock(gate);
 }
 

@@ -23,7 +23,7 @@ sync_must_raise(const struct gate_product *gate, const struct product_row *row)
         return gate->version > (int64_t) row->version;
     }
 
-    return gate->register_stock != row->stock || !terms_equal(&gate->terms, &row->terms);
+    return gate->register_stock != row->stock || !sale_terms_equal(&gate->terms, &row->terms);
 }
 
 
@@ -67,7 +67,7 @@ create_under_lock(struct redis_conn *conn, unsigned options, const struct gate_p
                   const struct product_row *committed, const struct product_row *row, enum gate_pushed *pushed)
 {
     if ((options & GATE_CREATE) && gate->register_stock == GATE_MISSING && row->version == committed->version
-        && row->stock == committed->stock && terms_equal(&row->terms, &committed->terms))
+        && row->stock == committed->stock && sale_terms_equal(&row->terms, &committed->terms))
     {
         *pushed = gate_push(conn, row, options);
     }

@@ -5,6 +5,7 @@
 
 #include "order/order.h"
 #include "suite.h"
+#include "text/number.h"
 
 #define MAX_QUANTITY 1000
 
@@ -202,18 +203,18 @@ START_TEST(test_uint)
     uint64_t value;
     char text[20];
 
-    ck_assert_int_eq(checkout_uint_parse(&value, "18446744073709551615", 20, UINT64_MAX), 0);
+    ck_assert_int_eq(number_parse(&value, "18446744073709551615", 20, UINT64_MAX), 0);
     ck_assert_uint_eq(value, UINT64_MAX);
-    ck_assert_int_eq(checkout_uint_parse(&value, "18446744073709551616", 20, UINT64_MAX), -1);
-    ck_assert_int_eq(checkout_uint_parse(&value, "5", 1, 4), -1);
-    ck_assert_int_eq(checkout_uint_parse(&value, "0", 1, 4), 0);
-    ck_assert_int_eq(checkout_uint_parse(&value, "", 0, 4), -1);
-    ck_assert_int_eq(checkout_uint_parse(&value, "01", 2, 4), -1);
-    ck_assert_int_eq(checkout_uint_parse(&value, "+1", 2, 4), -1);
-    ck_assert_int_eq(checkout_uint_parse(&value, "1 ", 2, 99), -1);
-    ck_assert_int_eq((int) (checkout_uint_write(text, UINT64_MAX) - text), 20);
+    ck_assert_int_eq(number_parse(&value, "18446744073709551616", 20, UINT64_MAX), -1);
+    ck_assert_int_eq(number_parse(&value, "5", 1, 4), -1);
+    ck_assert_int_eq(number_parse(&value, "0", 1, 4), 0);
+    ck_assert_int_eq(number_parse(&value, "", 0, 4), -1);
+    ck_assert_int_eq(number_parse(&value, "01", 2, 4), -1);
+    ck_assert_int_eq(number_parse(&value, "+1", 2, 4), -1);
+    ck_assert_int_eq(number_parse(&value, "1 ", 2, 99), -1);
+    ck_assert_int_eq((int) (number_write(text, UINT64_MAX) - text), 20);
     ck_assert_mem_eq(text, "18446744073709551615", 20);
-    ck_assert_int_eq((int) (checkout_uint_write(text, 0) - text), 1);
+    ck_assert_int_eq((int) (number_write(text, 0) - text), 1);
     ck_assert_int_eq(text[0], '0');
 }
 END_TEST

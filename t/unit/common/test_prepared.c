@@ -506,7 +506,7 @@ START_TEST(a_connection_that_was_killed)
 
     ck_assert_int_eq(prepared_run(&db, &query, &result), DB_RETRY);
     ck_assert_ptr_null(db.mysql);
-    ck_assert_ptr_null(db.statements);
+    ck_assert_ptr_null(db.attached);
     buffer_free(&result.body);
     connect_db();
     ck_assert_answer(&query, "{\"data\":[{\"a\":1}]}");
@@ -552,7 +552,7 @@ START_TEST(a_connection_that_is_killed_between_two_rows)
     ck_assert_uint_ge(result.rows, 3);
     ck_assert_int_eq(pthread_join(killer, NULL), 0);
     ck_assert_ptr_null(db.mysql);
-    ck_assert_ptr_null(db.statements);
+    ck_assert_ptr_null(db.attached);
     buffer_free(&result.body);
 }
 END_TEST

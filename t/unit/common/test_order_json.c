@@ -1,8 +1,8 @@
-/* An order's record as JSON: common/mysql/order_read.c. What MySQL's rows become is in t/ngx_module/order_read.t. */
+/* An order's record as JSON: common/order/order_json.c. What MySQL's rows become is in t/ngx_module/order_read.t. */
 #include <stdlib.h>
 #include <string.h>
 
-#include "mysql/order_read.h"
+#include "order/order_json.h"
 #include "suite.h"
 
 #define IDENTIFIER "017f22e2-79b0-7000-8000-000000000001"
@@ -17,7 +17,7 @@ json_of(const char *words)
 
     ck_assert_int_eq(checkout_record_parse(&record, words, strlen(words)), 0);
     buffer_clear(&text);
-    order_read_record(&text, IDENTIFIER, &record);
+    order_json_record(&text, IDENTIFIER, &record);
     ck_assert_int_eq(text.failed, 0);
     return text.data;
 }
@@ -44,7 +44,7 @@ START_TEST(test_status_stands_where_it_is_said)
 {
     const char *json = json_of("pending_payment - 17 2 42 1763700000123");
 
-    ck_assert_int_eq(strncmp(json + ORDER_READ_STATUS_AT, "pending_payment\"", 16), 0);
+    ck_assert_int_eq(strncmp(json + ORDER_JSON_STATUS_AT, "pending_payment\"", 16), 0);
 }
 END_TEST
 
@@ -60,7 +60,7 @@ END_TEST
 int
 main(void)
 {
-    Suite *suite = suite_create("order_read");
+    Suite *suite = suite_create("order_json");
     TCase *tests = tcase_create("record");
 
     tcase_add_test(tests, test_all_members);
