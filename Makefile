@@ -5,6 +5,8 @@
 #   make test               installs what is missing, builds, runs all tests
 #   make up, make down      the same shop in the background, and its end
 #   make bench              the benchmarks, as ratios
+#   make lint               looks at the sources: style, faults that tools find, syntax, the layers
+#   make format             formats the C sources
 #   make module NGINX_SRC=  the module for another nginx source tree
 #   make install            DESTDIR, prefix, modulesdir, docdir
 #   make deps               installs the Debian packages that are missing
@@ -198,7 +200,7 @@ export TEST_NGINX_BINARY := $(if $(SANITIZE),$(ROOT)/$(BUILD)/nginx,$(NGINX_BINA
 PARALLEL := $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(shell nproc))
 STACK := NGINX_BINARY=$(TEST_NGINX_BINARY) deploy/local/stack
 
-.PHONY: deps test check-unit run up down bench clean install FORCE
+.PHONY: deps test check-unit lint format lint-flags run up down bench clean install FORCE
 deps:
 	$(Q)deploy/local/install
 
@@ -212,6 +214,18 @@ check-unit: unit
 test: built
 	$(Q)$(MAKE) --no-print-directory $(PARALLEL) unit fuzzers failpoints
 	$(Q)NGINX_BINARY=$(TEST_NGINX_BINARY) t/lib/run all $(UNIT_TESTS) -- $(FUZZERS)
+
+lint:
+	$(Q)deploy/local/install build test lint
+	$(Q).ci/lint
+
+format:
+	$(Q)deploy/local/install lint
+	$(Q).ci/format
+
+# What clang-tidy has to know, for .ci/lint.
+lint-flags:
+	@echo '-std=c11 -D_GNU_SOURCE -Wall -Wextra -pthread -Icommon -Iworker -I$(BUILD)/gen $(LIB_CFLAGS)'
 
 run: built
 	$(Q)$(STACK) run

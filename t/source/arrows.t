@@ -51,7 +51,7 @@ my %USES = (ngx_module => [qw(ngx_module common)], worker => [qw(worker common)]
 # Made by the build from common/lua and sql: every layer may include them.
 my %GENERATED = map { $_ => 1 } qw(checkout_scripts.h checkout_migrations.h);
 
-# The header that a folder keeps to itself.
+# The header that a folder keeps to itself. It has no .c, so in a search for circles it stands for what it includes.
 my $PRIVATE = 'private.h';
 
 
@@ -72,7 +72,18 @@ sub faults {
             $arrows{ node($file) }{ node($target) } //= $where if $target && node($file) ne node($target);
         }
     }
+    see_through($_, \%arrows) for grep { m{/\Q$PRIVATE\E$} } sort keys %files;
     return @faults, circles(\%arrows);
+}
+
+# Who includes a private header includes what that includes.
+sub see_through {
+    my ($header, $arrows) = @_;
+    my $behind = delete $arrows->{ node($header) } // {};
+    for my $from (grep { $arrows->{$_}{ node($header) } } keys %$arrows) {
+        my $where = delete $arrows->{$from}{ node($header) };
+        $arrows->{$from}{$_} //= "$where, $behind->{$_}" for grep { $_ ne $from } keys %$behind;
+    }
 }
 
 sub source_files {
@@ -213,8 +224,9 @@ my %SOUND = (
     'worker/ctl/ctl.h' => '"intake/batch.h"',
     'worker/checkoutctl.c' => '"ctl/ctl.h"',
     'ngx_module/redis/keys.h' => '"text/buffer.h"',
-    'ngx_module/sql/private.h' => '"redis/keys.h"',
-    'ngx_module/sql/pool.c' => '"sql/private.h"',
+    'ngx_module/sql/private.h' => '"redis/keys.h" "sql/pool.h"',
+    'ngx_module/sql/pool.h' => '',
+    'ngx_module/sql/pool.c' => '"sql/pool.h" "sql/private.h"',
     'ngx_module/handlers/cancel.c' => '"redis/keys.h" "order/order.h"',
 );
 
@@ -263,11 +275,11 @@ finds('an arrow up from the bottom', qr{^common/failpoint\.c:4: #include "text/u
 finds('the module uses the worker', qr{^ngx_module/sql/pool\.c:4: #include "base/log\.h": ngx_module does not use worker},
     'ngx_module/sql/pool.c' => '"base/log.h"');
 finds('the worker uses the module', qr{^worker/ctl/ctl\.c:4: #include "sql/pool\.h": worker does not use ngx_module},
-    'worker/ctl/ctl.c' => '"sql/pool.h"', 'ngx_module/sql/pool.h' => '');
+    'worker/ctl/ctl.c' => '"sql/pool.h"');
 finds('common uses the worker', qr{^common/lifecycle/rules\.c:4: #include "base/log\.h": common does not use worker},
     'common/lifecycle/rules.c' => '"base/log.h"');
 finds('common uses the module', qr{^common/lifecycle/rules\.c:4: #include "sql/pool\.h": common does not use ngx_module},
-    'common/lifecycle/rules.c' => '"sql/pool.h"', 'ngx_module/sql/pool.h' => '');
+    'common/lifecycle/rules.c' => '"sql/pool.h"');
 finds('a private header from another folder', qr{^ngx_module/handlers/cancel\.c:4: #include "sql/private\.h": only ngx_module/sql },
     'ngx_module/handlers/cancel.c' => '"sql/private.h"');
 
@@ -277,6 +289,11 @@ finds('a circle of two, through .c and .h', qr{^a circle: worker/redis/keys -> w
     'worker/redis/keys.c' => '"redis/stream.h"');
 finds('a circle of three', qr{^a circle: worker/ctl/a -> worker/ctl/b -> worker/ctl/c -> worker/ctl/a\n},
     'worker/ctl/a.h' => '"ctl/b.h"', 'worker/ctl/b.c' => '"ctl/c.h"', 'worker/ctl/b.h' => '', 'worker/ctl/c.h' => '"ctl/a.h"');
+
+finds('a circle through a private header', qr{^a circle: ngx_module/sql/job -> ngx_module/sql/pool -> ngx_module/sql/job
+    ngx_module/sql/job\.c:4: #include "sql/private\.h", ngx_module/sql/private\.h:5: #include "sql/pool\.h"
+    ngx_module/sql/pool\.h:4: #include "sql/job\.h"$},
+    'ngx_module/sql/job.c' => '"sql/private.h"', 'ngx_module/sql/job.h' => '', 'ngx_module/sql/pool.h' => '"sql/job.h"');
 
 finds('a folder that the table does not have', qr{^worker/misc/other\.h: its place is in no layer}, 'worker/misc/other.h' => '');
 finds('a folder in a folder', qr{^worker/ctl/misc/other\.h: its place is in no layer}, 'worker/ctl/misc/other.h' => '');
