@@ -25,7 +25,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/alloc.h"
+#include "base/memory.h"
 #include "text/buffer.h"
 #include "order/identifier.h"
 
@@ -434,7 +434,7 @@ main(int argc, char **argv)
         .products = number_or(argc, argv, 10, 1, 1000000)
     };
 
-    memory_ends_with_buffers();
+    memory_abort_with_buffers();
     mysql_library_init(0, NULL, NULL);
 
     for (unsigned i = 0; i < s.threads; i++) {

@@ -39,7 +39,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/alloc.h"
+#include "base/memory.h"
 #include "base/config.h"
 #include "intake/consumer.h"
 #include "lifecycle/expiry.h"
@@ -195,7 +195,7 @@ start_threads(struct daemon *d)
 
     log_info("event=started name=%s pid=%ld threads=%u redis=\"%s\" database=%u", d->config.worker.name,
              (long) getpid(), threads, d->config.redis.address, (unsigned) d->config.redis.database);
-    notify("READY=1");
+    systemd_notify("READY=1");
 }
 
 
@@ -211,7 +211,7 @@ reload(struct daemon *d)
 {
     char error[512], clean[512];
 
-    notify_reloading();
+    systemd_notify_reloading();
     log_reopen();
 
     if (config_reload(&d->config, d->path, on_ignored, error, sizeof(error)) == -1) {
@@ -222,7 +222,7 @@ reload(struct daemon *d)
         log_info("event=reloaded");
     }
 
-    notify("READY=1");
+    systemd_notify("READY=1");
 }
 
 
@@ -231,7 +231,7 @@ set_pause(int paused)
 {
     pause_set(paused);
     log_info("event=%s", paused ? "paused" : "continued");
-    notify(paused ? "STATUS=paused" : "STATUS=");
+    systemd_notify(paused ? "STATUS=paused" : "STATUS=");
 }
 
 
@@ -267,7 +267,7 @@ wait_for_stop(struct daemon *d, const sigset_t *set)
 
         if (number == SIGTERM || number == SIGINT) {
             log_info("event=stopping signal=%s", number == SIGTERM ? "TERM" : "INT");
-            notify("STOPPING=1");
+            systemd_notify("STOPPING=1");
             return;
         }
 
@@ -371,7 +371,7 @@ join_threads(struct daemon *d)
 static int
 run(struct daemon *d, const sigset_t *set)
 {
-    notify_prepare();
+    systemd_prepare();
     mysql_library_init(0, NULL, NULL);
     (void) curl_global_init(CURL_GLOBAL_DEFAULT);
 
@@ -401,7 +401,7 @@ main(int argc, char **argv)
         return mode == MODE_HELP ? EXIT_SUCCESS : EXIT_USAGE;
     }
 
-    memory_ends_with_buffers();
+    memory_abort_with_buffers();
 
     /*
      * Before the first thread, which inherits the mask. From here on a signal waits for sigwaitinfo() or

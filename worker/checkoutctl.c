@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/alloc.h"
+#include "base/memory.h"
 #include "ctl/ctl.h"
 #include "base/log.h"
 
@@ -260,7 +260,7 @@ run(const struct command *command, struct ctl *ctl, const char *path, int argc, 
 {
     char error[512];
 
-    memory_ends_with_buffers();
+    memory_abort_with_buffers();
 
     if (config_load(&ctl->config, path, error, sizeof(error)) == -1) {
         return ctl_fail("%s", error);

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/alloc.h"
+#include "base/memory.h"
 #include "base/log.h"
 
 
@@ -745,7 +745,7 @@ config_free(struct config *config)
 
 
 int
-config_tells(const struct config *config)
+config_sends_events(const struct config *config)
 {
     return config->events.url[0] != '\0';
 }

@@ -104,6 +104,6 @@ void config_print(const struct config *config, FILE *out);
 void config_free(struct config *config);
 
 /* Is the shop told of what becomes of its orders? */
-int config_tells(const struct config *config);
+int config_sends_events(const struct config *config);
 
 #endif

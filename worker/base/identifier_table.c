@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/alloc.h"
+#include "base/memory.h"
 #include "order/identifier.h"
 
 
@@ -23,7 +23,7 @@ hash(const char *identifier)
 
 
 void
-identifiers_prepare(struct identifiers *table, size_t count)
+identifier_table_prepare(struct identifier_table *table, size_t count)
 {
     size_t size = 64;
 
@@ -32,17 +32,17 @@ identifiers_prepare(struct identifiers *table, size_t count)
     }
 
     if (size > table->size) {
-        table->slots = memory_resize(table->slots, size, sizeof(struct identifiers_slot));
+        table->slots = memory_resize(table->slots, size, sizeof(struct identifier_slot));
         table->size = size;
     }
 
-    memset(table->slots, 0, table->size * sizeof(struct identifiers_slot));
+    memset(table->slots, 0, table->size * sizeof(struct identifier_slot));
 }
 
 
 /* The slot that holds the identifier, or the free one where it belongs. */
-static struct identifiers_slot *
-find_slot(const struct identifiers *table, const char *identifier)
+static struct identifier_slot *
+find_slot(const struct identifier_table *table, const char *identifier)
 {
     size_t i = (size_t) hash(identifier) & (table->size - 1);
 
@@ -57,12 +57,12 @@ find_slot(const struct identifiers *table, const char *identifier)
 
 
 size_t
-identifiers_add(struct identifiers *table, const char *identifier, size_t number)
+identifier_table_add(struct identifier_table *table, const char *identifier, size_t number)
 {
-    struct identifiers_slot *slot = find_slot(table, identifier);
+    struct identifier_slot *slot = find_slot(table, identifier);
 
     if (slot->identifier == NULL) {
-        *slot = (struct identifiers_slot) { identifier, number };
+        *slot = (struct identifier_slot) { identifier, number };
     }
 
     return slot->number;
@@ -70,17 +70,17 @@ identifiers_add(struct identifiers *table, const char *identifier, size_t number
 
 
 size_t
-identifiers_find(const struct identifiers *table, const char *identifier)
+identifier_table_find(const struct identifier_table *table, const char *identifier)
 {
-    struct identifiers_slot *slot = find_slot(table, identifier);
+    struct identifier_slot *slot = find_slot(table, identifier);
 
-    return slot->identifier != NULL ? slot->number : IDENTIFIERS_NONE;
+    return slot->identifier != NULL ? slot->number : IDENTIFIER_TABLE_NONE;
 }
 
 
 void
-identifiers_free(struct identifiers *table)
+identifier_table_free(struct identifier_table *table)
 {
     free(table->slots);
-    *table = (struct identifiers) { 0 };
+    *table = (struct identifier_table) { 0 };
 }

@@ -7,10 +7,10 @@
 
 #include <stddef.h>
 
-#define IDENTIFIERS_NONE ((size_t) -1)
+#define IDENTIFIER_TABLE_NONE ((size_t) -1)
 
-struct identifiers {
-    struct identifiers_slot {
+struct identifier_table {
+    struct identifier_slot {
         const char *identifier;   /* NULL: free */
         size_t number;
     } *slots;
@@ -18,14 +18,14 @@ struct identifiers {
 };
 
 /* Empties the table and makes room for `count` identifiers. */
-void identifiers_prepare(struct identifiers *table, size_t count);
+void identifier_table_prepare(struct identifier_table *table, size_t count);
 
 /* Adds an identifier unless it is there. Returns the number that stands in the table for it. */
-size_t identifiers_add(struct identifiers *table, const char *identifier, size_t number);
+size_t identifier_table_add(struct identifier_table *table, const char *identifier, size_t number);
 
-/* Returns the number, or IDENTIFIERS_NONE. */
-size_t identifiers_find(const struct identifiers *table, const char *identifier);
+/* Returns the number, or IDENTIFIER_TABLE_NONE. */
+size_t identifier_table_find(const struct identifier_table *table, const char *identifier);
 
-void identifiers_free(struct identifiers *table);
+void identifier_table_free(struct identifier_table *table);
 
 #endif

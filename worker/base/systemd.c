@@ -19,7 +19,7 @@ static socklen_t address_len;      /* 0: nobody wants to know */
 
 
 void
-notify_prepare(void)
+systemd_prepare(void)
 {
     const char *path = getenv("NOTIFY_SOCKET");
     size_t len = path != NULL ? strlen(path) : 0;
@@ -42,7 +42,7 @@ notify_prepare(void)
 
 
 void
-notify(const char *state)
+systemd_notify(const char *state)
 {
     if (address_len == 0) {
         return;
@@ -63,7 +63,7 @@ notify(const char *state)
 
 
 void
-notify_reloading(void)
+systemd_notify_reloading(void)
 {
     char state[64];
     struct timespec now;
@@ -71,5 +71,5 @@ notify_reloading(void)
     (void) clock_gettime(CLOCK_MONOTONIC, &now);
     snprintf(state, sizeof(state), "RELOADING=1\nMONOTONIC_USEC=%" PRIu64,
              (uint64_t) now.tv_sec * 1000000 + (uint64_t) now.tv_nsec / 1000);
-    notify(state);
+    systemd_notify(state);
 }

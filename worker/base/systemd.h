@@ -7,12 +7,12 @@
 #define CHECKOUT_WORKER_BASE_SYSTEMD_H
 
 /* Remembers the socket and takes the variable away from child processes. To be called before the first thread. */
-void notify_prepare(void);
+void systemd_prepare(void);
 
 /* state: "READY=1", "STOPPING=1", "STATUS=…", several divided by line feeds. */
-void notify(const char *state);
+void systemd_notify(const char *state);
 
 /* "RELOADING=1" with the time that systemd wants beside it; "READY=1" ends it. */
-void notify_reloading(void);
+void systemd_notify_reloading(void);
 
 #endif

@@ -13,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/alloc.h"
+#include "base/memory.h"
 #include "text/buffer.h"
 #include "ctl/ctl.h"
 #include "redis/gate.h"

@@ -65,7 +65,7 @@ ctl_sync_said(const struct ctl *ctl, enum sync_result result, const struct produ
 
     switch (result) {
     case SYNC_PUSHED:
-    case SYNC_RIGHT:
+    case SYNC_UP_TO_DATE:
         gate = "the gate knows it";
         break;
     case SYNC_NOT_LOADED:

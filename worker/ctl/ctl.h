@@ -22,7 +22,7 @@
 struct ctl {
     struct config config;
     struct db db;
-    struct redis_conn redis;
+    struct redis_connection redis;
     int json;      /* print JSON instead of text */
     int yes;       /* the operator means it */
     int dry_run;   /* say what would be done, and do nothing */

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/alloc.h"
+#include "base/memory.h"
 #include "intake/batch.h"
 #include "text/buffer.h"
 #include "ctl/ctl.h"
@@ -82,7 +82,7 @@ ctl_dlq_list(struct ctl *ctl, int argc, char **argv)
 
     l.letters = cJSON_CreateArray();
 
-    if (queue_walk(&ctl->redis, key_dead_letters, list_letter, &l) == -1) {
+    if (queue_view_walk(&ctl->redis, key_dead_letters, list_letter, &l) == -1) {
         cJSON_Delete(o);
         cJSON_Delete(l.letters);
         return ctl_redis_failed(ctl);
@@ -242,7 +242,7 @@ retry_all(struct ctl *ctl)
     int code = CTL_OK;
     uint64_t letters = 0, orders = 0;
 
-    if (queue_walk(&ctl->redis, key_dead_letters, note_id, &all) == -1) {
+    if (queue_view_walk(&ctl->redis, key_dead_letters, note_id, &all) == -1) {
         free(all.ids);
         return ctl_redis_failed(ctl);
     }
@@ -320,7 +320,7 @@ write_tombstone(struct ctl *ctl, const struct order *o)
                   " ON DUPLICATE KEY UPDATE order_identifier = orders.order_identifier",
                   o->identifier, o->asked.user_id, o->asked.product_id, o->asked.quantity);
 
-    if (config_tells(&ctl->config)) {
+    if (config_sends_events(&ctl->config)) {
         buffer_text(&sql, ";" FAILED_EVENT_INSERT "SELECT ");
         failed_event_values(&sql, &ctl->config, o, "dropped");
         buffer_text(&sql, " FROM DUAL WHERE ROW_COUNT() = 1");
@@ -358,7 +358,7 @@ read_verdict(struct db *db, struct order *o)
                    && number_of_column(row[4]) == o->asked.quantity;
 
         /* Another order under the same identifier: that one stands, and its record is its own. */
-        o->verdict = same ? VERDICT_STANDS : VERDICT_CONFLICT;
+        o->verdict = same ? VERDICT_EXISTS : VERDICT_CONFLICT;
         snprintf(o->status, sizeof(o->status), "%s", row[0]);
         snprintf(o->reason, sizeof(o->reason), "%s", row[1]);
     }
@@ -428,7 +428,7 @@ static void
 add_buyers(struct redis_args *args, const struct batch *b)
 {
     for (size_t i = 0; i < b->order_count; i++) {
-        enum gives_back back = order_gives_back(&b->orders[i]);
+        enum gives_back back = batch_order_gives_back(&b->orders[i]);
 
         if (back != GIVES_NOTHING_BACK) {
             args_number(args, b->orders[i].asked.user_id);

@@ -81,14 +81,14 @@ add_pending(struct ctl *ctl, cJSON *entry)
 static int
 add_record(struct ctl *ctl, cJSON *o, const char *identifier)
 {
-    struct days days;
+    struct record_days days;
     const char *day = NULL;
 
-    if (days_read(&ctl->redis, &days) == -1) {
+    if (order_records_read_days(&ctl->redis, &days) == -1) {
         return -1;
     }
 
-    redisReply *reply = days.count > 0 ? days_find_record(&ctl->redis, &days, identifier, &day) : NULL;
+    redisReply *reply = days.count > 0 ? order_records_find(&ctl->redis, &days, identifier, &day) : NULL;
 
     if (days.count > 0 && reply == NULL) {
         return -1;
@@ -113,8 +113,8 @@ add_waiting(struct ctl *ctl, cJSON *o, const char *identifier)
     struct search queue = { identifier, cJSON_AddArrayToObject(o, "queue") };
     struct search dead = { identifier, cJSON_AddArrayToObject(o, "dead_letters") };
 
-    if (queue_walk(&ctl->redis, key_queue, note_entry, &queue) == -1
-        || queue_walk(&ctl->redis, key_dead_letters, note_entry, &dead) == -1)
+    if (queue_view_walk(&ctl->redis, key_queue, note_entry, &queue) == -1
+        || queue_view_walk(&ctl->redis, key_dead_letters, note_entry, &dead) == -1)
     {
         return -1;
     }

@@ -39,15 +39,15 @@ take_reason(int *argc, char **argv, const char **reason)
 static int
 read_record(struct ctl *ctl, struct single_change *change)
 {
-    struct days days;
+    struct record_days days;
     struct checkout_record record;
     const char *day = NULL;
 
-    if (days_read(&ctl->redis, &days) == -1) {
+    if (order_records_read_days(&ctl->redis, &days) == -1) {
         return -1;
     }
 
-    redisReply *reply = days.count > 0 ? days_find_record(&ctl->redis, &days, change->identifier, &day) : NULL;
+    redisReply *reply = days.count > 0 ? order_records_find(&ctl->redis, &days, change->identifier, &day) : NULL;
 
     if (days.count > 0 && reply == NULL) {
         return -1;
@@ -117,7 +117,7 @@ say(struct ctl *ctl, const struct single_change *change, const struct single_cha
 static int
 change(struct ctl *ctl, int argc, char **argv, enum order_event event, const char *code)
 {
-    struct single_change change = { .event = event, .code = code, .writes_events = config_tells(&ctl->config) };
+    struct single_change change = { .event = event, .code = code, .writes_events = config_sends_events(&ctl->config) };
     struct single_change_result answer;
 
     if (take_reason(&argc, argv, &change.reason) == -1) {

@@ -202,7 +202,7 @@ ctl_queue_stats(struct ctl *ctl, int argc, char **argv)
         || add_length(ctl, o, "entries", key_queue) == -1
         || add_length(ctl, o, "dead_letters", key_dead_letters) == -1
         || add_field(ctl, o, "paused_since_ms", key_workers, "paused", NULL) == -1
-        || queue_walk(&ctl->redis, key_queue, first_entry, &oldest) == -1)
+        || queue_view_walk(&ctl->redis, key_queue, first_entry, &oldest) == -1)
     {
         cJSON_Delete(o);
         return ctl_redis_failed(ctl);

@@ -37,7 +37,7 @@ load_one(struct ctl *ctl, uint64_t id)
 
     switch (sync_product(&ctl->db, &ctl->redis, id, GATE_CREATE, book_difference, &booked, &row)) {
     case SYNC_PUSHED:
-    case SYNC_RIGHT:
+    case SYNC_UP_TO_DATE:
         break;
     case SYNC_NO_PRODUCT:
         return ctl_not_found("MySQL has no product %" PRIu64, id);

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/alloc.h"
+#include "base/memory.h"
 #include "base/identifier_table.h"
 #include "lifecycle/rules.h"
 #include "redis/queue_entry.h"
@@ -110,14 +110,14 @@ collect_products(struct batch *b)
 void
 batch_complete(struct batch *b)
 {
-    struct identifiers seen = { 0 };
+    struct identifier_table seen = { 0 };
 
     if (b->entry_count == 0) {
         return;
     }
 
     collect_products(b);
-    identifiers_prepare(&seen, b->order_count);
+    identifier_table_prepare(&seen, b->order_count);
 
     for (size_t i = 0; i < b->entry_count; i++) {
         struct product_row key = { .id = b->entries[i].product_id };
@@ -125,21 +125,21 @@ batch_complete(struct batch *b)
 
         for (size_t j = b->entries[i].first_order; j < b->entries[i].first_order + b->entries[i].orders; j++) {
             b->orders[j].product = (size_t) (p - b->products);
-            b->orders[j].repeated = identifiers_add(&seen, b->orders[j].identifier, j) != j;
+            b->orders[j].repeated = identifier_table_add(&seen, b->orders[j].identifier, j) != j;
         }
     }
 
-    identifiers_free(&seen);
+    identifier_table_free(&seen);
 }
 
 
 enum gives_back
-order_gives_back(const struct order *o)
+batch_order_gives_back(const struct order *o)
 {
     enum order_status status = order_status_parse(o->status, strlen(o->status));
 
     /* One repeated in the queue was counted twice at the gate, and only one of them stands. */
-    if (o->verdict == VERDICT_CONFLICT || (o->repeated && o->verdict == VERDICT_STANDS)) {
+    if (o->verdict == VERDICT_CONFLICT || (o->repeated && o->verdict == VERDICT_EXISTS)) {
         return GIVES_BACK;
     }
 
@@ -147,7 +147,7 @@ order_gives_back(const struct order *o)
      * One that was cancelled in the queue, or sold and not paid, gave its units back then, and one that was paid after
      * that took them again; each if the gate was told.
      */
-    return o->verdict == VERDICT_STANDS || (status != ORDER_UNKNOWN && !order_is_live(status)) ? GIVES_BACK_BY_RECORD
+    return o->verdict == VERDICT_EXISTS || (status != ORDER_UNKNOWN && !order_is_live(status)) ? GIVES_BACK_BY_RECORD
            : GIVES_NOTHING_BACK;
 }
 

@@ -22,7 +22,7 @@ enum verdict {
     VERDICT_NONE,        /* not decided yet */
     VERDICT_SOLD,        /* an order, new in this transaction */
     VERDICT_FAILED,      /* a tombstone, new in this transaction */
-    VERDICT_STANDS,      /* decided before, by MySQL's word, with the same content; nothing is written */
+    VERDICT_EXISTS,      /* decided before, by MySQL's word, with the same content; nothing is written */
     VERDICT_CONFLICT,    /* decided before with other content: that verdict stays, this order is not made */
     VERDICT_DEAD         /* not even a tombstone could be written */
 };
@@ -39,8 +39,8 @@ struct order {
     enum verdict verdict;
     char status[RECORD_STATUS_MAX + 1];         /* as the record will say it; of a conflict: the order that stands */
     char reason[RECORD_REASON_MAX + 1];         /* empty: none */
-    struct checkout_order standing;      /* of a conflict: what the order that stands asked for */
-    uint64_t standing_ms;                /* and when it was accepted, or committed */
+    struct checkout_order existing;      /* of a conflict: what the order that stands asked for */
+    uint64_t existing_ms;                /* and when it was accepted, or committed */
 };
 
 struct entry {
@@ -76,7 +76,7 @@ enum gives_back {
     GIVES_BACK_BY_RECORD     /* what the gate's record and the new one say (record.lua), one way or the other */
 };
 
-enum gives_back order_gives_back(const struct order *order);
+enum gives_back batch_order_gives_back(const struct order *order);
 
 void batch_clear(struct batch *batch);
 void batch_free(struct batch *batch);

@@ -93,7 +93,7 @@ entries_wanted(const struct consumer *c)
 static enum consumer_state
 beat(struct consumer *c)
 {
-    redisReply *reply = stream_beat(&c->redis, c->status->name, c->config->worker.dead_after, entries_wanted(c));
+    redisReply *reply = stream_heartbeat(&c->redis, c->status->name, c->config->worker.dead_after, entries_wanted(c));
 
     if (reply == NULL) {
         return redis_failed(c);
@@ -103,7 +103,7 @@ beat(struct consumer *c)
     c->paused = reply->type == REDIS_REPLY_STATUS;
     works(c);
 
-    struct stream_entries entries = stream_entries_of_beat(reply);
+    struct stream_entries entries = stream_entries_of_heartbeat(reply);
 
     if (entries.count > 0) {
         stats_add(STATS_TAKEN_OVER, entries.count);
@@ -356,7 +356,7 @@ verdict_word(const struct order *o)
     switch (o->verdict) {
     case VERDICT_SOLD:
         return "pending_payment";
-    case VERDICT_STANDS:
+    case VERDICT_EXISTS:
         return "repeated";
     case VERDICT_DEAD:
         return "dead_letter";

@@ -45,7 +45,7 @@ struct consumer {
     atomic_int ended;
 
     enum consumer_state state;
-    struct redis_conn redis;
+    struct redis_connection redis;
     struct db db;
     struct order_transaction tx;
     struct batch batch;

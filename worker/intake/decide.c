@@ -28,13 +28,13 @@ static void
 follow(struct order *o, const struct checkout_order *asked, uint64_t ms, const char *status, const char *reason)
 {
     if (same_content(&o->asked, asked)) {
-        give_verdict(o, VERDICT_STANDS, status, reason);
+        give_verdict(o, VERDICT_EXISTS, status, reason);
         return;
     }
 
     give_verdict(o, VERDICT_CONFLICT, status, reason);
-    o->standing = *asked;
-    o->standing_ms = ms;
+    o->existing = *asked;
+    o->existing_ms = ms;
 }
 
 

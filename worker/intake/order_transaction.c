@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/alloc.h"
+#include "base/memory.h"
 #include "intake/batch_check.h"
 #include "intake/failed_event.h"
 #include "failpoint.h"
@@ -46,10 +46,10 @@ make_room(struct order_transaction *tx, const struct range *r)
 static void
 find_leaders(struct order_transaction *tx, const struct range *r)
 {
-    identifiers_prepare(&tx->found, r->n);
+    identifier_table_prepare(&tx->found, r->n);
 
     for (size_t i = 0; i < r->n; i++) {
-        tx->leaders[i] = identifiers_add(&tx->found, r->orders[i].identifier, i);
+        tx->leaders[i] = identifier_table_add(&tx->found, r->orders[i].identifier, i);
         tx->stored[i].found = 0;
     }
 }
@@ -70,9 +70,9 @@ lock_products(struct order_transaction *tx, const struct range *r)
 static void
 store_verdict(struct order_transaction *tx, MYSQL_ROW row)
 {
-    size_t i = identifiers_find(&tx->found, row[0]);
+    size_t i = identifier_table_find(&tx->found, row[0]);
 
-    if (i == IDENTIFIERS_NONE) {
+    if (i == IDENTIFIER_TABLE_NONE) {
         return;
     }
 
@@ -192,7 +192,7 @@ add_failed_events(struct order_transaction *tx, const struct range *r)
 {
     size_t events = 0;
 
-    if (!config_tells(tx->config)) {
+    if (!config_sends_events(tx->config)) {
         return;
     }
 
@@ -289,7 +289,7 @@ report_conflicts(const struct range *r)
             log_error("event=idempotency_conflict order=%.36s product=%" PRIu64 " quantity=%" PRIu32 " user=%" PRIu64
                       " stands=%s product_that_stands=%" PRIu64 " quantity_that_stands=%" PRIu32 " user_that_stands=%"
                       PRIu64, o->identifier, o->asked.product_id, o->asked.quantity, o->asked.user_id, o->status,
-                      o->standing.product_id, o->standing.quantity, o->standing.user_id);
+                      o->existing.product_id, o->existing.quantity, o->existing.user_id);
         }
     }
 }
@@ -375,7 +375,7 @@ write_tombstone(struct order_transaction *tx, struct order *o)
                 " pay_by, product_id, quantity) VALUES ");
     add_order_row(tx, o, "", 0);
 
-    if (config_tells(tx->config)) {
+    if (config_sends_events(tx->config)) {
         buffer_text(&tx->sql, ";" FAILED_EVENT_INSERT "VALUES (");
         failed_event_values(&tx->sql, tx->config, o, o->reason);
         buffer_text(&tx->sql, ")");
@@ -622,7 +622,7 @@ order_transaction_free(struct order_transaction *tx)
 {
     buffer_free(&tx->sql);
     buffer_free(&tx->items);
-    identifiers_free(&tx->found);
+    identifier_table_free(&tx->found);
     free(tx->stuck.orders);
     free(tx->refused.orders);
     free(tx->leaders);

@@ -35,7 +35,7 @@ struct order_transaction {
     struct db *db;                      /* not owned */
     const struct config *config;        /* not owned */
     struct buffer sql, items;
-    struct identifiers found;
+    struct identifier_table found;
     size_t *leaders;
     struct stored_verdict *stored;
     size_t capacity;

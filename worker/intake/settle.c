@@ -5,7 +5,7 @@
 
 
 int64_t
-settle_batch(struct redis_conn *conn, struct redis_args *args, const struct batch *batch)
+settle_batch(struct redis_connection *conn, struct redis_args *args, const struct batch *batch)
 {
     settle_words(args, batch);
 

@@ -11,6 +11,6 @@
  * Returns the number of entries that this call took off the queue (fewer than the batch has is normal: somebody
  * else settled them), or -1 with conn->error set. A call whose reply was lost may be sent again.
  */
-int64_t settle_batch(struct redis_conn *conn, struct redis_args *args, const struct batch *batch);
+int64_t settle_batch(struct redis_connection *conn, struct redis_args *args, const struct batch *batch);
 
 #endif

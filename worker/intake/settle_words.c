@@ -39,8 +39,8 @@ add_record(struct redis_args *args, const struct order *o)
 {
     char record[CHECKOUT_RECORD_MAX];
     int conflict = o->verdict == VERDICT_CONFLICT;
-    size_t len = checkout_record_write(record, o->status, o->reason, conflict ? &o->standing : &o->asked,
-                                       conflict ? o->standing_ms : o->accepted_ms);
+    size_t len = checkout_record_write(record, o->status, o->reason, conflict ? &o->existing : &o->asked,
+                                       conflict ? o->existing_ms : o->accepted_ms);
 
     args_add(args, o->identifier, CHECKOUT_IDENTIFIER_LEN);
     args_add(args, record, len);
@@ -50,7 +50,7 @@ add_record(struct redis_args *args, const struct order *o)
 static void
 add_whose(struct redis_args *args, const struct order *o)
 {
-    int by_record = order_gives_back(o) == GIVES_BACK_BY_RECORD;
+    int by_record = batch_order_gives_back(o) == GIVES_BACK_BY_RECORD;
 
     args_add(args, by_record ? o->identifier : "-", by_record ? CHECKOUT_IDENTIFIER_LEN : 1);
 }
@@ -60,7 +60,7 @@ static void
 add_buyers(struct redis_args *args, const struct order *orders, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        if (orders[i].verdict != VERDICT_DEAD && order_gives_back(&orders[i])) {
+        if (orders[i].verdict != VERDICT_DEAD && batch_order_gives_back(&orders[i])) {
             args_number(args, orders[i].asked.user_id);
             args_number(args, orders[i].asked.quantity);
             add_whose(args, &orders[i]);
@@ -102,7 +102,7 @@ add_entry(struct redis_args *args, const struct batch *b, size_t entry)
             dead++;
             dead_units += orders[i].asked.quantity;
         } else {
-            back += order_gives_back(&orders[i]) != GIVES_NOTHING_BACK;
+            back += batch_order_gives_back(&orders[i]) != GIVES_NOTHING_BACK;
         }
     }
 

@@ -26,7 +26,7 @@ change_thread_begin_batch(struct change_thread *t)
 {
     change_batch_clear(t->batch);
     (void) money_currency(t->batch->currency, t->config->payment.currency, strlen(t->config->payment.currency));
-    t->batch->writes_events = config_tells(t->config);
+    t->batch->writes_events = config_sends_events(t->config);
 }
 
 

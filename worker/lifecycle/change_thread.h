@@ -48,7 +48,7 @@ struct change_thread {
     pthread_t thread;
     int started;
     atomic_int ended;
-    struct redis_conn redis;
+    struct redis_connection redis;
     struct redis_args args;
     struct db db;
     struct backoff backoff;

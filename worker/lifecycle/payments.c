@@ -334,7 +334,7 @@ write_settings(struct change_thread *t)
     buffer_text(&t->sql, "INSERT INTO settings (name, value) VALUES ('currency', ");
     db_quote(&t->db, &t->sql, t->config->payment.currency);
     buffer_format(&t->sql, "), ('events', '%s') ON DUPLICATE KEY UPDATE value = VALUES(value)",
-                  config_tells(t->config) ? "on" : "off");
+                  config_sends_events(t->config) ? "on" : "off");
 
     enum db_result result = EFFECT("payment.settings", db_run(&t->db, &t->sql));
 

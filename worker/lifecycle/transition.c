@@ -91,7 +91,7 @@ wall_clock_ms(void)
 
 
 int
-transition_send(struct redis_conn *conn, struct redis_args *args, struct transition moved)
+transition_send(struct redis_connection *conn, struct redis_args *args, struct transition moved)
 {
     uint64_t now = wall_clock_ms();
     struct backoff backoff = { 0 };

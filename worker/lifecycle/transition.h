@@ -30,6 +30,6 @@ void transition_args(struct redis_args *args, const struct transition *moved, ui
  * space of the caller, who frees it. Returns 0, or -1 with conn->error set. No lock or transaction may be open in
  * MySQL.
  */
-int transition_send(struct redis_conn *conn, struct redis_args *args, struct transition moved);
+int transition_send(struct redis_connection *conn, struct redis_args *args, struct transition moved);
 
 #endif

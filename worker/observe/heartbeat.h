@@ -25,7 +25,7 @@ struct heartbeat {
     pthread_mutex_t lock;
     pthread_cond_t woken;
     int stopping;                              /* under lock */
-    struct redis_conn redis;                   /* the thread's */
+    struct redis_connection redis;                   /* the thread's */
 };
 
 /*

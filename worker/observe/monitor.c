@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/alloc.h"
+#include "base/memory.h"
 #include "failpoint.h"
 #include "redis/keys.h"
 #include "base/log.h"

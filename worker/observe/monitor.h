@@ -39,7 +39,7 @@ struct monitor {
     unsigned count;
     pthread_t thread;
     atomic_int ended;                          /* 1: the thread is about to return */
-    struct redis_conn redis;                   /* the thread's, as are the next two */
+    struct redis_connection redis;                   /* the thread's, as are the next two */
     struct db db;
     uint64_t next_laws_ms;
 

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/random.h>
 
-#include "base/alloc.h"
+#include "base/memory.h"
 #include "base/log.h"
 #include "observe/stats.h"
 #include "base/clock.h"

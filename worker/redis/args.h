@@ -1,6 +1,6 @@
 /*
  * The words of a command of Redis, made in memory. Nothing here blocks; running out of memory ends the process
- * (base/alloc.h). A struct belongs to one thread.
+ * (base/memory.h). A struct belongs to one thread.
  */
 #ifndef CHECKOUT_WORKER_REDIS_ARGS_H
 #define CHECKOUT_WORKER_REDIS_ARGS_H

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/time.h>
 
-#include "base/alloc.h"
+#include "base/memory.h"
 #include "failpoint.h"
 #include "base/log.h"
 
@@ -19,7 +19,7 @@ to_timeval(unsigned ms)
 
 
 void
-redis_close(struct redis_conn *conn)
+redis_close(struct redis_connection *conn)
 {
     if (conn->context != NULL) {
         FAILPOINT_REDIS_SOCKET(-1);
@@ -56,7 +56,7 @@ dial(const struct config *config)
 
 /* Takes the reply over. Returns 0 for a reply that is no error. */
 static int
-check(struct redis_conn *conn, redisReply *reply)
+check(struct redis_connection *conn, redisReply *reply)
 {
     int failed = 1;
 
@@ -78,7 +78,7 @@ check(struct redis_conn *conn, redisReply *reply)
 
 
 static int
-log_in(struct redis_conn *conn)
+log_in(struct redis_connection *conn)
 {
     const char *user = conn->config->redis.user, *password = conn->config->redis.password;
 
@@ -93,7 +93,7 @@ log_in(struct redis_conn *conn)
 
 /* Returns 0 once the connection is at its user and database. */
 static int
-enter(struct redis_conn *conn)
+enter(struct redis_connection *conn)
 {
     unsigned database = conn->config->redis.database;
 
@@ -102,7 +102,7 @@ enter(struct redis_conn *conn)
 
 
 static int
-open_conn(struct redis_conn *conn)
+open_conn(struct redis_connection *conn)
 {
     if (conn->context != NULL) {
         return 0;
@@ -152,7 +152,7 @@ wrong_server(const char *error)
 
 /* first and second, where given, stand in place of the command's own first words. */
 static redisReply *
-send_words(struct redis_conn *conn, const struct redis_args *args, const char *first, const char *second)
+send_words(struct redis_connection *conn, const struct redis_args *args, const char *first, const char *second)
 {
     const char **words = memory_resize(NULL, args->count, sizeof(char *));
     size_t *lengths = memory_resize(NULL, args->count, sizeof(size_t));
@@ -179,7 +179,7 @@ send_words(struct redis_conn *conn, const struct redis_args *args, const char *f
 
 /* Gives the reply back, or ends it when it is an error. */
 static redisReply *
-take_reply(struct redis_conn *conn, redisReply *reply)
+take_reply(struct redis_connection *conn, redisReply *reply)
 {
     if (reply != NULL && reply->type != REDIS_REPLY_ERROR) {
         return reply;
@@ -198,7 +198,7 @@ take_reply(struct redis_conn *conn, redisReply *reply)
 
 
 redisReply *
-redis_call(struct redis_conn *conn, const struct redis_args *args, unsigned extra_ms)
+redis_call(struct redis_connection *conn, const struct redis_args *args, unsigned extra_ms)
 {
     if (open_conn(conn) == -1) {
         return NULL;
@@ -219,7 +219,7 @@ redis_call(struct redis_conn *conn, const struct redis_args *args, unsigned extr
 
 
 redisReply *
-redis_script(struct redis_conn *conn, const struct checkout_script *script, const struct redis_args *args)
+redis_script(struct redis_connection *conn, const struct checkout_script *script, const struct redis_args *args)
 {
     if (open_conn(conn) == -1) {
         return NULL;

@@ -15,7 +15,7 @@
 #include "redis/args.h"
 #include "redis/reply.h"
 
-struct redis_conn {
+struct redis_connection {
     const struct config *config;   /* not owned */
     redisContext *context;         /* NULL: closed */
     char error[256];               /* why the last call failed, fit for the log; the error's own word first */
@@ -25,12 +25,12 @@ struct redis_conn {
  * Sends the command and waits for its reply, `extra_ms` longer than the configured time (for BLOCK).
  * Returns the reply (freeReplyObject() it), or NULL with conn->error set; an error reply is NULL too.
  */
-redisReply *redis_call(struct redis_conn *conn, const struct redis_args *args, unsigned extra_ms);
+redisReply *redis_call(struct redis_connection *conn, const struct redis_args *args, unsigned extra_ms);
 
 /* The same for a call made with args_script(): EVALSHA, and EVAL once when Redis does not know the script. */
-redisReply *redis_script(struct redis_conn *conn, const struct checkout_script *script,
+redisReply *redis_script(struct redis_connection *conn, const struct checkout_script *script,
                          const struct redis_args *args);
 
-void redis_close(struct redis_conn *conn);
+void redis_close(struct redis_connection *conn);
 
 #endif

@@ -95,7 +95,7 @@ read_inspect(struct gate_product *products, size_t n, struct gate_counts *counts
 
 
 int
-gate_inspect(struct redis_conn *conn, struct gate_product *products, size_t n, uint64_t most_entries,
+gate_inspect(struct redis_connection *conn, struct gate_product *products, size_t n, uint64_t most_entries,
              struct gate_counts *counts)
 {
     struct redis_args args = { 0 };
@@ -134,7 +134,7 @@ gate_inspect(struct redis_conn *conn, struct gate_product *products, size_t n, u
 
 
 enum gate_pushed
-gate_push(struct redis_conn *conn, const struct product_row *row, unsigned options)
+gate_push(struct redis_connection *conn, const struct product_row *row, unsigned options)
 {
     struct redis_args args = { 0 };
     struct product_row pushed = *row;
@@ -185,7 +185,7 @@ gate_expected_stock(const struct gate_product *product)
 
 
 int
-gate_correct_counts(struct redis_conn *conn, int64_t seen, int64_t right, uint64_t most_entries)
+gate_correct_counts(struct redis_connection *conn, int64_t seen, int64_t right, uint64_t most_entries)
 {
     struct redis_args args = { 0 };
 

@@ -33,7 +33,7 @@ struct gate_counts {
  * One consistent look at products[0 .. n), n <= GATE_INSPECT_MOST, whose ids are set. in_flight is summed only
  * while queue and dead letters hold at most `most_entries`. Returns 0, or -1 with conn->error set.
  */
-int gate_inspect(struct redis_conn *conn, struct gate_product *products, size_t n, uint64_t most_entries,
+int gate_inspect(struct redis_connection *conn, struct gate_product *products, size_t n, uint64_t most_entries,
                  struct gate_counts *counts);
 
 enum gate_push {
@@ -52,7 +52,7 @@ enum gate_pushed {
 };
 
 /* Pushes one product as MySQL committed it. */
-enum gate_pushed gate_push(struct redis_conn *conn, const struct product_row *row, unsigned options);
+enum gate_pushed gate_push(struct redis_connection *conn, const struct product_row *row, unsigned options);
 
 /* What the gate may sell, by the register: never negative. */
 int64_t gate_expected_stock(const struct gate_product *product);
@@ -61,6 +61,6 @@ int64_t gate_expected_stock(const struct gate_product *product);
  * Puts right the gate's count of products (if it is still `seen`) and of queued orders. Returns 1 corrected,
  * 0 right, -1 with conn->error set.
  */
-int gate_correct_counts(struct redis_conn *conn, int64_t seen, int64_t right, uint64_t most_entries);
+int gate_correct_counts(struct redis_connection *conn, int64_t seen, int64_t right, uint64_t most_entries);
 
 #endif

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/alloc.h"
+#include "base/memory.h"
 #include "order/order.h"
 #include "redis/scan.h"
 #include "text/number.h"
@@ -91,7 +91,7 @@ add_page(const redisReply *keys, void *data)
 
 
 int
-loaded_products_read(struct redis_conn *conn, uint64_t **ids, size_t *count, size_t *capacity)
+loaded_products_read(struct redis_connection *conn, uint64_t **ids, size_t *count, size_t *capacity)
 {
     struct id_list list = { ids, count, capacity };
     struct redis_args pattern = { 0 };

@@ -11,7 +11,7 @@
  * that comes or goes meanwhile may or may not be among them. Blocks: one call of Redis for each 1000 keys of the
  * database. Returns 0, or -1 with conn->error set.
  */
-int loaded_products_read(struct redis_conn *conn, uint64_t **ids, size_t *count, size_t *capacity);
+int loaded_products_read(struct redis_connection *conn, uint64_t **ids, size_t *count, size_t *capacity);
 
 /* The id in the key "product:<id>:register" or "product:<id>:stock". Returns 0, or -1 for another key. Pure. */
 int loaded_products_id(const char *key, size_t len, uint64_t *id);

@@ -17,7 +17,7 @@ compare_days(const void *a, const void *b)
 
 /* SCAN may give a key twice. */
 static void
-add_day(struct days *days, const char *day)
+add_day(struct record_days *days, const char *day)
 {
     for (size_t i = 0; i < days->count; i++) {
         if (strcmp(days->day[i], day) == 0) {
@@ -25,7 +25,7 @@ add_day(struct days *days, const char *day)
         }
     }
 
-    if (days->count < DAYS_MOST) {
+    if (days->count < RECORD_DAYS_MOST) {
         snprintf(days->day[days->count++], sizeof(days->day[0]), "%.*s", CHECKOUT_DAY_LEN, day);
     }
 }
@@ -43,7 +43,7 @@ add_page(const redisReply *keys, void *data)
 
 
 int
-days_read(struct redis_conn *conn, struct days *days)
+order_records_read_days(struct redis_connection *conn, struct record_days *days)
 {
     struct redis_args pattern = { 0 };
 
@@ -63,7 +63,7 @@ days_read(struct redis_conn *conn, struct days *days)
 
 
 redisReply *
-days_find_record(struct redis_conn *conn, const struct days *days, const char *identifier, const char **day)
+order_records_find(struct redis_connection *conn, const struct record_days *days, const char *identifier, const char **day)
 {
     redisReply *reply = NULL;
 

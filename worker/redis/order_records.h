@@ -9,24 +9,24 @@
 #include "order/identifier.h"
 #include "redis/connection.h"
 
-#define DAYS_MOST         64   /* buckets expire after two days */
+#define RECORD_DAYS_MOST         64   /* buckets expire after two days */
 #define RECORD_STATUS_MAX 32   /* characters of a record's status and reason, as checkout_record_write() takes them */
 #define RECORD_REASON_MAX 64
 
-struct days {
-    char day[DAYS_MOST][CHECKOUT_DAY_LEN + 1];   /* ascending, distinct */
+struct record_days {
+    char day[RECORD_DAYS_MOST][CHECKOUT_DAY_LEN + 1];   /* ascending, distinct */
     size_t count;
 };
 
 /* Finds the buckets that there are. Returns 0, or -1 with conn->error set; *days then holds those found before. */
-int days_read(struct redis_conn *conn, struct days *days);
+int order_records_read_days(struct redis_connection *conn, struct record_days *days);
 
 /*
  * Finds the record of an order in the newest bucket that has one. days must not be empty. Returns the reply, which the
  * caller frees (a string: the record, and *day its bucket, pointing into days; nil: there is none), or NULL with
  * conn->error set.
  */
-redisReply *days_find_record(struct redis_conn *conn, const struct days *days, const char *identifier,
+redisReply *order_records_find(struct redis_connection *conn, const struct record_days *days, const char *identifier,
                              const char **day);
 
 #endif

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/alloc.h"
+#include "base/memory.h"
 #include "redis/keys.h"
 #include "redis/queue_entry.h"
 #include "text/number.h"
@@ -12,7 +12,7 @@
 #define PAGE 256   /* entries of one call, so that Redis is never held up for long */
 
 static redisReply *
-read_page(struct redis_conn *conn, key_maker stream, const char *after)
+read_page(struct redis_connection *conn, key_maker stream, const char *after)
 {
     struct redis_args args = { 0 };
 
@@ -31,7 +31,7 @@ read_page(struct redis_conn *conn, key_maker stream, const char *after)
 
 
 int
-queue_walk(struct redis_conn *conn, key_maker stream, queue_visit visit, void *data)
+queue_view_walk(struct redis_connection *conn, key_maker stream, queue_visit visit, void *data)
 {
     char after[48] = "-";
     size_t entries = PAGE;
@@ -155,19 +155,19 @@ sum_units(struct queue_view *v)
 
 
 int
-queue_view_read(struct redis_conn *conn, struct queue_view *view)
+queue_view_read(struct redis_connection *conn, struct queue_view *view)
 {
     view->count = view->units_count = 0;
     view->unreadable = 0;
 
-    int result = queue_walk(conn, key_queue, add_entry, view) == 0
-                 && queue_walk(conn, key_dead_letters, add_entry, view) == 0 ? 0 : -1;
+    int result = queue_view_walk(conn, key_queue, add_entry, view) == 0
+                 && queue_view_walk(conn, key_dead_letters, add_entry, view) == 0 ? 0 : -1;
 
     sum_units(view);
-    identifiers_prepare(&view->by_identifier, view->count);
+    identifier_table_prepare(&view->by_identifier, view->count);
 
     for (size_t i = 0; i < view->count; i++) {
-        (void) identifiers_add(&view->by_identifier, view->orders[i].identifier, i);
+        (void) identifier_table_add(&view->by_identifier, view->orders[i].identifier, i);
     }
 
     return result;
@@ -177,9 +177,9 @@ queue_view_read(struct redis_conn *conn, struct queue_view *view)
 const struct queued_order *
 queue_view_find(const struct queue_view *view, const char *identifier)
 {
-    size_t i = view->count > 0 ? identifiers_find(&view->by_identifier, identifier) : IDENTIFIERS_NONE;
+    size_t i = view->count > 0 ? identifier_table_find(&view->by_identifier, identifier) : IDENTIFIER_TABLE_NONE;
 
-    return i == IDENTIFIERS_NONE ? NULL : &view->orders[i];
+    return i == IDENTIFIER_TABLE_NONE ? NULL : &view->orders[i];
 }
 
 
@@ -199,6 +199,6 @@ queue_view_free(struct queue_view *view)
 {
     free(view->orders);
     free(view->units);
-    identifiers_free(&view->by_identifier);
+    identifier_table_free(&view->by_identifier);
     *view = (struct queue_view) { 0 };
 }

@@ -16,7 +16,7 @@ typedef void (*key_maker)(struct redis_args *args);
 typedef int (*queue_visit)(const redisReply *entry, void *data);
 
 /* Walks a stream from its oldest entry, in pages. Returns 0, or -1 with conn->error set. */
-int queue_walk(struct redis_conn *conn, key_maker stream, queue_visit visit, void *data);
+int queue_view_walk(struct redis_connection *conn, key_maker stream, queue_visit visit, void *data);
 
 /* An order that waits, in the queue or among the dead letters. */
 struct queued_order {
@@ -29,7 +29,7 @@ struct queued_order {
 struct queue_view {
     struct queued_order *orders;
     size_t count, capacity;
-    struct identifiers by_identifier;        /* the first order of each */
+    struct identifier_table by_identifier;        /* the first order of each */
     struct queue_units {
         uint64_t product;
         int64_t units;                       /* as the entries say, also those that do not read as jobs */
@@ -42,7 +42,7 @@ struct queue_view {
  * Reads both streams anew, the queue first. An order that moves from the queue to the dead letters meanwhile is in
  * the view. Returns 0, or -1 with conn->error set.
  */
-int queue_view_read(struct redis_conn *conn, struct queue_view *view);
+int queue_view_read(struct redis_connection *conn, struct queue_view *view);
 
 /* Returns the order, or NULL. */
 const struct queued_order *queue_view_find(const struct queue_view *view, const char *identifier);

@@ -10,7 +10,7 @@
 
 /* key: NULL for SCAN; pattern: NULL for all. */
 static redisReply *
-read_page(struct redis_conn *conn, const struct redis_args *key, const char *cursor, const struct redis_args *pattern,
+read_page(struct redis_connection *conn, const struct redis_args *key, const char *cursor, const struct redis_args *pattern,
           unsigned count)
 {
     struct redis_args args = { 0 };
@@ -39,7 +39,7 @@ read_page(struct redis_conn *conn, const struct redis_args *key, const char *cur
 
 
 static int
-scan(struct redis_conn *conn, const struct redis_args *key, const struct redis_args *pattern, unsigned count,
+scan(struct redis_connection *conn, const struct redis_args *key, const struct redis_args *pattern, unsigned count,
      scan_visit visit, void *data)
 {
     char cursor[32] = "0";
@@ -62,14 +62,14 @@ scan(struct redis_conn *conn, const struct redis_args *key, const struct redis_a
 
 
 int
-scan_keys(struct redis_conn *conn, const struct redis_args *pattern, scan_visit visit, void *data)
+scan_keys(struct redis_connection *conn, const struct redis_args *pattern, scan_visit visit, void *data)
 {
     return scan(conn, NULL, pattern, KEYS_IN_PAGE, visit, data);
 }
 
 
 int
-scan_fields(struct redis_conn *conn, const struct redis_args *key, unsigned count, scan_visit visit, void *data)
+scan_fields(struct redis_connection *conn, const struct redis_args *key, unsigned count, scan_visit visit, void *data)
 {
     return scan(conn, key, NULL, count, visit, data);
 }

@@ -16,9 +16,9 @@
 typedef int (*scan_visit)(const redisReply *page, void *data);
 
 /* The keys that match a pattern of one word. Returns 0, what visit returned, or -1 with conn->error set. */
-int scan_keys(struct redis_conn *conn, const struct redis_args *pattern, scan_visit visit, void *data);
+int scan_keys(struct redis_connection *conn, const struct redis_args *pattern, scan_visit visit, void *data);
 
 /* The fields of a hash, about `count` in a page. key: one word. Returns as scan_keys() does. */
-int scan_fields(struct redis_conn *conn, const struct redis_args *key, unsigned count, scan_visit visit, void *data);
+int scan_fields(struct redis_connection *conn, const struct redis_args *key, unsigned count, scan_visit visit, void *data);
 
 #endif

@@ -19,7 +19,7 @@ add_read_words(struct redis_args *args, const char *consumer, uint64_t count)
 
 
 static redisReply *
-read_from(struct redis_conn *conn, struct redis_args *args, const char *from, unsigned block_ms)
+read_from(struct redis_connection *conn, struct redis_args *args, const char *from, unsigned block_ms)
 {
     args_text(args, "STREAMS");
     key_queue(args);
@@ -33,7 +33,7 @@ read_from(struct redis_conn *conn, struct redis_args *args, const char *from, un
 
 
 redisReply *
-stream_read_new(struct redis_conn *conn, const char *consumer, uint64_t count, unsigned block_ms)
+stream_read_new(struct redis_connection *conn, const char *consumer, uint64_t count, unsigned block_ms)
 {
     struct redis_args args = { 0 };
 
@@ -45,7 +45,7 @@ stream_read_new(struct redis_conn *conn, const char *consumer, uint64_t count, u
 
 
 redisReply *
-stream_read_own(struct redis_conn *conn, const char *consumer, uint64_t count, const char *after)
+stream_read_own(struct redis_connection *conn, const char *consumer, uint64_t count, const char *after)
 {
     struct redis_args args = { 0 };
 
@@ -55,7 +55,7 @@ stream_read_own(struct redis_conn *conn, const char *consumer, uint64_t count, c
 
 
 static redisReply *
-heartbeat(struct redis_conn *conn, const char *consumer, unsigned dead_after, uint64_t most, const char *leave)
+heartbeat(struct redis_connection *conn, const char *consumer, unsigned dead_after, uint64_t most, const char *leave)
 {
     struct redis_args args = { 0 };
 
@@ -76,7 +76,7 @@ heartbeat(struct redis_conn *conn, const char *consumer, unsigned dead_after, ui
 
 
 redisReply *
-stream_beat(struct redis_conn *conn, const char *consumer, unsigned dead_after, uint64_t most)
+stream_heartbeat(struct redis_connection *conn, const char *consumer, unsigned dead_after, uint64_t most)
 {
     return heartbeat(conn, consumer, dead_after, most, "");
 }
@@ -95,14 +95,14 @@ end_reply(redisReply *reply)
 
 
 int
-stream_leave(struct redis_conn *conn, const char *consumer, unsigned dead_after)
+stream_leave(struct redis_connection *conn, const char *consumer, unsigned dead_after)
 {
     return end_reply(heartbeat(conn, consumer, dead_after, 0, "leave"));
 }
 
 
 int
-stream_bury(struct redis_conn *conn, const char *id, const char *reason)
+stream_bury(struct redis_connection *conn, const char *id, const char *reason)
 {
     struct redis_args args = { 0 };
 
@@ -122,7 +122,7 @@ stream_bury(struct redis_conn *conn, const char *id, const char *reason)
 
 
 int
-stream_forget(struct redis_conn *conn, const char *id)
+stream_forget(struct redis_connection *conn, const char *id)
 {
     struct redis_args args = { 0 };
 
@@ -139,7 +139,7 @@ stream_forget(struct redis_conn *conn, const char *id)
 
 
 struct stream_entries
-stream_entries_of_beat(const redisReply *reply)
+stream_entries_of_heartbeat(const redisReply *reply)
 {
     if (reply->type != REDIS_REPLY_ARRAY) {
         return (struct stream_entries) { NULL, 0 };
@@ -159,5 +159,5 @@ stream_entries_of_read(const redisReply *reply)
         return (struct stream_entries) { NULL, 0 };
     }
 
-    return stream_entries_of_beat(reply->element[0]->element[1]);
+    return stream_entries_of_heartbeat(reply->element[0]->element[1]);
 }

@@ -4,11 +4,11 @@
 
 
 int
-restless_is_left(const struct restless *restless, uint64_t id, uint64_t now_ms)
+flapping_is_suspended(const struct flapping *flapping, uint64_t id, uint64_t now_ms)
 {
-    for (size_t i = 0; i < RESTLESS_MOST; i++) {
-        if (restless->products[i].id == id) {
-            return now_ms < restless->products[i].until_ms;
+    for (size_t i = 0; i < FLAPPING_MOST; i++) {
+        if (flapping->products[i].id == id) {
+            return now_ms < flapping->products[i].until_ms;
         }
     }
 
@@ -17,13 +17,13 @@ restless_is_left(const struct restless *restless, uint64_t id, uint64_t now_ms)
 
 
 /* The product's place, or the one that was not used for longest, emptied. */
-static struct restless_product *
-find_place(struct restless *restless, uint64_t id)
+static struct flapping_product *
+find_place(struct flapping *flapping, uint64_t id)
 {
-    struct restless_product *oldest = &restless->products[0];
+    struct flapping_product *oldest = &flapping->products[0];
 
-    for (size_t i = 0; i < RESTLESS_MOST; i++) {
-        struct restless_product *p = &restless->products[i];
+    for (size_t i = 0; i < FLAPPING_MOST; i++) {
+        struct flapping_product *p = &flapping->products[i];
 
         if (p->id == id) {
             return p;
@@ -34,24 +34,24 @@ find_place(struct restless *restless, uint64_t id)
         }
     }
 
-    *oldest = (struct restless_product) { .id = id };
+    *oldest = (struct flapping_product) { .id = id };
     return oldest;
 }
 
 
 int
-restless_note(struct restless *restless, uint64_t id, uint64_t tick, uint64_t now_ms)
+flapping_add(struct flapping *flapping, uint64_t id, uint64_t tick, uint64_t now_ms)
 {
-    struct restless_product *p = find_place(restless, id);
+    struct flapping_product *p = find_place(flapping, id);
 
     p->times = p->tick + 1 == tick ? p->times + 1 : 1;
     p->tick = tick;
 
-    if (p->times < RESTLESS_TICKS) {
+    if (p->times < FLAPPING_TICKS) {
         return 0;
     }
 
     p->times = 0;
-    p->until_ms = now_ms + RESTLESS_LEAVE_MS;
+    p->until_ms = now_ms + FLAPPING_SUSPEND_MS;
     return 1;
 }

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/alloc.h"
+#include "base/memory.h"
 #include "text/buffer.h"
 #include "redis/order_records.h"
 #include "failpoint.h"
@@ -269,7 +269,7 @@ read_moved(struct rebuild *r, uint64_t product, struct holdings *h)
 
 /* *answer: 1 written, 0 units in flight changed since they were counted. */
 static enum rebuild_result
-write_buyers(struct rebuild *r, uint64_t product, const struct holdings *h, const struct days *days, int64_t *answer)
+write_buyers(struct rebuild *r, uint64_t product, const struct holdings *h, const struct record_days *days, int64_t *answer)
 {
     struct redis_args args = { 0 };
     uint64_t users = 0;
@@ -320,8 +320,8 @@ write_buyers(struct rebuild *r, uint64_t product, const struct holdings *h, cons
 static enum rebuild_result
 count_product(struct rebuild *r, uint64_t product)
 {
-    struct days days;
-    enum rebuild_result result = days_read(r->redis, &days) == -1 ? REBUILD_REDIS_FAILED : REBUILD_BUSY;
+    struct record_days days;
+    enum rebuild_result result = order_records_read_days(r->redis, &days) == -1 ? REBUILD_REDIS_FAILED : REBUILD_BUSY;
 
     for (int i = 0; i < TRIES && result == REBUILD_BUSY; i++) {
         struct holdings h = { 0 };

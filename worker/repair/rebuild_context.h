@@ -25,7 +25,7 @@ struct rebuild_payment {
 /* Zero-initialised with db and redis set is a rebuild that has not begun. */
 struct rebuild {
     struct db *db;                     /* not owned */
-    struct redis_conn *redis;          /* not owned */
+    struct redis_connection *redis;          /* not owned */
     int dry_run;                       /* count, change nothing, leave the gate open */
     char token[33];
     struct queue_view waiting;

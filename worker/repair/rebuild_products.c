@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/alloc.h"
+#include "base/memory.h"
 #include "text/buffer.h"
 #include "failpoint.h"
 #include "redis/gate.h"
@@ -19,7 +19,7 @@
 
 
 static redisReply *
-push_all(struct redis_conn *conn, const struct product_row *rows, size_t n)
+push_all(struct redis_connection *conn, const struct product_row *rows, size_t n)
 {
     struct redis_args args = { 0 };
 
@@ -49,7 +49,7 @@ push_all(struct redis_conn *conn, const struct product_row *rows, size_t n)
 
 
 static int
-forget_register(struct redis_conn *conn, uint64_t product)
+forget_register(struct redis_connection *conn, uint64_t product)
 {
     struct redis_args args = { 0 };
 
@@ -253,10 +253,10 @@ look_at_the_rest(struct rebuild *r, const struct product_row *rows, size_t count
         r->products++;
         r->closed++;
 
-        enum sync_result closed = r->dry_run ? SYNC_RIGHT
+        enum sync_result closed = r->dry_run ? SYNC_UP_TO_DATE
                                   : EFFECT("rebuild.close_gone", sync_close_gone(r->db, r->redis, ids[i]));
 
-        if (closed != SYNC_PUSHED && closed != SYNC_RIGHT) {
+        if (closed != SYNC_PUSHED && closed != SYNC_UP_TO_DATE) {
             return closed == SYNC_DB_FAILED ? REBUILD_DB_FAILED : REBUILD_REDIS_FAILED;
         }
     }

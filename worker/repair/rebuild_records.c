@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/alloc.h"
+#include "base/memory.h"
 #include "text/buffer.h"
 #include "redis/order_records.h"
 #include "failpoint.h"
@@ -43,7 +43,7 @@ struct page {
     struct lost records[PAGE];
     size_t count;
     struct lost to_do[PAGE];                 /* of them, what Redis has to change */
-    struct identifiers by_identifier;
+    struct identifier_table by_identifier;
 };
 
 
@@ -107,12 +107,12 @@ find_rows(struct rebuild *r, struct page *p)
     struct buffer sql = { 0 };
     MYSQL_RES *rows;
 
-    identifiers_prepare(&p->by_identifier, p->count);
+    identifier_table_prepare(&p->by_identifier, p->count);
     buffer_text(&sql, "SELECT order_identifier, status, COALESCE(failure_code, '') FROM orders"
                 " WHERE order_identifier IN (");
 
     for (size_t i = 0; i < p->count; i++) {
-        (void) identifiers_add(&p->by_identifier, p->records[i].identifier, i);
+        (void) identifier_table_add(&p->by_identifier, p->records[i].identifier, i);
         buffer_format(&sql, "%s'%s'", i > 0 ? "," : "", p->records[i].identifier);
     }
 
@@ -127,9 +127,9 @@ find_rows(struct rebuild *r, struct page *p)
     }
 
     for (MYSQL_ROW row; (row = mysql_fetch_row(rows)) != NULL; ) {
-        size_t i = identifiers_find(&p->by_identifier, row[0]);
+        size_t i = identifier_table_find(&p->by_identifier, row[0]);
 
-        if (i != IDENTIFIERS_NONE) {
+        if (i != IDENTIFIER_TABLE_NONE) {
             p->records[i].has_row = 1;
             p->records[i].mysql = order_status_parse(row[1], strlen(row[1]));
             p->records[i].is_behind = strcmp(p->records[i].status, row[1]) != 0;
@@ -334,7 +334,7 @@ work_off(struct rebuild *r, struct page *p)
         const struct lost *l = &p->records[i];
 
         /* HSCAN may give a pair twice. */
-        if (identifiers_find(&p->by_identifier, l->identifier) != i) {
+        if (identifier_table_find(&p->by_identifier, l->identifier) != i) {
             continue;
         }
 
@@ -407,8 +407,8 @@ compare_bucket(struct rebuild *r, struct page *p)
 enum rebuild_result
 rebuild_records(struct rebuild *r)
 {
-    struct days days;
-    enum rebuild_result result = days_read(r->redis, &days) == -1 ? REBUILD_REDIS_FAILED : REBUILD_DONE;
+    struct record_days days;
+    enum rebuild_result result = order_records_read_days(r->redis, &days) == -1 ? REBUILD_REDIS_FAILED : REBUILD_DONE;
     struct page *p = memory_resize(NULL, 1, sizeof(*p));
 
     *p = (struct page) { 0 };
@@ -418,7 +418,7 @@ rebuild_records(struct rebuild *r)
         result = compare_bucket(r, p);
     }
 
-    identifiers_free(&p->by_identifier);
+    identifier_table_free(&p->by_identifier);
     free(p);
     return result;
 }

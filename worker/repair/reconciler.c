@@ -30,12 +30,12 @@ static const char *const action_names[] = {
 
 
 enum reconcile_action
-reconcile_judge(const struct gate_product *gate, const struct product_row *row)
+reconciler_judge(const struct gate_product *gate, const struct product_row *row)
 {
     int loaded = gate->register_stock != GATE_MISSING;
 
     if (!loaded) {
-        return row->found && gate->stock != GATE_MISSING ? RECONCILE_LOAD : RECONCILE_NOTHING;
+        return row->found && gate->stock != GATE_MISSING ? RECONCILE_LOAD : RECONCILE_NONE;
     }
 
     if (!row->found && (strcmp(gate->terms.state, "closed") != 0 || gate->register_stock != 0 || gate->damaged)) {
@@ -55,7 +55,7 @@ reconcile_judge(const struct gate_product *gate, const struct product_row *row)
     }
 
     return gate->in_flight_sum != GATE_MISSING && gate->in_flight != gate->in_flight_sum ? RECONCILE_RECOUNT
-                                                                              : RECONCILE_NOTHING;
+                                                                              : RECONCILE_NONE;
 }
 
 
@@ -129,9 +129,9 @@ raise(struct reconciler *r, const struct gate_product *gate)
 {
     int result = sync_locked(r, gate->id, gate->damaged ? GATE_RECOUNT : GATE_NEWER_ONLY);
 
-    if (result == 0 && restless_note(&r->restless, gate->id, r->ticks, clock_ms())) {
+    if (result == 0 && flapping_add(&r->flapping, gate->id, r->ticks, clock_ms())) {
         log_error("event=product_restless product=%" PRIu64 " raised=%d leave_ms=%d why=\"MySQL and the gate contradict"
-                  " each other again after each repair\"", gate->id, RESTLESS_TICKS, RESTLESS_LEAVE_MS);
+                  " each other again after each repair\"", gate->id, FLAPPING_TICKS, FLAPPING_SUSPEND_MS);
     }
 
     return result;
@@ -143,7 +143,7 @@ close_gone(struct reconciler *r, uint64_t id)
 {
     enum sync_result result = sync_close_gone(&r->db, &r->redis, id);
 
-    return result == SYNC_PUSHED || result == SYNC_RIGHT ? 0 : -1;
+    return result == SYNC_PUSHED || result == SYNC_UP_TO_DATE ? 0 : -1;
 }
 
 
@@ -158,8 +158,8 @@ static int
 act(struct reconciler *r, enum reconcile_action action, const struct gate_product *gate,
     const struct product_row *row)
 {
-    if (action == RECONCILE_NOTHING
-        || (action == RECONCILE_RAISE && restless_is_left(&r->restless, gate->id, clock_ms())))
+    if (action == RECONCILE_NONE
+        || (action == RECONCILE_RAISE && flapping_is_suspended(&r->flapping, gate->id, clock_ms())))
     {
         return 0;
     }
@@ -239,7 +239,7 @@ compare(struct reconciler *r, const uint64_t *ids, size_t n)
     for (size_t i = 0; i < n && !stop_requested(); i++) {
         r->loaded += gate[i].register_stock != GATE_MISSING;
 
-        if (act(r, reconcile_judge(&gate[i], &rows[i]), &gate[i], &rows[i]) == -1
+        if (act(r, reconciler_judge(&gate[i], &rows[i]), &gate[i], &rows[i]) == -1
             && go_on_without(r, gate[i].id) == -1)
         {
             return -1;

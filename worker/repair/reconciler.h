@@ -23,7 +23,7 @@
 #include "base/backoff.h"
 
 enum reconcile_action {
-    RECONCILE_NOTHING,
+    RECONCILE_NONE,
     RECONCILE_PUSH,         /* MySQL is newer */
     RECONCILE_RAISE,        /* the register contradicts MySQL, or is damaged: lock, raise the version, push */
     RECONCILE_SET_STOCK,    /* the stock key does not follow from the register */
@@ -33,13 +33,13 @@ enum reconcile_action {
 };
 
 /* The first thing to put right, or nothing. Pure. */
-enum reconcile_action reconcile_judge(const struct gate_product *gate, const struct product_row *row);
+enum reconcile_action reconciler_judge(const struct gate_product *gate, const struct product_row *row);
 
 struct reconciler {
     const struct config *config;       /* not owned */
     pthread_t thread;
     atomic_int ended;
-    struct redis_conn redis;
+    struct redis_connection redis;
     struct db db;
     struct backoff backoff;
 
@@ -48,7 +48,7 @@ struct reconciler {
     struct buffer suspects;            /* ids (8 bytes each) whose in_flight was wrong at this tick */
     struct buffer suspects_before;     /* and at the tick before */
     struct gate_counts counts;         /* of the last look */
-    struct restless restless;          /* products whose version had to be raised at tick after tick */
+    struct flapping flapping;          /* products whose version had to be raised at tick after tick */
     uint64_t ticks;
     uint64_t failed;                   /* products that could not be put right at this tick */
     uint64_t redis_us;                 /* time that this tick kept Redis busy with scans and sums */

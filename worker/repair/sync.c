@@ -63,7 +63,7 @@ raise_version(struct db *db, struct product_row *row, const struct gate_product 
  * and the gate would offer its units again. A register that is there needs no lock: the newer version wins.
  */
 static void
-create_under_lock(struct redis_conn *conn, unsigned options, const struct gate_product *gate,
+create_under_lock(struct redis_connection *conn, unsigned options, const struct gate_product *gate,
                   const struct product_row *committed, const struct product_row *row, enum gate_pushed *pushed)
 {
     if ((options & GATE_CREATE) && gate->register_stock == GATE_MISSING && row->version == committed->version
@@ -79,7 +79,7 @@ create_under_lock(struct redis_conn *conn, unsigned options, const struct gate_p
  * where the gate was told already.
  */
 static enum sync_result
-lock_and_raise(struct db *db, struct redis_conn *conn, unsigned options, sync_under_lock under_lock, void *data,
+lock_and_raise(struct db *db, struct redis_connection *conn, unsigned options, sync_under_lock under_lock, void *data,
                struct product_row *row, enum gate_pushed *pushed)
 {
     struct gate_product gate = { .id = row->id };
@@ -125,7 +125,7 @@ said_by_gate(enum gate_pushed pushed)
     case GATE_PUSH_APPLIED:
         return SYNC_PUSHED;
     case GATE_PUSH_NOT_NEWER:
-        return SYNC_RIGHT;
+        return SYNC_UP_TO_DATE;
     case GATE_PUSH_NOT_LOADED:
         return SYNC_NOT_LOADED;
     case GATE_PUSH_BROKEN:
@@ -137,7 +137,7 @@ said_by_gate(enum gate_pushed pushed)
 
 
 enum sync_result
-sync_product(struct db *db, struct redis_conn *conn, uint64_t id, unsigned options, sync_under_lock under_lock,
+sync_product(struct db *db, struct redis_connection *conn, uint64_t id, unsigned options, sync_under_lock under_lock,
              void *data, struct product_row *row)
 {
     enum gate_pushed pushed = GATE_PUSH_NOT_LOADED;
@@ -169,7 +169,7 @@ sync_product(struct db *db, struct redis_conn *conn, uint64_t id, unsigned optio
 
 
 static enum sync_result
-close_at_gate(struct redis_conn *conn, uint64_t id)
+close_at_gate(struct redis_connection *conn, uint64_t id)
 {
     struct gate_product gate = { .id = id };
     struct gate_counts counts;
@@ -179,7 +179,7 @@ close_at_gate(struct redis_conn *conn, uint64_t id)
     }
 
     if (gate.register_stock == GATE_MISSING) {
-        return SYNC_RIGHT;
+        return SYNC_UP_TO_DATE;
     }
 
     struct product_row gone = {
@@ -192,7 +192,7 @@ close_at_gate(struct redis_conn *conn, uint64_t id)
 
 
 enum sync_result
-sync_close_gone(struct db *db, struct redis_conn *conn, uint64_t id)
+sync_close_gone(struct db *db, struct redis_connection *conn, uint64_t id)
 {
     struct product_row row = { .id = id };
     enum sync_result result;
@@ -203,7 +203,7 @@ sync_close_gone(struct db *db, struct redis_conn *conn, uint64_t id)
     {
         result = SYNC_DB_FAILED;
     } else {
-        result = row.found ? SYNC_RIGHT : close_at_gate(conn, id);
+        result = row.found ? SYNC_UP_TO_DATE : close_at_gate(conn, id);
     }
 
     db_rollback(db);

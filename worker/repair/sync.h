@@ -14,7 +14,7 @@
 
 enum sync_result {
     SYNC_PUSHED,          /* the gate now is what MySQL says */
-    SYNC_RIGHT,           /* it was already */
+    SYNC_UP_TO_DATE,           /* it was already */
     SYNC_NOT_LOADED,      /* no register, and options did not say GATE_CREATE */
     SYNC_NO_PRODUCT,      /* MySQL has no such product */
     SYNC_BROKEN,          /* the register is no hash (conn->error); MySQL's part is committed */
@@ -30,7 +30,7 @@ enum sync_result {
  */
 typedef enum db_result (*sync_under_lock)(struct db *db, struct product_row *row, void *data);
 
-enum sync_result sync_product(struct db *db, struct redis_conn *conn, uint64_t id, unsigned options,
+enum sync_result sync_product(struct db *db, struct redis_connection *conn, uint64_t id, unsigned options,
                               sync_under_lock under_lock, void *data, struct product_row *row);
 
 /* Does the register contradict the row, so that only a raised version can be pushed? Pure. */
@@ -38,8 +38,8 @@ int sync_must_raise(const struct gate_product *gate, const struct product_row *r
 
 /*
  * For a product that seems to be gone from MySQL: looks again under its lock; if it is, it is closed at the gate, with
- * nothing to sell. SYNC_PUSHED closed, SYNC_RIGHT it is there (or never was at the gate), or a failure.
+ * nothing to sell. SYNC_PUSHED closed, SYNC_UP_TO_DATE it is there (or never was at the gate), or a failure.
  */
-enum sync_result sync_close_gone(struct db *db, struct redis_conn *conn, uint64_t id);
+enum sync_result sync_close_gone(struct db *db, struct redis_connection *conn, uint64_t id);
 
 #endif

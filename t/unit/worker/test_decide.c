@@ -39,8 +39,8 @@ START_TEST(test_W1_decided_in_order_of_arrival)
     ck_assert_str_eq(o[1].reason, "out_of_stock");
     ck_assert_int_eq(o[2].verdict, VERDICT_SOLD);
     ck_assert_int_eq(p.stock, 0);
-    ck_assert_int_eq(order_gives_back(&o[0]), GIVES_NOTHING_BACK);
-    ck_assert_int_eq(order_gives_back(&o[1]), GIVES_BACK_BY_RECORD);
+    ck_assert_int_eq(batch_order_gives_back(&o[0]), GIVES_NOTHING_BACK);
+    ck_assert_int_eq(batch_order_gives_back(&o[1]), GIVES_BACK_BY_RECORD);
 }
 END_TEST
 
@@ -72,12 +72,12 @@ START_TEST(test_W5_a_verdict_found_again_stands)
     stored[1] = (struct stored_verdict) { .found = 1, .asked = o[1].asked, .status = "failed", .reason = "out_of_stock" };
     decide(o, leaders, stored, 3, &p);
 
-    ck_assert_int_eq(o[0].verdict, VERDICT_STANDS);
+    ck_assert_int_eq(o[0].verdict, VERDICT_EXISTS);
     ck_assert_str_eq(o[0].status, "paid");
-    ck_assert_int_eq(order_gives_back(&o[0]), GIVES_BACK_BY_RECORD);
-    ck_assert_int_eq(o[1].verdict, VERDICT_STANDS);
+    ck_assert_int_eq(batch_order_gives_back(&o[0]), GIVES_BACK_BY_RECORD);
+    ck_assert_int_eq(o[1].verdict, VERDICT_EXISTS);
     ck_assert_str_eq(o[1].reason, "out_of_stock");
-    ck_assert_int_eq(order_gives_back(&o[1]), GIVES_BACK_BY_RECORD);
+    ck_assert_int_eq(batch_order_gives_back(&o[1]), GIVES_BACK_BY_RECORD);
     ck_assert_int_eq(p.stock, 7);
 }
 END_TEST
@@ -98,14 +98,14 @@ START_TEST(test_W22_other_content_is_a_conflict)
 
     ck_assert_int_eq(o[0].verdict, VERDICT_CONFLICT);
     ck_assert_str_eq(o[0].status, "pending_payment");
-    ck_assert_uint_eq(o[0].standing.user_id, o[0].asked.user_id + 1);
-    ck_assert_int_eq(order_gives_back(&o[0]), GIVES_BACK);
+    ck_assert_uint_eq(o[0].existing.user_id, o[0].asked.user_id + 1);
+    ck_assert_int_eq(batch_order_gives_back(&o[0]), GIVES_BACK);
     ck_assert_int_eq(o[1].verdict, VERDICT_SOLD);
     ck_assert_int_eq(o[2].verdict, VERDICT_CONFLICT);
     ck_assert_str_eq(o[2].status, "pending_payment");
-    ck_assert_uint_eq(o[2].standing.quantity, o[1].asked.quantity);
-    ck_assert_uint_eq(o[2].standing_ms, o[1].accepted_ms);
-    ck_assert_int_eq(order_gives_back(&o[2]), GIVES_BACK);
+    ck_assert_uint_eq(o[2].existing.quantity, o[1].asked.quantity);
+    ck_assert_uint_eq(o[2].existing_ms, o[1].accepted_ms);
+    ck_assert_int_eq(batch_order_gives_back(&o[2]), GIVES_BACK);
     ck_assert_int_eq(p.stock, 8);
 }
 END_TEST
@@ -131,7 +131,7 @@ START_TEST(test_an_order_that_comes_again_after_half_a_day)
 
     ck_assert_int_eq(o[0].repeated, 0);
     ck_assert_int_eq(o[1].repeated, 1);
-    ck_assert_int_eq(order_gives_back(&o[1]), GIVES_BACK);
+    ck_assert_int_eq(batch_order_gives_back(&o[1]), GIVES_BACK);
     ck_assert_int_eq(p.stock, 10);
 }
 END_TEST

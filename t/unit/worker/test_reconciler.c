@@ -16,18 +16,18 @@ static const struct {
     uint64_t row_version;
     enum reconcile_action action;
 } cases[] = {
-    { "at rest", 10, 3, 10, 0, 0, 1, 10, 3, RECONCILE_NOTHING },
-    { "in flight", 6, 3, 10, 4, 4, 1, 10, 3, RECONCILE_NOTHING },
-    { "W17: more in flight than there is", 0, 3, 2, 4, 4, 1, 2, 3, RECONCILE_NOTHING },
-    { "not summed", 6, 3, 10, 4, MISSING, 1, 10, 3, RECONCILE_NOTHING },
+    { "at rest", 10, 3, 10, 0, 0, 1, 10, 3, RECONCILE_NONE },
+    { "in flight", 6, 3, 10, 4, 4, 1, 10, 3, RECONCILE_NONE },
+    { "W17: more in flight than there is", 0, 3, 2, 4, 4, 1, 2, 3, RECONCILE_NONE },
+    { "not summed", 6, 3, 10, 4, MISSING, 1, 10, 3, RECONCILE_NONE },
     { "W16: MySQL newer", 10, 3, 10, 0, 0, 1, 7, 4, RECONCILE_PUSH },
     { "W19: MySQL older", 10, 5, 10, 0, 0, 1, 7, 4, RECONCILE_RAISE },
     { "W19: edited by hand", 10, 4, 10, 0, 0, 1, 7, 4, RECONCILE_RAISE },
     { "W18: stock key gone", MISSING, 4, 10, 0, 0, 1, 10, 4, RECONCILE_SET_STOCK },
     { "stock key wrong", 11, 4, 10, 0, 0, 1, 10, 4, RECONCILE_SET_STOCK },
     { "W18: register gone", 10, -1, MISSING, 0, 0, 1, 10, 4, RECONCILE_LOAD },
-    { "W18: register gone, product too", 10, -1, MISSING, 0, 0, 0, 0, 0, RECONCILE_NOTHING },
-    { "not loaded", MISSING, -1, MISSING, 0, 0, 1, 10, 4, RECONCILE_NOTHING },
+    { "W18: register gone, product too", 10, -1, MISSING, 0, 0, 0, 0, 0, RECONCILE_NONE },
+    { "not loaded", MISSING, -1, MISSING, 0, 0, 1, 10, 4, RECONCILE_NONE },
     { "W8: product gone", 10, 4, 10, 0, 0, 0, 0, 0, RECONCILE_CLOSE },
     { "in_flight wrong", 6, 3, 10, 4, 2, 1, 10, 3, RECONCILE_RECOUNT },
     { "register without a version", 10, -1, 10, 0, 0, 1, 10, 4, RECONCILE_PUSH },
@@ -45,7 +45,7 @@ START_TEST(test_reconciler)
         .terms.state = "open"
     };
 
-    ck_assert_msg(reconcile_judge(&g, &row) == cases[_i].action, "%s", cases[_i].what);
+    ck_assert_msg(reconciler_judge(&g, &row) == cases[_i].action, "%s", cases[_i].what);
 }
 END_TEST
 
@@ -56,17 +56,17 @@ START_TEST(test_reconciler_terms)
     struct product_row row = { .found = 1, .stock = 5, .version = 2, .terms.state = "open" };
 
     row.terms.per_user_limit = 3;
-    ck_assert_int_eq(reconcile_judge(&g, &row), RECONCILE_RAISE);
+    ck_assert_int_eq(reconciler_judge(&g, &row), RECONCILE_RAISE);
     ck_assert_int_eq(sync_must_raise(&g, &row), 1);
 
     row.version = 3;
-    ck_assert_int_eq(reconcile_judge(&g, &row), RECONCILE_PUSH);
+    ck_assert_int_eq(reconciler_judge(&g, &row), RECONCILE_PUSH);
 
     /* Closed for a product that is gone: nothing is left to do. */
     row.found = 0;
     g.register_stock = g.stock = 0;
     strcpy(g.terms.state, "closed");
-    ck_assert_int_eq(reconcile_judge(&g, &row), RECONCILE_NOTHING);
+    ck_assert_int_eq(reconciler_judge(&g, &row), RECONCILE_NONE);
 }
 END_TEST
 
@@ -77,13 +77,13 @@ START_TEST(test_reconciler_damage)
     struct gate_product g = { .stock = 5, .version = 2, .register_stock = 5, .damaged = 1, .terms.state = "open" };
     struct product_row row = { .found = 1, .stock = 5, .version = 2, .terms.state = "open" };
 
-    ck_assert_int_eq(reconcile_judge(&g, &row), RECONCILE_RAISE);
+    ck_assert_int_eq(reconciler_judge(&g, &row), RECONCILE_RAISE);
     row.version = 3;
-    ck_assert_int_eq(reconcile_judge(&g, &row), RECONCILE_RAISE);
+    ck_assert_int_eq(reconciler_judge(&g, &row), RECONCILE_RAISE);
     row.found = 0;
     g.register_stock = g.stock = 0;
     strcpy(g.terms.state, "closed");
-    ck_assert_int_eq(reconcile_judge(&g, &row), RECONCILE_CLOSE);
+    ck_assert_int_eq(reconciler_judge(&g, &row), RECONCILE_CLOSE);
 }
 END_TEST
 

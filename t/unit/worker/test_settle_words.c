@@ -82,8 +82,8 @@ START_TEST(test_a_conflict)
     batch_complete(&b);
     b.products[0] = (struct product_row) { .id = 17, .found = 1, .stock = 5, .version = 8, .terms.state = "open" };
     b.orders[0].verdict = VERDICT_CONFLICT;
-    b.orders[0].standing = (struct checkout_order) { .product_id = 17, .quantity = 1, .user_id = 9 };
-    b.orders[0].standing_ms = 1763700000000;
+    b.orders[0].existing = (struct checkout_order) { .product_id = 17, .quantity = 1, .user_id = 9 };
+    b.orders[0].existing_ms = 1763700000000;
     strcpy(b.orders[0].status, "paid");
 
     for (int round = 0; round < 2; round++) {

@@ -1,4 +1,4 @@
-#include "base/alloc.h"
+#include "base/memory.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -39,7 +39,7 @@ end_with_buffer(size_t size)
 
 
 void
-memory_ends_with_buffers(void)
+memory_abort_with_buffers(void)
 {
     buffer_on_failure = end_with_buffer;
 }
