@@ -282,7 +282,7 @@ ngx_http_checkout_query_not_found(ngx_str_t *value, ngx_http_checkout_query_t *q
         query->not_found = NGX_HTTP_CHECKOUT_ORDER_NOT_FOUND;
 
     } else if (ngx_strcmp(value->data, "not_found=unknown_product") == 0) {
-        query->not_found = NGX_HTTP_CHECKOUT_UNKNOWN_STOCK;
+        query->not_found = NGX_HTTP_CHECKOUT_STOCK_NOT_FOUND;
 
     } else if (ngx_strcmp(value->data, "not_found=not_found") == 0) {
         query->not_found = NGX_HTTP_CHECKOUT_NOT_FOUND;

@@ -45,7 +45,7 @@ typedef struct {
     ngx_uint_t                       nvalues;
     ngx_http_checkout_query_page_t  *page;          /* NULL: not paged */
     enum prepared_form              form;
-    ngx_http_checkout_code_e         not_found;
+    ngx_http_checkout_outcome_e         not_found;
     ngx_str_t                        file;          /* of the first directive of them */
     ngx_uint_t                       line;
     unsigned                         has_form:1;

@@ -22,7 +22,7 @@
 #include "request/random.h"
 #include "request/context.h"
 #include "stats/counters.h"
-#include "stats/prometheus.h"
+#include "stats/histograms.h"
 #include "checkout_scripts.h"
 #include "order/identifier.h"
 #include "order/order.h"
@@ -669,7 +669,7 @@ ngx_http_checkout_order_expire(ngx_http_checkout_alarm_t *alarm)
 /* What the verdicts of place_order.lua come to. */
 static const struct {
     ngx_http_checkout_verdict_e  kind;
-    ngx_http_checkout_code_e     code;
+    ngx_http_checkout_outcome_e     code;
 } ngx_http_checkout_meanings[CHECKOUT_VERDICTS] = {
     [CHECKOUT_VERDICT_NONE] = { NGX_HTTP_CHECKOUT_REFUSED, NGX_HTTP_CHECKOUT_OUTCOME_UNKNOWN },
     [CHECKOUT_VERDICT_QUEUED] = { NGX_HTTP_CHECKOUT_ACCEPTED, NGX_HTTP_CHECKOUT_QUEUED },
@@ -823,7 +823,7 @@ ngx_http_checkout_gate_answer(ngx_http_checkout_batch_t *batch, redisReply *repl
 
     if (batch->gate->zone != NULL) {
         batch->gate->redis->gauge->queued = checkout_verdict_queued(reply);
-        ngx_http_checkout_metrics_call(batch->norders, ngx_http_checkout_now_us() - batch->sent_us);
+        ngx_http_checkout_observe_call(batch->norders, ngx_http_checkout_now_us() - batch->sent_us);
     }
 
     for (i = 0; i < batch->ngroups; i++) {

@@ -14,6 +14,7 @@
 #include "request/clock.h"
 #include "request/context.h"
 #include "request/waiting.h"
+#include "request/outcome.h"
 
 
 #define NGX_HTTP_CHECKOUT_BATCH_ORDERS   256      /* orders in one script call */
@@ -30,7 +31,7 @@ typedef enum {
 
 typedef struct {
     ngx_http_checkout_verdict_e  kind;
-    ngx_http_checkout_code_e     code;
+    ngx_http_checkout_outcome_e     code;
     uint64_t                     number;
     ngx_str_t                    status;
 } ngx_http_checkout_verdict_t;

@@ -201,7 +201,7 @@ ngx_http_checkout_cancel_answer(ngx_http_request_t *r, ngx_http_checkout_cancel_
     ngx_memcpy(cancel->ctx->identifier, order->identifier, CHECKOUT_IDENTIFIER_LEN);
     cancel->ctx->product_id = order->product;
     ngx_str_set(&cancel->ctx->status, "cancelled");
-    ngx_http_checkout_count(cancels[NGX_HTTP_CHECKOUT_CANCEL_DONE], 1);
+    ngx_http_checkout_count_outcome(cancel->ctx, NGX_HTTP_CHECKOUT_CANCELLED);
 
     return ngx_http_checkout_send(r, NGX_HTTP_OK, b);
 }

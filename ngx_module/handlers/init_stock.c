@@ -84,7 +84,7 @@ ngx_http_checkout_init_finish(ngx_http_checkout_init_t *init, ngx_int_t rc)
 
 
 static void
-ngx_http_checkout_init_refuse(ngx_http_checkout_init_t *init, ngx_http_checkout_code_e code)
+ngx_http_checkout_init_refuse(ngx_http_checkout_init_t *init, ngx_http_checkout_outcome_e code)
 {
     ngx_http_checkout_init_finish(init, ngx_http_checkout_refuse(init->request, code, NULL, 0));
 }
@@ -117,7 +117,7 @@ ngx_http_checkout_init_unauthorized(ngx_http_request_t *r)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    return ngx_http_checkout_refuse_unread(r, NGX_HTTP_CHECKOUT_NO_ADMIN);
+    return ngx_http_checkout_refuse_unread(r, NGX_HTTP_CHECKOUT_ADMIN_UNAUTHORIZED);
 }
 
 
@@ -550,7 +550,7 @@ ngx_http_checkout_init_answer(ngx_http_checkout_init_t *init, uint64_t redis_sto
                            init->init.request.product_id, init->row[STOCK_INIT_STOCK], redis_stock);
 
     ngx_str_set(&init->ctx->status, "set");
-    ngx_http_checkout_count(stock_inits[NGX_HTTP_CHECKOUT_STOCK_SET], 1);
+    ngx_http_checkout_count_outcome(init->ctx, NGX_HTTP_CHECKOUT_STOCK_SET);
 
     return ngx_http_checkout_send(r, NGX_HTTP_OK, b);
 }

@@ -77,7 +77,7 @@ ngx_http_checkout_stock_answer(ngx_http_checkout_lookup_t *lookup, ngx_http_requ
     }
 
     if (reply->element[0]->type == REDIS_REPLY_NIL && reply->element[1]->type == REDIS_REPLY_NIL) {
-        return ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_UNKNOWN_STOCK, NULL, 0);
+        return ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_STOCK_NOT_FOUND, NULL, 0);
     }
 
     b = ngx_create_temp_buf(r->pool, 256);
@@ -120,7 +120,7 @@ ngx_http_checkout_stock_handler(ngx_http_request_t *r)
     }
 
     if (number_parse(&product_id, (char *) value.data, value.len, INT64_MAX) != 0) {
-        return ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_UNKNOWN_STOCK, NULL, 0);
+        return ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_STOCK_NOT_FOUND, NULL, 0);
     }
 
     clcf = ngx_http_checkout_location(r);

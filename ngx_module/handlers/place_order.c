@@ -266,7 +266,7 @@ ngx_http_checkout_order_answer(ngx_http_checkout_ctx_t *ctx, const ngx_http_chec
     switch (verdict->kind) {
 
     case NGX_HTTP_CHECKOUT_ACCEPTED:
-        ngx_http_checkout_count(orders[verdict->code], 1);
+        ngx_http_checkout_count_outcome(ctx, verdict->code);
         rc = ngx_http_checkout_order_accepted(ctx, &verdict->status);
         break;
 

@@ -121,7 +121,7 @@ ngx_http_checkout_webhook_read(ngx_http_request_t *r, struct checkout_signed *s)
 
 
 /* result: other than OK and BROKEN */
-static ngx_http_checkout_code_e
+static ngx_http_checkout_outcome_e
 ngx_http_checkout_webhook_code(enum checkout_signature_result result)
 {
     switch (result) {
@@ -181,20 +181,19 @@ static void
 ngx_http_checkout_webhook_done(ngx_http_checkout_job_t *job, ngx_http_request_t *r,
     ngx_http_checkout_sql_outcome_e outcome, struct sql_result *result)
 {
-    ngx_int_t   rc;
-    ngx_buf_t  *b;
+    ngx_int_t                 rc;
+    ngx_buf_t                *b;
+    ngx_http_checkout_ctx_t  *ctx;
 
     if (outcome != NGX_HTTP_CHECKOUT_SQL_DONE) {
         ngx_http_checkout_finish(r, ngx_http_checkout_sql_refuse(r, outcome));
         return;
     }
 
-    if (result->kind == INBOX_REPEATED) {
-        ngx_http_checkout_count(webhooks[NGX_HTTP_CHECKOUT_WEBHOOK_REPEATED], 1);
-
-    } else {
-        ngx_http_checkout_count(webhooks[NGX_HTTP_CHECKOUT_WEBHOOK_RECEIVED], 1);
-    }
+    ctx = ngx_http_get_module_ctx(r, ngx_http_checkout_module);
+    ngx_http_checkout_count_outcome(ctx, result->kind == INBOX_REPEATED
+                                         ? NGX_HTTP_CHECKOUT_EVENT_REPEATED
+                                         : NGX_HTTP_CHECKOUT_EVENT_RECEIVED);
 
     b = ngx_create_temp_buf(r->pool, sizeof(NGX_HTTP_CHECKOUT_WEBHOOK_OK) - 1);
 

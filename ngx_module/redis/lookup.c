@@ -111,7 +111,7 @@ ngx_http_checkout_read_found(ngx_http_request_t *r, ngx_buf_t *b, u_char *status
     if (ctx != NULL) {
         ctx->status.data = status;
         ctx->status.len = len;
-        ngx_http_checkout_count(reads[NGX_HTTP_CHECKOUT_FOUND], 1);
+        ngx_http_checkout_count_outcome(ctx, NGX_HTTP_CHECKOUT_FOUND);
     }
 
     return ngx_http_checkout_send(r, NGX_HTTP_OK, b);

@@ -34,7 +34,7 @@ ngx_http_checkout_body_is_json(ngx_http_request_t *r)
 
 /* A refusal before the body was read. */
 ngx_int_t
-ngx_http_checkout_refuse_unread(ngx_http_request_t *r, ngx_http_checkout_code_e code)
+ngx_http_checkout_refuse_unread(ngx_http_request_t *r, ngx_http_checkout_outcome_e code)
 {
     ngx_int_t  rc;
 

@@ -1,5 +1,5 @@
 /*
- * Answers in JSON: the codes, statuses and messages of every refusal, and the sending of a body.
+ * Answers in JSON.
  */
 #ifndef NGX_HTTP_CHECKOUT_REQUEST_RESPONSE_H
 #define NGX_HTTP_CHECKOUT_REQUEST_RESPONSE_H
@@ -8,21 +8,60 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include "request/context.h"
 #include "request/outcome.h"
 
 
-#define NGX_HTTP_CHECKOUT_ORDERS_URL     "/api/orders/"
+#define NGX_HTTP_CHECKOUT_ORDERS_URL  "/api/orders/"
 
 
+/*
+ * None of these blocks. Those that send or refuse return what a content
+ * handler returns, or ngx_http_finalize_request() takes.
+ */
+
+/* 1: the answer is in English, as the first language of Accept-Language. */
 ngx_int_t ngx_http_checkout_english(ngx_http_request_t *r);
-ngx_int_t ngx_http_checkout_header(ngx_http_request_t *r, const char *name, u_char *value, size_t len);
-ngx_int_t ngx_http_checkout_send(ngx_http_request_t *r, ngx_uint_t status, ngx_buf_t *body);
-ngx_int_t ngx_http_checkout_send_type(ngx_http_request_t *r, ngx_uint_t status, const char *type, ngx_buf_t *body);
-ngx_uint_t ngx_http_checkout_outcome_of(ngx_uint_t outcome, ngx_uint_t reads);
-const char *ngx_http_checkout_outcome_name(ngx_uint_t outcome);
-ngx_int_t ngx_http_checkout_refuse(ngx_http_request_t *r, ngx_http_checkout_code_e code, ngx_str_t *members,
+
+/*
+ * Adds a header as it stands: a relative Location stays relative. name and
+ * value must live as long as the request. NGX_ERROR: no memory.
+ */
+ngx_int_t ngx_http_checkout_header(ngx_http_request_t *r, const char *name,
+    u_char *value, size_t len);
+
+/*
+ * Sends a body of application/json, or of a type that is constant text. The
+ * buffer must live as long as the request.
+ */
+ngx_int_t ngx_http_checkout_send(ngx_http_request_t *r, ngx_uint_t status,
+    ngx_buf_t *body);
+ngx_int_t ngx_http_checkout_send_type(ngx_http_request_t *r,
+    ngx_uint_t status, const char *type, ngx_buf_t *body);
+
+/*
+ * Sends a refusal: {"message":"…","code":"…"members}. Where the location has
+ * an error_page for its status, the status alone is returned. members: NULL,
+ * or JSON members, each with its comma in front. retry_after: seconds, 0: what
+ * the table of outcomes has. Is counted, and noted for the variables, where
+ * the request has a context.
+ */
+ngx_int_t ngx_http_checkout_refuse(ngx_http_request_t *r,
+    ngx_http_checkout_outcome_e outcome, ngx_str_t *members,
     ngx_uint_t retry_after);
-ngx_int_t ngx_http_checkout_refuse_method(ngx_http_request_t *r, const char *allow);
+
+/* 405, with the methods that are allowed: constant text. Drops the body. */
+ngx_int_t ngx_http_checkout_refuse_method(ngx_http_request_t *r,
+    const char *allow);
+
+/* Counts what a request came to, by its kind; for a refusal refuse() does. */
+void ngx_http_checkout_count_outcome(ngx_http_checkout_ctx_t *ctx,
+    ngx_http_checkout_outcome_e outcome);
+
+/*
+ * Ends a request from an event that is not its own. rc: what was returned by
+ * the functions above. The request may be freed when this returns.
+ */
 void ngx_http_checkout_finish(ngx_http_request_t *r, ngx_int_t rc);
 
 

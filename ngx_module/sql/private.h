@@ -18,7 +18,7 @@
 #include "request/context.h"
 #include "sql/job.h"
 #include "stats/counters.h"
-#include "stats/prometheus.h"
+#include "stats/histograms.h"
 
 
 #define NGX_HTTP_CHECKOUT_JOBS_MAX       16384    /* that one worker process holds */

@@ -8,36 +8,21 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
-#include "request/outcome.h"
 
+/* Outcomes that are counted one by one: more than request/outcome.h has. */
+#define NGX_HTTP_CHECKOUT_OUTCOMES_MAX  40
 
-/* What became of an init-stock. */
+/* Outcomes of jobs on MySQL servers: as many as sql/job.h has. */
+#define NGX_HTTP_CHECKOUT_SQL_OUTCOMES  5
+
+/* What became of a request that is counted by this alone. */
 typedef enum {
-    NGX_HTTP_CHECKOUT_STOCK_SET,
-    NGX_HTTP_CHECKOUT_STOCK_REFUSED,         /* 4xx */
-    NGX_HTTP_CHECKOUT_STOCK_FAILED,          /* 5xx */
-    NGX_HTTP_CHECKOUT_STOCK_OUTCOMES
-} ngx_http_checkout_stock_outcome_e;
-
-
-/* What became of a cancellation. */
-typedef enum {
-    NGX_HTTP_CHECKOUT_CANCEL_DONE,
-    NGX_HTTP_CHECKOUT_CANCEL_REFUSED,        /* 4xx */
-    NGX_HTTP_CHECKOUT_CANCEL_FAILED,         /* 5xx */
-    NGX_HTTP_CHECKOUT_CANCEL_OUTCOMES
-} ngx_http_checkout_cancel_outcome_e;
-
-
-/* What became of a webhook. */
-typedef enum {
-    NGX_HTTP_CHECKOUT_WEBHOOK_RECEIVED,
-    NGX_HTTP_CHECKOUT_WEBHOOK_REPEATED,
-    NGX_HTTP_CHECKOUT_WEBHOOK_REFUSED,       /* 4xx */
-    NGX_HTTP_CHECKOUT_WEBHOOK_FAILED,        /* 5xx: the provider sends it again */
-    NGX_HTTP_CHECKOUT_WEBHOOK_OUTCOMES
-} ngx_http_checkout_webhook_outcome_e;
-
+    NGX_HTTP_CHECKOUT_RESULT_DONE,
+    NGX_HTTP_CHECKOUT_RESULT_REPEATED,       /* was done by one before */
+    NGX_HTTP_CHECKOUT_RESULT_REFUSED,        /* 4xx */
+    NGX_HTTP_CHECKOUT_RESULT_FAILED,         /* 5xx */
+    NGX_HTTP_CHECKOUT_RESULTS
+} ngx_http_checkout_result_e;
 
 /* The number of a histogram's bounds; one more place takes what is above them. */
 #define NGX_HTTP_CHECKOUT_BATCH_BUCKETS  9
@@ -52,11 +37,13 @@ typedef struct {
 
 /* All members are ngx_atomic_t; a worker process has a slot of its own. */
 typedef struct {
-    ngx_atomic_t                 orders[NGX_HTTP_CHECKOUT_OUTCOMES];
-    ngx_atomic_t                 reads[NGX_HTTP_CHECKOUT_OUTCOMES];
-    ngx_atomic_t                 stock_inits[NGX_HTTP_CHECKOUT_STOCK_OUTCOMES];
-    ngx_atomic_t                 cancels[NGX_HTTP_CHECKOUT_CANCEL_OUTCOMES];
-    ngx_atomic_t                 webhooks[NGX_HTTP_CHECKOUT_WEBHOOK_OUTCOMES];
+    /* requests, by what they ask for; orders and reads by their outcome */
+    ngx_atomic_t                 orders[NGX_HTTP_CHECKOUT_OUTCOMES_MAX];
+    ngx_atomic_t                 reads[NGX_HTTP_CHECKOUT_OUTCOMES_MAX];
+    ngx_atomic_t                 init_stocks[NGX_HTTP_CHECKOUT_RESULTS];
+    ngx_atomic_t                 cancels[NGX_HTTP_CHECKOUT_RESULTS];
+    ngx_atomic_t                 webhooks[NGX_HTTP_CHECKOUT_RESULTS];
+
     ngx_atomic_t                 sold_out_local;
     ngx_atomic_t                 timeouts;
     ngx_atomic_t                 resent;
@@ -67,7 +54,7 @@ typedef struct {
     ngx_atomic_t                 batch_orders;
     ngx_atomic_t                 calls[NGX_HTTP_CHECKOUT_CALL_BUCKETS + 1];
     ngx_atomic_t                 call_us;
-    ngx_atomic_t                 sql_jobs[5];    /* by ngx_http_checkout_sql_outcome_e */
+    ngx_atomic_t                 sql_jobs[NGX_HTTP_CHECKOUT_SQL_OUTCOMES];
     ngx_atomic_t                 sql_gone;       /* jobs whose request went away first */
     ngx_atomic_t                 sql_connect_errors;
     ngx_atomic_t                 sql_connect_timeouts;
