@@ -23,6 +23,7 @@
 #include "redis/script.h"
 #include "request/outcome.h"
 #include "request/response.h"
+#include "request/user.h"
 #include "request/sticky.h"
 #include "request/context.h"
 #include "sql/job.h"
@@ -448,7 +449,7 @@ ngx_http_checkout_cancel_handler(ngx_http_request_t *r)
         return rc;
     }
 
-    rc = ngx_http_checkout_read_order(r, &identifier, &user_id);
+    rc = ngx_http_checkout_require_order(r, &identifier, &user_id);
 
     if (rc != NGX_DECLINED) {
         return rc;

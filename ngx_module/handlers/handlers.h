@@ -12,11 +12,6 @@
 #include "redis/lookup.h"
 
 
-#define NGX_HTTP_CHECKOUT_BODY_MAX       16384    /* bytes of a place-order body */
-#define NGX_HTTP_CHECKOUT_KEY_MAX        255      /* bytes of an Idempotency-Key */
-
-
-ngx_int_t ngx_http_checkout_user(ngx_http_request_t *r, uint64_t *user_id);
 ngx_int_t ngx_http_checkout_order_handler(ngx_http_request_t *r);
 
 

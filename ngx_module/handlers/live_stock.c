@@ -9,6 +9,7 @@
 #include "redis/lookup.h"
 #include "redis/script.h"
 #include "request/outcome.h"
+#include "request/read.h"
 #include "request/response.h"
 #include "checkout_scripts.h"
 #include "order/order.h"

@@ -8,6 +8,7 @@
 #include "conf/conf.h"
 #include "handlers/handlers.h"
 #include "request/outcome.h"
+#include "request/read.h"
 #include "request/response.h"
 #include "sql/job.h"
 #include "stats/prometheus.h"

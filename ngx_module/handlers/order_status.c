@@ -18,7 +18,9 @@
 #include "redis/lookup.h"
 #include "redis/script.h"
 #include "request/outcome.h"
+#include "request/read.h"
 #include "request/response.h"
+#include "request/user.h"
 #include "request/context.h"
 #include "sql/job.h"
 #include "stats/counters.h"
@@ -373,7 +375,7 @@ ngx_http_checkout_status_handler(ngx_http_request_t *r)
         return rc;
     }
 
-    rc = ngx_http_checkout_read_order(r, &value, &user_id);
+    rc = ngx_http_checkout_require_order(r, &value, &user_id);
 
     if (rc != NGX_DECLINED) {
         return rc;

@@ -16,39 +16,17 @@
 #include "request/response.h"
 #include "request/sticky.h"
 #include "request/context.h"
+#include "request/user.h"
 #include "stats/counters.h"
 #include "order/identifier.h"
 #include "order/order.h"
 #include "text/number.h"
 
 
+#define NGX_HTTP_CHECKOUT_KEY_MAX  255    /* bytes of an Idempotency-Key */
+
+
 static void ngx_http_checkout_order_body(ngx_http_request_t *r);
-
-
-/* NGX_OK and who buys, 0 where "checkout_user" is not configured; NGX_DECLINED when it says no user. */
-ngx_int_t
-ngx_http_checkout_user(ngx_http_request_t *r, uint64_t *user_id)
-{
-    ngx_str_t                      value;
-    ngx_http_checkout_loc_conf_t  *clcf;
-
-    *user_id = 0;
-    clcf = ngx_http_checkout_location(r);
-
-    if (clcf->request.user == NULL) {
-        return NGX_OK;
-    }
-
-    if (ngx_http_complex_value(r, clcf->request.user, &value) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    if (number_parse(user_id, (char *) value.data, value.len, UINT64_MAX) != 0 || *user_id == 0) {
-        return NGX_DECLINED;
-    }
-
-    return NGX_OK;
-}
 
 
 /* The Idempotency-Key: one header, 1 to 255 printable ASCII characters. */

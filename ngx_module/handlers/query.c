@@ -13,7 +13,9 @@
 #include "redis/lookup.h"
 #include "request/body.h"
 #include "request/outcome.h"
+#include "request/read.h"
 #include "request/response.h"
+#include "request/user.h"
 #include "request/context.h"
 #include "sql/job.h"
 #include "mysql/sql_job.h"
@@ -624,7 +626,7 @@ ngx_http_checkout_query_handler(ngx_http_request_t *r)
     user_id = 0;
 
     if (clcf->query->of_buyer) {
-        rc = ngx_http_checkout_read_user(r, &user_id);
+        rc = ngx_http_checkout_require_user(r, &user_id);
     }
 
     return rc == NGX_DECLINED ? ngx_http_checkout_query_start(r, user_id) : rc;

@@ -18,6 +18,7 @@
 #include "handlers/handlers.h"
 #include "redis/lookup.h"
 #include "redis/script.h"
+#include "request/read.h"
 #include "request/response.h"
 #include "request/context.h"
 #include "sql/job.h"

@@ -1,5 +1,5 @@
 /*
- * Reads: what their handlers have in common, and the asking of Redis for one request.
+ * The asking of Redis for one request.
  *
  * A lookup is a call with its clock. It outlives its request and is freed here: with its reply, or when it
  * could be withdrawn. Its script writes nothing, or bears being run again (push, transition), so after a lost connection
@@ -7,7 +7,6 @@
  */
 #include "redis/lookup.h"
 
-#include "handlers/handlers.h"
 #include "redis/connection.h"
 #include "request/clock.h"
 #include "request/outcome.h"
@@ -18,104 +17,6 @@
 
 
 static ngx_uint_t  ngx_http_checkout_nlookups;
-
-
-/* NGX_DECLINED: the method reads, and a body, if there is one, is passed over. Else the answer is given. */
-ngx_int_t
-ngx_http_checkout_read_method(ngx_http_request_t *r)
-{
-    ngx_int_t  rc;
-
-    if (!(r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))) {
-        return ngx_http_checkout_refuse_method(r, "GET, HEAD");
-    }
-
-    rc = ngx_http_discard_request_body(r);
-
-    return rc == NGX_OK ? NGX_DECLINED : rc;
-}
-
-
-/* NGX_DECLINED, a context, and the value of the directive's argument (unless NULL); else the answer is given. */
-ngx_int_t
-ngx_http_checkout_read_begin(ngx_http_request_t *r, ngx_str_t *value)
-{
-    ngx_int_t                 rc;
-    ngx_http_checkout_ctx_t  *ctx;
-
-    ctx = ngx_http_checkout_ctx_create(r, NGX_HTTP_CHECKOUT_REQUEST_READ);
-
-    if (ctx == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    rc = ngx_http_checkout_read_method(r);
-
-    if (rc != NGX_DECLINED || value == NULL) {
-        return rc;
-    }
-
-    if (ngx_http_complex_value(r,
-            ngx_http_checkout_request_settings(r)->argument, value) != NGX_OK)
-    {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    return NGX_DECLINED;
-}
-
-
-/* NGX_DECLINED, and the buyer who asks (0: nobody says); else the answer is given. */
-ngx_int_t
-ngx_http_checkout_read_user(ngx_http_request_t *r, uint64_t *user_id)
-{
-    ngx_int_t  rc;
-
-    rc = ngx_http_checkout_user(r, user_id);
-
-    if (rc == NGX_OK) {
-        return NGX_DECLINED;
-    }
-
-    return rc == NGX_DECLINED ? ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_UNAUTHORIZED, NULL, 0)
-                              : NGX_HTTP_INTERNAL_SERVER_ERROR;
-}
-
-
-/* The same, and the identifier is one. */
-ngx_int_t
-ngx_http_checkout_read_order(ngx_http_request_t *r, ngx_str_t *identifier, uint64_t *user_id)
-{
-    ngx_int_t  rc;
-
-    rc = ngx_http_checkout_read_user(r, user_id);
-
-    if (rc == NGX_DECLINED
-        && checkout_identifier_check((char *) identifier->data, identifier->len) != 0)
-    {
-        return ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_ORDER_NOT_FOUND, NULL, 0);
-    }
-
-    return rc;
-}
-
-
-/* 200. status: for the variables; it lives as long as the request. */
-ngx_int_t
-ngx_http_checkout_read_found(ngx_http_request_t *r, ngx_buf_t *b, u_char *status, size_t len)
-{
-    ngx_http_checkout_ctx_t  *ctx;
-
-    ctx = ngx_http_get_module_ctx(r, ngx_http_checkout_module);
-
-    if (ctx != NULL) {
-        ctx->status.data = status;
-        ctx->status.len = len;
-        ngx_http_checkout_count_outcome(ctx, NGX_HTTP_CHECKOUT_FOUND);
-    }
-
-    return ngx_http_checkout_send(r, NGX_HTTP_OK, b);
-}
 
 
 static void

@@ -1,5 +1,5 @@
 /*
- * A read from Redis for one request, and what handlers of reads have in common.
+ * A read from Redis for one request.
  */
 #ifndef NGX_HTTP_CHECKOUT_REDIS_LOOKUP_H
 #define NGX_HTTP_CHECKOUT_REDIS_LOOKUP_H
@@ -41,12 +41,6 @@ struct ngx_http_checkout_lookup_s {
 
     unsigned                      source:1;    /* send the script itself */
 };
-
-ngx_int_t ngx_http_checkout_read_method(ngx_http_request_t *r);
-ngx_int_t ngx_http_checkout_read_begin(ngx_http_request_t *r, ngx_str_t *value);
-ngx_int_t ngx_http_checkout_read_user(ngx_http_request_t *r, uint64_t *user_id);
-ngx_int_t ngx_http_checkout_read_order(ngx_http_request_t *r, ngx_str_t *identifier, uint64_t *user_id);
-ngx_int_t ngx_http_checkout_read_found(ngx_http_request_t *r, ngx_buf_t *b, u_char *status, size_t len);
 
 /* NULL: no memory, or too many. Set write and done, then start it. */
 ngx_http_checkout_lookup_t *ngx_http_checkout_lookup_create(ngx_http_checkout_redis_t *redis, ngx_log_t *log);

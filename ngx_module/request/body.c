@@ -5,7 +5,6 @@
  */
 #include "request/body.h"
 
-#include "handlers/handlers.h"
 #include "request/outcome.h"
 #include "request/response.h"
 #include "text/json_fields.h"

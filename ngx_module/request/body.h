@@ -12,6 +12,9 @@
 #include "request/outcome.h"
 
 
+#define NGX_HTTP_CHECKOUT_BODY_MAX  16384    /* bytes of a JSON body */
+
+
 ngx_int_t ngx_http_checkout_body_read_json(ngx_http_request_t *r, ngx_http_client_body_handler_pt handler);
 ngx_int_t ngx_http_checkout_refuse_unread(ngx_http_request_t *r, ngx_http_checkout_outcome_e code);
 ngx_int_t ngx_http_checkout_body_text(ngx_http_request_t *r, size_t most, ngx_str_t *text);
