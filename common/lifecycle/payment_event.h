@@ -4,7 +4,7 @@
 #ifndef CHECKOUT_LIFECYCLE_PAYMENT_EVENT_H
 #define CHECKOUT_LIFECYCLE_PAYMENT_EVENT_H
 
-#include "lifecycle/change.h"
+#include "lifecycle/plan.h"
 
 #define PAYMENT_TYPE_MAX 64
 

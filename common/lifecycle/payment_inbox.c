@@ -2,8 +2,6 @@
 
 #include "failpoint.h"
 
-#define DUPLICATE_KEY 1062   /* ER_DUP_ENTRY */
-
 
 /* Bytes of any kind: a statement is text in utf8mb4. */
 static void
@@ -39,7 +37,7 @@ payment_inbox_add_insert(struct db *db, struct buffer *sql, const struct inbox_e
 
 /* Without a lock: a repeat does not wait for the worker that is applying its event. *found: 1 where it is committed. */
 static enum db_result
-look(struct db *db, const struct inbox_event *event, int *found)
+find(struct db *db, const struct inbox_event *event, int *found)
 {
     struct buffer sql = { 0 };
 
@@ -74,7 +72,7 @@ payment_inbox_store(struct db *db, const void *input, struct sql_result *result)
 {
     const struct inbox_event *event = input;
     int found = 0;
-    enum db_result done = look(db, event, &found);
+    enum db_result done = find(db, event, &found);
 
     result->kind = found ? INBOX_REPEATED : INBOX_STORED;
 
@@ -84,7 +82,7 @@ payment_inbox_store(struct db *db, const void *input, struct sql_result *result)
 
     done = insert(db, event);
 
-    if (done == DB_AGAIN && db->code == DUPLICATE_KEY) {
+    if (done == DB_AGAIN && db->code == ERROR_DUPLICATE_KEY) {
         result->kind = INBOX_REPEATED;
         return DB_OK;
     }

@@ -4,7 +4,8 @@
 #ifndef CHECKOUT_LIFECYCLE_STATEMENTS_H
 #define CHECKOUT_LIFECYCLE_STATEMENTS_H
 
-#include "lifecycle/change.h"
+#include "lifecycle/plan.h"
+#include "mysql/db.h"
 
 void statements_begin(struct change_batch *batch);
 

@@ -16,14 +16,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "mysql/error_class.h"
 #include "text/buffer.h"
-
-enum db_result {
-    DB_OK,
-    DB_RETRY,    /* environmental, or unknown: wait, connect, run the same transaction again */
-    DB_AGAIN,    /* lost against somebody else: run the same transaction again at once */
-    DB_POISON    /* the data itself is refused, by a closed list of errors */
-};
 
 /*
  * Where a server is and how to enter. The texts belong to whoever filled it in and outlive the connections; NULL and
@@ -52,18 +46,6 @@ struct db {
     unsigned code;                    /* MySQL's number of the last error; 0: ours */
     char error[512];                  /* its text, fit to stand between double quotes on a line of a log */
 };
-
-/* What an error number means. */
-enum db_result db_class(unsigned code);
-
-/*
- * Is a DB_RETRY with that number the environment's for certain? The others are taken for it too, unless orders
- * of the same batch can be committed (intake/order_transaction.h).
- */
-int db_is_environmental(unsigned code);
-
-/* Has the server ended the statement because of the session's statement_timeout? */
-int db_is_over_its_time(unsigned code);
 
 /* Connects when the connection is closed. */
 enum db_result db_open(struct db *db);

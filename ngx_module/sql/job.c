@@ -665,7 +665,7 @@ ngx_http_checkout_try_verdict(ngx_http_checkout_try_t *try)
         break;
     }
 
-    if (db_is_over_its_time(try->code)) {
+    if (error_is_timeout(try->code)) {
         return NGX_HTTP_CHECKOUT_TRY_SLOW;
     }
 

@@ -474,7 +474,7 @@ run_halving(struct order_transaction *tx, struct range r)
 static int
 is_unknown(const struct order_transaction *tx, enum db_result result)
 {
-    return result == DB_RETRY && !tx->inconsistent && !db_is_environmental(tx->db->code);
+    return result == DB_RETRY && !tx->inconsistent && !error_is_environmental(tx->db->code);
 }
 
 

@@ -35,7 +35,7 @@ change_thread_is_stuck(struct change_thread *t, enum db_result result)
 {
     int is_conflict = result == DB_AGAIN;
 
-    if (!is_conflict && t->db.code != ERROR_LOCK_WAIT && db_is_environmental(t->db.code)) {
+    if (!is_conflict && t->db.code != ERROR_LOCK_WAIT && error_is_environmental(t->db.code)) {
         return 0;
     }
 

@@ -588,7 +588,7 @@ START_TEST(a_statement_that_takes_too_long)
     strict.statement_timeout = 250;
     ck_assert_msg(db_open(&other) == DB_OK, "%s", other.error);
     ck_assert_int_eq(prepared_run(&other, &query, &result), DB_RETRY);
-    ck_assert_msg(db_is_over_its_time(other.code), "%u %s", other.code, other.error);
+    ck_assert_msg(error_is_timeout(other.code), "%u %s", other.code, other.error);
     buffer_free(&result.body);
     db_close(&other);
 }
