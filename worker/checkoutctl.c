@@ -9,6 +9,7 @@
 
 #include "base/memory.h"
 #include "ctl/ctl.h"
+#include "ctl/report.h"
 #include "base/log.h"
 
 struct command {
@@ -206,7 +207,7 @@ take_config_option(int *argc, char **argv, const char **path)
         int is_config = strcmp(argv[i], "-c") == 0 || strcmp(argv[i], "--config") == 0;
 
         if (is_config && i + 1 == *argc) {
-            (void) ctl_fail("%s needs a file", argv[i]);
+            (void) report_error("%s needs a file", argv[i]);
             return -1;
         }
 
@@ -263,7 +264,7 @@ run(const struct command *command, struct ctl *ctl, const char *path, int argc, 
     memory_abort_with_buffers();
 
     if (config_load(&ctl->config, path, error, sizeof(error)) == -1) {
-        return ctl_fail("%s", error);
+        return report_error("%s", error);
     }
 
     ctl->db.server = &ctl->config.db;
@@ -309,8 +310,8 @@ main(int argc, char **argv)
     }
 
     if (argc > 1) {
-        return ctl_fail("there is no command %s%s%s; \"checkoutctl --help\" lists them", argv[1],
-                        argc > 2 ? " " : "", argc > 2 ? argv[2] : "");
+        return report_error("there is no command %s%s%s; \"checkoutctl --help\" lists them", argv[1],
+                            argc > 2 ? " " : "", argc > 2 ? argv[2] : "");
     }
 
     print_overview(stderr);

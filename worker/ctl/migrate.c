@@ -1,10 +1,14 @@
-#include "ctl/migrate.h"
-
+/*
+ * checkoutctl migrate: applies the migrations of sql/, which are built into the program, in order. A lock of MySQL's
+ * lets one process do it at a time. A migration that failed goes on at the statement that failed.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "checkout_migrations.h"
+#include "ctl/ctl.h"
+#include "ctl/report.h"
 #include "ctl/sql_split.h"
 
 #define LOCK_WAIT_SECONDS 60
@@ -19,7 +23,7 @@ struct applied {
 
 
 static int
-complain(const struct db *db, const char *name, unsigned statement)
+report_statement(const struct db *db, const char *name, unsigned statement)
 {
     fprintf(stderr, "migrate: %s: statement %u: %s (error %u)\n", name, statement, db->error, db->code);
     return -1;
@@ -61,7 +65,7 @@ try_lock(struct db *db, unsigned seconds)
     MYSQL_RES *rows = ask(db, sql, &row);
 
     if (rows == NULL) {
-        return complain(db, "lock", 1);
+        return report_statement(db, "lock", 1);
     }
 
     int taken = row != NULL && row[0] != NULL && strcmp(row[0], "1") == 0;
@@ -102,7 +106,7 @@ read_applied(struct db *db, const struct checkout_migration *m, struct applied *
     MYSQL_RES *rows = ask(db, sql, &row);
 
     if (rows == NULL) {
-        return complain(db, "schema_migrations", 1);
+        return report_statement(db, "schema_migrations", 1);
     }
 
     *applied = (struct applied) { 0 };
@@ -130,7 +134,7 @@ note_progress(struct db *db, const struct checkout_migration *m, unsigned statem
              " finished_at = VALUES(finished_at)",
              m->name, m->sha1, statements, finished ? "NOW(3)" : "NULL");
 
-    return db_text(db, sql) == DB_OK ? 0 : complain(db, m->name, statements);
+    return db_text(db, sql) == DB_OK ? 0 : report_statement(db, m->name, statements);
 }
 
 
@@ -155,7 +159,7 @@ apply(struct db *db, const struct checkout_migration *m, unsigned done)
         buffer_free(&sql);
 
         if (result != DB_OK) {
-            return complain(db, m->name, number);
+            return report_statement(db, m->name, number);
         }
 
         if (note_progress(db, m, number, 0) == -1) {
@@ -190,9 +194,9 @@ apply_if_new(struct db *db, const struct checkout_migration *m)
 }
 
 
-/* Over a connection that waits long enough. */
+/* Prints one line for each migration. Returns 0, or -1 after a message. */
 static int
-migrate_patiently(struct db *db)
+apply_all(struct db *db)
 {
     int result = 0;
 
@@ -212,7 +216,7 @@ migrate_patiently(struct db *db)
                 " started_at DATETIME(3) NOT NULL DEFAULT CURRENT_TIMESTAMP(3),"
                 " finished_at DATETIME(3) NULL) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4") != DB_OK)
     {
-        return complain(db, "schema_migrations", 1);
+        return report_statement(db, "schema_migrations", 1);
     }
 
     for (size_t i = 0; result == 0 && i < sizeof(checkout_migrations) / sizeof(checkout_migrations[0]); i++) {
@@ -223,20 +227,36 @@ migrate_patiently(struct db *db)
 }
 
 
-int
+/* Applies them over a connection that waits long enough. Returns 0, or -1 after a message. */
+static int
 migrate(struct db *db)
 {
     const struct db_server *usual = db->server;
     struct db_server patient = *usual;
 
-    /* A read that ends before the lock is had, or before a long statement is done, would look like a lost connection. */
+    /*
+     * A read that ends before the lock is had, or before a long statement is done, would look like a lost connection.
+     */
     patient.timeout = STATEMENT_MOST_MS;
     db_close(db);
     db->server = &patient;
 
-    int result = migrate_patiently(db);
+    int result = apply_all(db);
 
     db_close(db);   /* gives the lock back */
     db->server = usual;
     return result;
+}
+
+
+int
+ctl_migrate(struct ctl *ctl, int argc, char **argv)
+{
+    (void) argv;
+
+    if (argc > 0) {
+        return report_error("migrate takes no words");
+    }
+
+    return migrate(&ctl->db) == 0 ? CTL_OK : CTL_ERROR;
 }

@@ -4,38 +4,17 @@
 #include <string.h>
 
 #include "ctl/ctl.h"
+#include "ctl/json.h"
+#include "ctl/report.h"
+#include "ctl/words.h"
 #include "redis/order_records.h"
 #include "lifecycle/single_change.h"
 #include "lifecycle/transition.h"
 
-#define REASON_LEN 200
+#define REASON_MAX 200   /* bytes */
 
 
-/* Takes "--reason TEXT" out of the words. Returns 0, or -1 after a message. */
-static int
-take_reason(int *argc, char **argv, const char **reason)
-{
-    for (int i = 0; i < *argc; i++) {
-        if (strcmp(argv[i], "--reason") != 0) {
-            continue;
-        }
-
-        if (i + 1 == *argc || argv[i + 1][0] == '\0' || strlen(argv[i + 1]) > REASON_LEN) {
-            (void) ctl_fail("--reason needs a text of 1 to %d bytes", REASON_LEN);
-            return -1;
-        }
-
-        *reason = argv[i + 1];
-        *argc -= 2;
-        memmove(argv + i, argv + i + 2, (size_t) (*argc - i) * sizeof(char *));
-        return 0;
-    }
-
-    return 0;
-}
-
-
-/* An order that waits in the queue has no row; what it asked for is in the gate's record. Returns 0, or -1. */
+/* An order in the queue has no row; the gate's record says what was ordered. Returns 0, or -1 when Redis failed. */
 static int
 read_record(struct ctl *ctl, struct single_change *change)
 {
@@ -69,48 +48,49 @@ read_record(struct ctl *ctl, struct single_change *change)
 }
 
 
+/* Informs the gate. Returns what to print of it. */
 static const char *
-tell_gate(struct ctl *ctl, const struct single_change_result *answer)
+inform_gate(struct ctl *ctl, const struct single_change_result *result)
 {
-    int repeat = answer->outcome == OUTCOME_REPEAT;
-    struct transition moved = { &answer->order, 1, &answer->product, answer->product.found ? 1 : 0, repeat };
+    int repeat = result->outcome == OUTCOME_REPEAT;
+    struct transition moved = { &result->order, 1, &result->product, result->product.found ? 1 : 0, repeat };
     struct redis_args args = { 0 };
-    int result = transition_send(&ctl->redis, &args, moved);
+    int sent = transition_send(&ctl->redis, &args, moved);
 
     args_free(&args);
-    return result == 0 ? "the gate knows it" : "a worker will bring the stock to the gate";
+    return sent == 0 ? "the gate knows it" : "a worker will bring the stock to the gate";
 }
 
 
 static int
-say(struct ctl *ctl, const struct single_change *change, const struct single_change_result *answer)
+report_change(struct ctl *ctl, const struct single_change *change, const struct single_change_result *result)
 {
-    const char *status = order_status_name(answer->order.status);
+    const char *status = order_status_name(result->order.status);
 
-    if (answer->outcome == OUTCOME_UNKNOWN_ORDER && change->has_record) {
-        return ctl_fail("the gate knows order %s and does not have it waiting, but MySQL has no row of it:"
-                        " look at `checkoutctl rebuild --dry-run`", change->identifier);
+    if (result->outcome == OUTCOME_UNKNOWN_ORDER && change->has_record) {
+        return report_error("the gate knows order %s and does not have it waiting, but MySQL has no row of it:"
+                            " look at `checkoutctl rebuild --dry-run`", change->identifier);
     }
 
-    if (answer->outcome == OUTCOME_UNKNOWN_ORDER) {
-        return ctl_not_found("there is no order %s", change->identifier);
+    if (result->outcome == OUTCOME_UNKNOWN_ORDER) {
+        return report_not_found("there is no order %s", change->identifier);
     }
 
-    if (answer->outcome == OUTCOME_REFUSED) {
-        return ctl_fail("order %s is %s: it cannot be %s", change->identifier, status,
-                        change->event == EVENT_CANCEL ? "cancelled"
-                        : change->event == EVENT_COMPLETE ? "completed" : "refunded");
+    if (result->outcome == OUTCOME_REFUSED) {
+        return report_error("order %s is %s: it cannot be %s", change->identifier, status,
+                            change->event == EVENT_CANCEL ? "cancelled"
+                            : change->event == EVENT_COMPLETE ? "completed" : "refunded");
     }
 
-    const char *gate = tell_gate(ctl, answer);
+    const char *gate = inform_gate(ctl, result);
     cJSON *o = cJSON_CreateObject();
 
     json_text(o, "order_identifier", change->identifier);
     json_text(o, "status", status);
-    cJSON_AddBoolToObject(o, "changed", answer->outcome != OUTCOME_REPEAT);
+    cJSON_AddBoolToObject(o, "changed", result->outcome != OUTCOME_REPEAT);
     json_text(o, "gate", gate);
-    return ctl_say(ctl, o, "order %s is %s%s; %s", change->identifier, status,
-                   answer->outcome == OUTCOME_REPEAT ? " already" : "", gate);
+    return report_result(ctl, o, "order %s is %s%s; %s", change->identifier, status,
+                         result->outcome == OUTCOME_REPEAT ? " already" : "", gate);
 }
 
 
@@ -118,14 +98,16 @@ static int
 change(struct ctl *ctl, int argc, char **argv, enum order_event event, const char *code)
 {
     struct single_change change = { .event = event, .code = code, .writes_events = config_sends_events(&ctl->config) };
-    struct single_change_result answer;
+    struct single_change_result result;
 
-    if (take_reason(&argc, argv, &change.reason) == -1) {
-        return CTL_ERROR;
+    if (words_take_text(&argc, argv, "--reason", &change.reason) == -1
+        || (change.reason != NULL && (change.reason[0] == '\0' || strlen(change.reason) > REASON_MAX)))
+    {
+        return report_error("--reason needs a text of 1 to %d bytes", REASON_MAX);
     }
 
     if (argc != 1 || checkout_identifier_check(argv[0], strlen(argv[0])) == -1) {
-        return ctl_fail("one order identifier is needed, such as 019aa411-2f3b-7000-9c5e-0242ac120002");
+        return report_error("one order identifier is needed, such as 019aa411-2f3b-7000-9c5e-0242ac120002");
     }
 
     memcpy(change.identifier, argv[0], CHECKOUT_IDENTIFIER_LEN);
@@ -135,22 +117,22 @@ change(struct ctl *ctl, int argc, char **argv, enum order_event event, const cha
         cJSON *o = cJSON_CreateObject();
 
         json_text(o, "order_identifier", change.identifier);
-        return ctl_say(ctl, o, "order %s: %s would be tried", change.identifier, order_event_name(event));
+        return report_result(ctl, o, "order %s: %s would be tried", change.identifier, order_event_name(event));
     }
 
     /* Without the record, an order that MySQL has can be cancelled all the same. */
-    int blind = event == EVENT_CANCEL && read_record(ctl, &change) == -1;
+    int record_unknown = event == EVENT_CANCEL && read_record(ctl, &change) == -1;
 
-    if (single_change_run(&ctl->db, &change, &answer) != DB_OK) {
-        return ctl_db_failed(ctl);
+    if (single_change_run(&ctl->db, &change, &result) != DB_OK) {
+        return report_db_failed(ctl);
     }
 
-    if (blind && answer.outcome == OUTCOME_UNKNOWN_ORDER) {
-        return ctl_fail("MySQL has no order %s; whether it waits in the queue cannot be known: Redis: %s",
-                        change.identifier, ctl->redis.error);
+    if (record_unknown && result.outcome == OUTCOME_UNKNOWN_ORDER) {
+        return report_error("MySQL has no order %s; whether it waits in the queue cannot be known: Redis: %s",
+                            change.identifier, ctl->redis.error);
     }
 
-    return say(ctl, &change, &answer);
+    return report_change(ctl, &change, &result);
 }
 
 

@@ -1,20 +1,24 @@
 /*
- * checkoutctl payments: the inbox of payment events; what needs a person first of all.
+ * checkoutctl payments: payment events, first of all those that a person has to look at.
  */
 #include <inttypes.h>
 
 #include "ctl/ctl.h"
+#include "ctl/json.h"
+#include "ctl/query.h"
+#include "ctl/report.h"
+#include "ctl/words.h"
 #include "lifecycle/rules.h"
 
 
 static void
 add_flagged(struct buffer *sql)
 {
-    int some = 0;
+    int count = 0;
 
     for (enum event_outcome o = 0; o < EVENT_OUTCOMES; o++) {
         if (outcome_is_flagged(o)) {
-            buffer_format(sql, "%s'%s'", some++ ? "," : "", event_outcome_name(o));
+            buffer_format(sql, "%s'%s'", count++ ? "," : "", event_outcome_name(o));
         }
     }
 }
@@ -25,16 +29,15 @@ ctl_payments(struct ctl *ctl, int argc, char **argv)
 {
     struct buffer sql = { 0 };
     uint64_t limit = 100;
-    MYSQL_RES *rows;
 
-    if (ctl_take_number(&argc, argv, "--limit", 10000, &limit) == -1) {
+    if (words_take_number(&argc, argv, "--limit", 10000, &limit) == -1) {
         return CTL_ERROR;
     }
 
-    int waiting = ctl_take_word(&argc, argv, "--waiting"), all = ctl_take_word(&argc, argv, "--all");
+    int waiting = words_take_flag(&argc, argv, "--waiting"), all = words_take_flag(&argc, argv, "--all");
 
     if (argc > 0 || (waiting && all)) {
-        return ctl_fail("payments takes --waiting or --all, and --limit N");
+        return report_error("payments takes --waiting or --all, and --limit N");
     }
 
     buffer_text(&sql, "SELECT id, provider, type, order_identifier, outcome, tries, received_at, processed_at,"
@@ -52,17 +55,15 @@ ctl_payments(struct ctl *ctl, int argc, char **argv)
 
     buffer_format(&sql, " LIMIT %" PRIu64, limit);
 
-    enum db_result result = db_open(&ctl->db) == DB_OK ? db_rows(&ctl->db, &sql, &rows) : DB_RETRY;
+    MYSQL_RES *rows = query_rows(ctl, &sql);
 
-    buffer_free(&sql);
-
-    if (result != DB_OK) {
-        return ctl_db_failed(ctl);
+    if (rows == NULL) {
+        return CTL_ERROR;
     }
 
     cJSON *o = cJSON_CreateObject();
 
-    json_rows(o, "payment_events", rows);
+    json_rows(o, "payment_events", rows, JSON_NUMBERS_TYPED);
     mysql_free_result(rows);
-    return ctl_print(ctl, o);
+    return report_object(ctl, o);
 }

@@ -7,45 +7,35 @@
 
 #include "text/buffer.h"
 #include "ctl/ctl.h"
+#include "ctl/json.h"
 #include "ctl/product_options.h"
+#include "ctl/query.h"
+#include "ctl/report.h"
+#include "ctl/words.h"
+#include "mysql/supply.h"
 #include "repair/sync.h"
 
 
 static int
-read_words(int argc, char **argv, uint64_t *id, struct product_words *words)
+read_options(int argc, char **argv, uint64_t *id, struct product_options *options)
 {
     char error[256];
 
     if (argc < 1) {
-        (void) ctl_fail("which product? (an id is missing)");
+        (void) report_error("which product? (an id is missing)");
         return -1;
     }
 
-    if (ctl_product_id(argv[0], id) == -1) {
+    if (words_product_id(argv[0], id) == -1) {
         return -1;
     }
 
-    if (product_words_read(words, argc - 1, argv + 1, error, sizeof(error)) == -1) {
-        (void) ctl_fail("%s", error);
+    if (product_options_read(options, argc - 1, argv + 1, error, sizeof(error)) == -1) {
+        (void) report_error("%s", error);
         return -1;
     }
 
     return 0;
-}
-
-
-static enum db_result
-book(struct db *db, uint64_t id, const char *kind, int64_t units, int64_t stock_after, const char *reason)
-{
-    struct buffer sql = { 0 };
-
-    buffer_format(&sql, "INSERT INTO stock_movements (product_id, kind, units, stock_after, reason)"
-                  " VALUES (%" PRIu64 ", '%s', %" PRId64 ", %" PRId64 ", '%s')", id, kind, units, stock_after, reason);
-
-    enum db_result result = db_run(db, &sql);
-
-    buffer_free(&sql);
-    return result;
 }
 
 
@@ -57,7 +47,7 @@ term_sql(const struct product_term *term)
 
 
 static enum db_result
-insert_product(struct db *db, uint64_t id, const struct product_words *w)
+insert_product(struct db *db, uint64_t id, const struct product_options *w)
 {
     struct buffer sql = { 0 };
 
@@ -78,39 +68,39 @@ insert_product(struct db *db, uint64_t id, const struct product_words *w)
 int
 ctl_product_add(struct ctl *ctl, int argc, char **argv)
 {
-    struct product_words w;
+    struct product_options w;
     uint64_t id;
 
-    if (read_words(argc, argv, &id, &w) == -1) {
+    if (read_options(argc, argv, &id, &w) == -1) {
         return CTL_ERROR;
     }
 
     if (w.name == NULL || w.price == NULL || !w.stock.set) {
-        return ctl_fail("product add needs --name, --price and --stock");
+        return report_error("product add needs --name, --price and --stock");
     }
 
     if (ctl->dry_run) {
         cJSON *planned = cJSON_CreateObject();
 
         json_uint(planned, "product_id", id);
-        return ctl_say(ctl, planned, "product %" PRIu64 " would be added with stock %" PRIu64, id, w.stock.value);
+        return report_result(ctl, planned, "product %" PRIu64 " would be added with stock %" PRIu64, id, w.stock.value);
     }
 
     if (db_open(&ctl->db) != DB_OK
         || db_text(&ctl->db, "START TRANSACTION") != DB_OK
         || insert_product(&ctl->db, id, &w) != DB_OK
-        || book(&ctl->db, id, "load", (int64_t) w.stock.value, (int64_t) w.stock.value, "product add") != DB_OK
+        || supply_book(&ctl->db, id, "load", (int64_t) w.stock.value, (int64_t) w.stock.value, "product add") != DB_OK
         || db_text(&ctl->db, "COMMIT") != DB_OK)
     {
-        return ctl_db_failed(ctl);
+        return report_db_failed(ctl);
     }
 
     cJSON *o = cJSON_CreateObject();
 
     json_uint(o, "product_id", id);
     json_uint(o, "stock", w.stock.value);
-    return ctl_say(ctl, o, "product %" PRIu64 " added with stock %" PRIu64 "; \"stock load %" PRIu64 "\" opens it at the"
-                   " gate", id, w.stock.value, id);
+    return report_result(ctl, o, "product %" PRIu64 " added with stock %" PRIu64 "; \"stock load %" PRIu64 "\" opens it"
+                         " at the gate", id, w.stock.value, id);
 }
 
 
@@ -123,11 +113,11 @@ add_term(struct buffer *sql, const char *column, const struct product_term *term
 }
 
 
-/* Runs under the product's lock: changes the row, books the change, reads the row again for the push. */
+/* Runs under the product's lock: changes the row, books the change of stock, and reads the row again for the push. */
 static enum db_result
 change(struct db *db, struct product_row *row, void *data)
 {
-    const struct product_words *w = data;
+    const struct product_options *w = data;
     struct buffer sql = { 0 };
     int64_t more = w->stock.set ? (int64_t) w->stock.value - row->stock : 0;
 
@@ -158,7 +148,7 @@ change(struct db *db, struct product_row *row, void *data)
     buffer_free(&sql);
 
     if (result == DB_OK && more != 0) {
-        result = book(db, row->id, "adjust", more, row->stock + more, "product set");
+        result = supply_book(db, row->id, "adjust", more, row->stock + more, "product set");
     }
 
     return result == DB_OK ? product_rows_read(db, row, 1, ROW_FOR_UPDATE) : result;
@@ -166,7 +156,7 @@ change(struct db *db, struct product_row *row, void *data)
 
 
 static int
-change_product(struct ctl *ctl, uint64_t id, struct product_words *w, const char *done)
+change_product(struct ctl *ctl, uint64_t id, struct product_options *w, const char *done)
 {
     struct product_row row;
 
@@ -174,27 +164,27 @@ change_product(struct ctl *ctl, uint64_t id, struct product_words *w, const char
         cJSON *o = cJSON_CreateObject();
 
         json_uint(o, "product_id", id);
-        return ctl_say(ctl, o, "product %" PRIu64 " would be %s", id, done);
+        return report_result(ctl, o, "product %" PRIu64 " would be %s", id, done);
     }
 
     enum sync_result result = sync_product(&ctl->db, &ctl->redis, id, GATE_NEWER_ONLY, change, w, &row);
 
-    return ctl_sync_said(ctl, result, &row, done);
+    return report_sync(ctl, result, &row, done);
 }
 
 
 int
 ctl_product_set(struct ctl *ctl, int argc, char **argv)
 {
-    struct product_words w;
+    struct product_options w;
     uint64_t id;
 
-    if (read_words(argc, argv, &id, &w) == -1) {
+    if (read_options(argc, argv, &id, &w) == -1) {
         return CTL_ERROR;
     }
 
     if (argc == 1) {
-        return ctl_fail("product set: nothing to change was given");
+        return report_error("product set: nothing to change was given");
     }
 
     return change_product(ctl, id, &w, "changed");
@@ -204,18 +194,17 @@ ctl_product_set(struct ctl *ctl, int argc, char **argv)
 int
 ctl_product_close(struct ctl *ctl, int argc, char **argv)
 {
-    struct product_words w = { .state = "closed" };
+    struct product_options w = { .state = "closed" };
     uint64_t id;
 
     if (argc != 1) {
-        return ctl_fail("product close takes one product id");
+        return report_error("product close takes one product id");
     }
 
-    return ctl_product_id(argv[0], &id) == 0 ? change_product(ctl, id, &w, "closed") : CTL_ERROR;
+    return words_product_id(argv[0], &id) == 0 ? change_product(ctl, id, &w, "closed") : CTL_ERROR;
 }
 
 
-/* What the gate holds of it. */
 static cJSON *
 gate_as_json(const struct gate_product *g)
 {
@@ -237,36 +226,34 @@ ctl_product_show(struct ctl *ctl, int argc, char **argv)
     struct buffer sql = { 0 };
     struct gate_product gate = { 0 };
     struct gate_counts counts;
-    MYSQL_RES *rows;
 
     if (argc != 1) {
-        return ctl_fail("product show takes one product id");
+        return report_error("product show takes one product id");
     }
 
-    if (ctl_product_id(argv[0], &gate.id) == -1) {
+    if (words_product_id(argv[0], &gate.id) == -1) {
         return CTL_ERROR;
     }
 
     if (gate_inspect(&ctl->redis, &gate, 1, 0, &counts) == -1) {
-        return ctl_redis_failed(ctl);
+        return report_redis_failed(ctl);
     }
 
-    buffer_format(&sql, "SELECT id AS product_id, name, price, stock, version, state, opens_at, closes_at, per_user_limit,"
-                  " max_quantity, payment_timeout, created_at, updated_at FROM products WHERE id = %" PRIu64, gate.id);
+    buffer_format(&sql, "SELECT id AS product_id, name, price, stock, version, state, opens_at, closes_at,"
+                  " per_user_limit, max_quantity, payment_timeout, created_at, updated_at FROM products"
+                  " WHERE id = %" PRIu64, gate.id);
 
-    enum db_result result = db_open(&ctl->db) == DB_OK ? db_rows(&ctl->db, &sql, &rows) : DB_RETRY;
+    MYSQL_RES *rows = query_rows(ctl, &sql);
 
-    buffer_free(&sql);
-
-    if (result != DB_OK) {
-        return ctl_db_failed(ctl);
+    if (rows == NULL) {
+        return CTL_ERROR;
     }
 
     cJSON *o = cJSON_CreateObject();
     MYSQL_ROW row = mysql_fetch_row(rows);
 
     if (row != NULL) {
-        json_row(o, rows, row);
+        json_row(o, rows, row, JSON_NUMBERS_TYPED);
     }
 
     mysql_free_result(rows);
@@ -274,8 +261,8 @@ ctl_product_show(struct ctl *ctl, int argc, char **argv)
 
     if (row == NULL) {
         cJSON_Delete(o);
-        return ctl_not_found("MySQL has no product %" PRIu64, gate.id);
+        return report_not_found("MySQL has no product %" PRIu64, gate.id);
     }
 
-    return ctl_print(ctl, o);
+    return report_object(ctl, o);
 }

@@ -83,7 +83,7 @@ read_date_time(const char *p, struct tm *tm, int *ms)
 
 
 int
-product_time_to_sql(char out[32], const char *text)
+product_options_time(char out[32], const char *text)
 {
     struct tm tm = { 0 };
     int minutes, ms = 0;
@@ -100,7 +100,7 @@ product_time_to_sql(char out[32], const char *text)
 
     time_t seconds = timegm(&tm);
 
-    /* timegm() makes 31 June 1 July: a date that it had to change was none. */
+    /* timegm() turns 31 June into 1 July: a date that it changed is not valid. */
     if (given.tm_year < 1970 || tm.tm_mon + 1 != given.tm_mon || tm.tm_mday != given.tm_mday
         || tm.tm_hour != given.tm_hour || tm.tm_min != given.tm_min || tm.tm_sec != given.tm_sec)
     {
@@ -154,7 +154,7 @@ read_term(struct product_term *term, const char *value, int is_time)
     }
 
     if (is_time) {
-        return product_time_to_sql(term->sql, value);
+        return product_options_time(term->sql, value);
     }
 
     if (number_parse(&number, value, strlen(value), INT32_MAX) == -1 || number == 0) {
@@ -168,7 +168,7 @@ read_term(struct product_term *term, const char *value, int is_time)
 
 /* Takes one option with its value. Returns 0, -1 for a bad value, -2 for an unknown option. */
 static int
-read_option(struct product_words *w, const char *option, const char *value)
+read_option(struct product_options *w, const char *option, const char *value)
 {
     if (strcmp(option, "--name") == 0) {
         w->name = value;
@@ -215,13 +215,13 @@ read_option(struct product_words *w, const char *option, const char *value)
 
 
 int
-product_words_read(struct product_words *words, int argc, char **argv, char *error, size_t size)
+product_options_read(struct product_options *options, int argc, char **argv, char *error, size_t size)
 {
-    *words = (struct product_words) { 0 };
+    *options = (struct product_options) { 0 };
 
     for (int i = 0; i < argc; i += 2) {
-        int result = i + 1 < argc ? read_option(words, argv[i], argv[i + 1])
-                                  : read_option(words, argv[i], "") == -2 ? -2 : -1;
+        int result = i + 1 < argc ? read_option(options, argv[i], argv[i + 1])
+                                  : read_option(options, argv[i], "") == -2 ? -2 : -1;
 
         if (result == -2) {
             snprintf(error, size, "unknown option %s", argv[i]);

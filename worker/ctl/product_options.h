@@ -1,5 +1,5 @@
 /*
- * The words that describe a product on the command line, checked and turned into SQL values.
+ * The options that describe a product on the command line, checked and turned into SQL values.
  */
 #ifndef CHECKOUT_WORKER_CTL_PRODUCT_OPTIONS_H
 #define CHECKOUT_WORKER_CTL_PRODUCT_OPTIONS_H
@@ -7,8 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A field that was not given has set = 0. Texts point into argv. */
-struct product_words {
+/* An option that was not given is NULL, or has set = 0. Texts point into argv. */
+struct product_options {
     const char *name;               /* NULL: not given */
     const char *price;              /* "19.80", checked */
     const char *state;              /* "open" or "closed" */
@@ -23,11 +23,16 @@ struct product_words {
     } opens_at, closes_at, per_user_limit, max_quantity, payment_timeout;
 };
 
-/* Returns 0, or -1 with the reason in error. */
-int product_words_read(struct product_words *words, int argc, char **argv, char *error, size_t size);
+/*
+ * Reads "--name TEXT --price 19.80 …", argc words. Returns 0, or -1 with the reason in error, which has room for size
+ * bytes. Does not block.
+ */
+int product_options_read(struct product_options *options, int argc, char **argv, char *error, size_t size);
 
-/* "2026-11-21T12:00:00Z", seconds and their fraction optional, or with +08:00, to 'YYYY-MM-DD HH:MM:SS.mmm' in UTC
- * between quotes. Returns 0, or -1. */
-int product_time_to_sql(char out[32], const char *text);
+/*
+ * Turns "2026-11-21T12:00:00Z" (RFC 3339; seconds and their fraction are optional, "+08:00" is taken too) into
+ * 'YYYY-MM-DD HH:MM:SS.mmm' in UTC, with its quotes. Returns 0, or -1: it is no such time.
+ */
+int product_options_time(char out[32], const char *text);
 
 #endif

@@ -9,14 +9,16 @@
 #include <string.h>
 
 #include "ctl/ctl.h"
+#include "ctl/json.h"
+#include "ctl/report.h"
 #include "redis/keys.h"
 #include "redis/queue_entry.h"
 #include "redis/queue_view.h"
 
 
-/* A command of a few words: name, key, rest (NULL: none). NULL with the connection's error when it failed. */
+/* Runs COMMAND [sub] key [last]; sub and last may be NULL. Returns the reply, which the caller frees, or NULL. */
 static redisReply *
-ask(struct ctl *ctl, const char *command, const char *sub, key_maker key, const char *rest)
+call_key(struct ctl *ctl, const char *command, const char *sub, key_maker key, const char *last)
 {
     struct redis_args args = { 0 };
 
@@ -28,8 +30,8 @@ ask(struct ctl *ctl, const char *command, const char *sub, key_maker key, const 
 
     key(&args);
 
-    if (rest != NULL) {
-        args_text(&args, rest);
+    if (last != NULL) {
+        args_text(&args, last);
     }
 
     redisReply *reply = redis_call(&ctl->redis, &args, 0);
@@ -90,11 +92,11 @@ add_number(cJSON *object, const char *as, const redisReply *pairs, const char *n
 }
 
 
-/* One field of a hash into the report; 0, or -1 when Redis failed. */
+/* Adds one field of a hash. standard: its value where it is missing. Returns 0, or -1 when Redis failed. */
 static int
 add_field(struct ctl *ctl, cJSON *o, const char *as, key_maker key, const char *field, const char *standard)
 {
-    redisReply *reply = ask(ctl, "HGET", NULL, key, field);
+    redisReply *reply = call_key(ctl, "HGET", NULL, key, field);
 
     if (reply == NULL) {
         return -1;
@@ -109,7 +111,7 @@ add_field(struct ctl *ctl, cJSON *o, const char *as, key_maker key, const char *
 static int
 add_length(struct ctl *ctl, cJSON *o, const char *as, key_maker key)
 {
-    redisReply *reply = ask(ctl, "XLEN", NULL, key, NULL);
+    redisReply *reply = call_key(ctl, "XLEN", NULL, key, NULL);
 
     if (reply == NULL) {
         return -1;
@@ -129,11 +131,11 @@ first_entry(const redisReply *entry, void *data)
 }
 
 
-/* A queue that does not exist has no group and no consumers: an error that is none here. */
+/* Errors add nothing: a queue that does not exist has no group, and Redis then answers with an error. */
 static void
 add_group(struct ctl *ctl, cJSON *o)
 {
-    redisReply *groups = ask(ctl, "XINFO", "GROUPS", key_queue, NULL);
+    redisReply *groups = call_key(ctl, "XINFO", "GROUPS", key_queue, NULL);
 
     for (size_t i = 0; groups != NULL && i < groups->elements; i++) {
         const redisReply *name = find_value(groups->element[i], "name");
@@ -153,8 +155,8 @@ static void
 add_consumers(struct ctl *ctl, cJSON *o, int64_t now)
 {
     cJSON *list = cJSON_AddArrayToObject(o, "consumers");
-    redisReply *consumers = ask(ctl, "XINFO", "CONSUMERS", key_queue, CONSUMER_GROUP);
-    redisReply *beats = ask(ctl, "HGETALL", NULL, key_workers, NULL);
+    redisReply *consumers = call_key(ctl, "XINFO", "CONSUMERS", key_queue, CONSUMER_GROUP);
+    redisReply *beats = call_key(ctl, "HGETALL", NULL, key_workers, NULL);
 
     for (size_t i = 0; consumers != NULL && i < consumers->elements; i++) {
         const redisReply *name = find_value(consumers->element[i], "name");
@@ -193,7 +195,7 @@ ctl_queue_stats(struct ctl *ctl, int argc, char **argv)
 
     if (argc > 0) {
         cJSON_Delete(o);
-        return ctl_fail("queue stats takes no words");
+        return report_error("queue stats takes no words");
     }
 
     if (now == 0 || add_field(ctl, o, "gate", key_gate, "state", "open") == -1
@@ -205,13 +207,13 @@ ctl_queue_stats(struct ctl *ctl, int argc, char **argv)
         || queue_view_walk(&ctl->redis, key_queue, first_entry, &oldest) == -1)
     {
         cJSON_Delete(o);
-        return ctl_redis_failed(ctl);
+        return report_redis_failed(ctl);
     }
 
     json_int(o, "oldest_entry_ms", oldest > 0 ? now - oldest : 0);
     add_group(ctl, o);
     add_consumers(ctl, o, now);
-    return ctl_print(ctl, o);
+    return report_object(ctl, o);
 }
 
 
@@ -225,7 +227,7 @@ set_pause(struct ctl *ctl, int paused)
     cJSON_AddBoolToObject(o, "paused", paused);
 
     if (ctl->dry_run) {
-        return ctl_say(ctl, o, "the workers would %s", paused ? "pause" : "go on");
+        return report_result(ctl, o, "the workers would %s", paused ? "pause" : "go on");
     }
 
     args_text(&args, paused ? "HSETNX" : "HDEL");
@@ -242,12 +244,12 @@ set_pause(struct ctl *ctl, int paused)
 
     if (reply == NULL) {
         cJSON_Delete(o);
-        return ctl_redis_failed(ctl);
+        return report_redis_failed(ctl);
     }
 
     freeReplyObject(reply);
-    return ctl_say(ctl, o, paused ? "workers pause within a second or two; the gate goes on accepting orders"
-                                  : "workers go on within a second or two");
+    return report_result(ctl, o, paused ? "workers pause within a second or two; the gate goes on accepting orders"
+                                        : "workers go on within a second or two");
 }
 
 
@@ -255,7 +257,7 @@ int
 ctl_queue_pause(struct ctl *ctl, int argc, char **argv)
 {
     (void) argv;
-    return argc > 0 ? ctl_fail("queue pause takes no words") : set_pause(ctl, 1);
+    return argc > 0 ? report_error("queue pause takes no words") : set_pause(ctl, 1);
 }
 
 
@@ -263,5 +265,5 @@ int
 ctl_queue_resume(struct ctl *ctl, int argc, char **argv)
 {
     (void) argv;
-    return argc > 0 ? ctl_fail("queue resume takes no words") : set_pause(ctl, 0);
+    return argc > 0 ? report_error("queue resume takes no words") : set_pause(ctl, 0);
 }

@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "ctl/ctl.h"
+#include "ctl/json.h"
+#include "ctl/report.h"
 #include "repair/rebuild.h"
 
 
@@ -56,18 +58,18 @@ failed(const struct ctl *ctl, enum rebuild_result result)
 {
     switch (result) {
     case REBUILD_DB_FAILED:
-        (void) ctl_db_failed(ctl);
+        (void) report_db_failed(ctl);
         break;
     case REBUILD_TAKEN_OVER:
-        return ctl_fail("%s: another rebuild began meanwhile, or Redis was emptied", ctl->redis.error);
+        return report_error("%s: another rebuild began meanwhile, or Redis was emptied", ctl->redis.error);
     case REBUILD_BUSY:
-        (void) ctl_fail("jobs of a product were settled faster than its buyers could be counted");
+        (void) report_error("jobs of a product were settled faster than its buyers could be counted");
         break;
     default:
-        (void) ctl_redis_failed(ctl);
+        (void) report_redis_failed(ctl);
     }
 
-    return ctl_fail("not finished; if the gate answers 503 it does so until a rebuild has ended: run it again");
+    return report_error("not finished; if the gate answers 503 it does so until a rebuild has ended: run it again");
 }
 
 
@@ -77,11 +79,11 @@ ctl_rebuild(struct ctl *ctl, int argc, char **argv)
     struct rebuild r = { .db = &ctl->db, .redis = &ctl->redis, .dry_run = ctl->dry_run };
 
     if (argc > 0) {
-        return ctl_fail("rebuild knows no %s", argv[0]);
+        return report_error("rebuild knows no %s", argv[0]);
     }
 
     enum rebuild_result result = rebuild_run(&r);
 
     rebuild_free(&r);
-    return result == REBUILD_DONE ? ctl_print(ctl, report(&r)) : failed(ctl, result);
+    return result == REBUILD_DONE ? report_object(ctl, report(&r)) : failed(ctl, result);
 }

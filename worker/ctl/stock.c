@@ -8,13 +8,19 @@
 
 #include "text/buffer.h"
 #include "ctl/ctl.h"
+#include "ctl/json.h"
+#include "ctl/query.h"
+#include "ctl/report.h"
+#include "ctl/words.h"
 #include "order/order.h"
 #include "mysql/supply.h"
 #include "repair/sync.h"
 #include "text/number.h"
 
+#define REASON_MAX 255   /* bytes; column reason of stock_movements */
 
-/* Runs under the product's lock: stock that no movement explains (a row made or changed by hand) is booked. */
+
+/* Runs under the product's lock: books stock that no movement explains (a row made or changed by hand). */
 static enum db_result
 book_difference(struct db *db, struct product_row *row, void *data)
 {
@@ -32,7 +38,7 @@ load_one(struct ctl *ctl, uint64_t id)
         cJSON *planned = cJSON_CreateObject();
 
         json_uint(planned, "product_id", id);
-        return ctl_say(ctl, planned, "product %" PRIu64 " would be loaded", id);
+        return report_result(ctl, planned, "product %" PRIu64 " would be loaded", id);
     }
 
     switch (sync_product(&ctl->db, &ctl->redis, id, GATE_CREATE, book_difference, &booked, &row)) {
@@ -40,11 +46,11 @@ load_one(struct ctl *ctl, uint64_t id)
     case SYNC_UP_TO_DATE:
         break;
     case SYNC_NO_PRODUCT:
-        return ctl_not_found("MySQL has no product %" PRIu64, id);
+        return report_not_found("MySQL has no product %" PRIu64, id);
     case SYNC_DB_FAILED:
-        return ctl_db_failed(ctl);
+        return report_db_failed(ctl);
     default:
-        return ctl_redis_failed(ctl);
+        return report_redis_failed(ctl);
     }
 
     char book[80] = "";
@@ -58,8 +64,8 @@ load_one(struct ctl *ctl, uint64_t id)
     json_int(o, "stock", row.stock);
     json_uint(o, "version", row.version);
     json_int(o, "booked", booked);
-    return ctl_say(ctl, o, "product %" PRIu64 " loaded: stock %" PRId64 ", version %" PRIu64 "%s", id, row.stock,
-                   row.version, book);
+    return report_result(ctl, o, "product %" PRIu64 " loaded: stock %" PRId64 ", version %" PRIu64 "%s", id, row.stock,
+                         row.version, book);
 }
 
 
@@ -67,17 +73,14 @@ static int
 load_all(struct ctl *ctl)
 {
     struct buffer sql = { 0 };
-    MYSQL_RES *rows;
     int code = CTL_OK;
 
     buffer_text(&sql, "SELECT id FROM products ORDER BY id");
 
-    enum db_result result = db_open(&ctl->db) == DB_OK ? db_rows(&ctl->db, &sql, &rows) : DB_RETRY;
+    MYSQL_RES *rows = query_rows(ctl, &sql);
 
-    buffer_free(&sql);
-
-    if (result != DB_OK) {
-        return ctl_db_failed(ctl);
+    if (rows == NULL) {
+        return CTL_ERROR;
     }
 
     for (MYSQL_ROW row; code == CTL_OK && (row = mysql_fetch_row(rows)) != NULL; ) {
@@ -95,14 +98,14 @@ ctl_stock_load(struct ctl *ctl, int argc, char **argv)
     uint64_t id;
 
     if (argc != 1) {
-        return ctl_fail("stock load takes one product id, or --all");
+        return report_error("stock load takes one product id, or --all");
     }
 
     if (strcmp(argv[0], "--all") == 0) {
         return load_all(ctl);
     }
 
-    return ctl_product_id(argv[0], &id) == 0 ? load_one(ctl, id) : CTL_ERROR;
+    return words_product_id(argv[0], &id) == 0 ? load_one(ctl, id) : CTL_ERROR;
 }
 
 
@@ -162,29 +165,29 @@ ctl_stock_get(struct ctl *ctl, int argc, char **argv)
     uint64_t id;
 
     if (argc != 1) {
-        return ctl_fail("stock get takes one product id");
+        return report_error("stock get takes one product id");
     }
 
-    if (ctl_product_id(argv[0], &id) == -1) {
+    if (words_product_id(argv[0], &id) == -1) {
         return CTL_ERROR;
     }
 
     gate.id = row.id = id;
 
     if (gate_inspect(&ctl->redis, &gate, 1, 0, &counts) == -1) {
-        return ctl_redis_failed(ctl);
+        return report_redis_failed(ctl);
     }
 
     if (db_open(&ctl->db) != DB_OK || product_rows_read(&ctl->db, &row, 1, ROW_NO_LOCK) != DB_OK) {
-        return ctl_db_failed(ctl);
+        return report_db_failed(ctl);
     }
 
     if (!row.found && gate.register_stock == GATE_MISSING) {
-        return ctl_not_found("neither MySQL nor the gate has product %" PRIu64, id);
+        return report_not_found("neither MySQL nor the gate has product %" PRIu64, id);
     }
 
     if (ctl->json) {
-        return ctl_print(ctl, both_as_json(&row, &gate));
+        return report_object(ctl, both_as_json(&row, &gate));
     }
 
     print_both(&row, &gate);
@@ -192,19 +195,19 @@ ctl_stock_get(struct ctl *ctl, int argc, char **argv)
 }
 
 
-struct change {
+struct stock_change {
     int64_t number;        /* the new stock, or what is added */
     int is_new_stock;
     const char *reason;
-    int negative;          /* out: it would have gone below zero */
+    int negative;          /* out: refused, the stock would be below zero or too large */
 };
 
 
-/* Runs under the product's lock: changes the stock, and books it. */
+/* Runs under the product's lock: changes the stock, and books the change. */
 static enum db_result
 change_stock(struct db *db, struct product_row *row, void *data)
 {
-    struct change *c = data;
+    struct stock_change *c = data;
     struct buffer sql = { 0 };
     int64_t more = c->is_new_stock ? c->number - row->stock : c->number;
 
@@ -223,12 +226,7 @@ change_stock(struct db *db, struct product_row *row, void *data)
     enum db_result result = db_change_one_each(db, &sql, 1);
 
     if (result == DB_OK) {
-        buffer_clear(&sql);
-        buffer_format(&sql, "INSERT INTO stock_movements (product_id, kind, units, stock_after, reason) VALUES"
-                      " (%" PRIu64 ", 'adjust', %" PRId64 ", %" PRId64 ", ", row->id, more, row->stock + more);
-        db_quote(db, &sql, c->reason);
-        buffer_text(&sql, ")");
-        result = db_run(db, &sql);
+        result = supply_book(db, row->id, "adjust", more, row->stock + more, c->reason);
     }
 
     buffer_free(&sql);
@@ -242,39 +240,23 @@ change_stock(struct db *db, struct product_row *row, void *data)
 }
 
 
-/* Takes "--reason TEXT" out of the words. Returns 0, or -1 after a message. */
 static int
-take_reason(int *argc, char **argv, const char **reason)
-{
-    for (int i = 0; i < *argc; i++) {
-        if (strcmp(argv[i], "--reason") != 0) {
-            continue;
-        }
-
-        if (i + 1 == *argc || strlen(argv[i + 1]) > 255) {
-            (void) ctl_fail("--reason needs a text of up to 255 characters");
-            return -1;
-        }
-
-        *reason = argv[i + 1];
-        *argc -= 2;
-        memmove(argv + i, argv + i + 2, (size_t) (*argc - i) * sizeof(char *));
-        return 0;
-    }
-
-    return 0;
-}
-
-
-static int
-run_change(struct ctl *ctl, int argc, char **argv, struct change *c)
+run_change(struct ctl *ctl, int argc, char **argv, struct stock_change *c)
 {
     struct product_row row;
     uint64_t id, number;
     const char *word;
 
-    if (take_reason(&argc, argv, &c->reason) == -1 || argc < 1 || ctl_product_id(argv[0], &id) == -1) {
-        return argc < 1 ? ctl_fail("which product? (an id is missing)") : CTL_ERROR;
+    if (words_take_text(&argc, argv, "--reason", &c->reason) == -1 || strlen(c->reason) > REASON_MAX) {
+        return report_error("--reason needs a text of up to %d characters", REASON_MAX);
+    }
+
+    if (argc < 1) {
+        return report_error("which product? (an id is missing)");
+    }
+
+    if (words_product_id(argv[0], &id) == -1) {
+        return CTL_ERROR;
     }
 
     word = argc == 2 ? argv[1] : "";
@@ -284,8 +266,8 @@ run_change(struct ctl *ctl, int argc, char **argv, struct change *c)
     word += !c->is_new_stock && (word[0] == '+' || word[0] == '-');
 
     if (argc != 2 || number_parse(&number, word, strlen(word), INT32_MAX) == -1) {
-        return ctl_fail(c->is_new_stock ? "stock set takes a product id and the new stock"
-                                        : "stock adjust takes a product id and +N or -N");
+        return report_error(c->is_new_stock ? "stock set takes a product id and the new stock"
+                                            : "stock adjust takes a product id and +N or -N");
     }
 
     c->number = sign * (int64_t) number;
@@ -294,22 +276,25 @@ run_change(struct ctl *ctl, int argc, char **argv, struct change *c)
         cJSON *o = cJSON_CreateObject();
 
         json_uint(o, "product_id", id);
-        return ctl_say(ctl, o, "stock of product %" PRIu64 " would be %s %" PRId64, id,
-                       c->is_new_stock ? "set to" : "changed by", c->number);
+        return report_result(ctl, o, "stock of product %" PRIu64 " would be %s %" PRId64, id,
+                             c->is_new_stock ? "set to" : "changed by", c->number);
     }
 
     enum sync_result result = sync_product(&ctl->db, &ctl->redis, id, GATE_NEWER_ONLY, change_stock, c, &row);
 
-    return c->negative ? ctl_fail("product %" PRIu64 " has stock %" PRId64 ": that would leave it below zero, or too"
-                                  " large", id, row.stock)
-                       : ctl_sync_said(ctl, result, &row, "changed");
+    if (c->negative) {
+        return report_error("product %" PRIu64 " has stock %" PRId64 ": that would leave it below zero, or too large",
+                            id, row.stock);
+    }
+
+    return report_sync(ctl, result, &row, "changed");
 }
 
 
 int
 ctl_stock_set(struct ctl *ctl, int argc, char **argv)
 {
-    struct change c = { .is_new_stock = 1, .reason = "stock set" };
+    struct stock_change c = { .is_new_stock = 1, .reason = "stock set" };
 
     return run_change(ctl, argc, argv, &c);
 }
@@ -318,7 +303,7 @@ ctl_stock_set(struct ctl *ctl, int argc, char **argv)
 int
 ctl_stock_adjust(struct ctl *ctl, int argc, char **argv)
 {
-    struct change c = { .reason = "stock adjust" };
+    struct stock_change c = { .reason = "stock adjust" };
 
     return run_change(ctl, argc, argv, &c);
 }
@@ -329,50 +314,33 @@ ctl_stock_movements(struct ctl *ctl, int argc, char **argv)
 {
     uint64_t id, limit = 100;
     struct buffer sql = { 0 };
-    MYSQL_RES *rows;
 
-    if (ctl_take_number(&argc, argv, "--limit", 1000000, &limit) == -1) {
+    if (words_take_number(&argc, argv, "--limit", 1000000, &limit) == -1) {
         return CTL_ERROR;
     }
 
     if (argc != 1) {
-        return ctl_fail("stock movements takes one product id, and --limit N");
+        return report_error("stock movements takes one product id, and --limit N");
     }
 
-    if (ctl_product_id(argv[0], &id) == -1) {
+    if (words_product_id(argv[0], &id) == -1) {
         return CTL_ERROR;
     }
 
-    buffer_format(&sql, "SELECT id, created_at, kind, units, stock_after, COALESCE(order_identifier, ''), reason"
-                  " FROM stock_movements WHERE product_id = %" PRIu64 " ORDER BY id DESC LIMIT %" PRIu64, id, limit);
+    buffer_format(&sql, "SELECT id, created_at AS at, kind, units, stock_after,"
+                  " COALESCE(order_identifier, '') AS order_identifier, reason FROM stock_movements"
+                  " WHERE product_id = %" PRIu64 " ORDER BY id DESC LIMIT %" PRIu64, id, limit);
 
-    enum db_result result = db_open(&ctl->db) == DB_OK ? db_rows(&ctl->db, &sql, &rows) : DB_RETRY;
+    MYSQL_RES *rows = query_rows(ctl, &sql);
 
-    buffer_free(&sql);
-
-    if (result != DB_OK) {
-        return ctl_db_failed(ctl);
+    if (rows == NULL) {
+        return CTL_ERROR;
     }
 
-    static const char *const names[] = { "id", "at", "kind", "units", "stock_after", "order_identifier", "reason" };
     cJSON *o = cJSON_CreateObject();
 
     json_uint(o, "product_id", id);
-
-    cJSON *list = cJSON_AddArrayToObject(o, "movements");
-
-    for (MYSQL_ROW row; (row = mysql_fetch_row(rows)) != NULL; ) {
-        cJSON *one = cJSON_CreateObject();
-
-        for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-            int is_number = i == 0 || i == 3 || i == 4;
-
-            (is_number ? json_digits : json_text)(one, names[i], row[i]);
-        }
-
-        cJSON_AddItemToArray(list, one);
-    }
-
+    json_rows(o, "movements", rows, JSON_NUMBERS_TYPED);
     mysql_free_result(rows);
-    return ctl_print(ctl, o);
+    return report_object(ctl, o);
 }

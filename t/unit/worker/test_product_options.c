@@ -23,12 +23,12 @@ START_TEST(test_times)
     char sql[32];
 
     for (size_t i = 0; i < sizeof times / sizeof *times; i++) {
-        ck_assert_int_eq(product_time_to_sql(sql, times[i].text), 0);
+        ck_assert_int_eq(product_options_time(sql, times[i].text), 0);
         ck_assert_str_eq(sql, times[i].sql);
     }
 
     for (size_t i = 0; i < sizeof no_times / sizeof *no_times; i++) {
-        ck_assert_msg(product_time_to_sql(sql, no_times[i]) == -1, "%s", no_times[i]);
+        ck_assert_msg(product_options_time(sql, no_times[i]) == -1, "%s", no_times[i]);
     }
 }
 END_TEST
@@ -42,10 +42,10 @@ START_TEST(test_product_words)
         { "--price", "1;DROP" }, { "--stock", "-1" }, { "--stock", "2147483648" }, { "--stock", "" }, { "--state", "shut" },
         { "--opens-at", "soon" }, { "--per-user-limit", "0" }, { "--name", "" }, { "--colour", "red" },
     };
-    struct product_words w;
+    struct product_options w;
     char error[128];
 
-    ck_assert_int_eq(product_words_read(&w, 10, good, error, sizeof error), 0);
+    ck_assert_int_eq(product_options_read(&w, 10, good, error, sizeof error), 0);
     ck_assert_str_eq(w.name, "Vase");
     ck_assert_int_eq(w.stock.set, 1);
     ck_assert_str_eq(w.per_user_limit.sql, "NULL");
@@ -55,11 +55,11 @@ START_TEST(test_product_words)
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         char *argv[] = { (char *) bad[i][0], (char *) bad[i][1] };
 
-        ck_assert_msg(product_words_read(&w, 2, argv, error, sizeof error) == -1, "%s %s", bad[i][0], bad[i][1]);
+        ck_assert_msg(product_options_read(&w, 2, argv, error, sizeof error) == -1, "%s %s", bad[i][0], bad[i][1]);
         ck_assert_ptr_nonnull(strstr(error, bad[i][0]));
     }
 
-    ck_assert_int_eq(product_words_read(&w, 1, good, error, sizeof error), -1);
+    ck_assert_int_eq(product_options_read(&w, 1, good, error, sizeof error), -1);
 }
 END_TEST
 

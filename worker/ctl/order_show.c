@@ -6,6 +6,8 @@
 
 #include "text/buffer.h"
 #include "ctl/ctl.h"
+#include "ctl/json.h"
+#include "ctl/report.h"
 #include "redis/order_records.h"
 #include "redis/keys.h"
 #include "redis/queue_entry.h"
@@ -44,7 +46,7 @@ note_entry(const redisReply *entry, void *data)
 }
 
 
-/* Who holds an entry, and since when; says so in the entry's own object. */
+/* Adds to an entry's object which consumer holds it, and since when. Returns 0, or -1 when Redis failed. */
 static int
 add_pending(struct ctl *ctl, cJSON *entry)
 {
@@ -129,13 +131,12 @@ add_waiting(struct ctl *ctl, cJSON *o, const char *identifier)
 }
 
 
-/* The rows of a statement as an array of objects; %s in it stands for the quoted identifier. */
+/* Adds the rows of a statement; %s in it stands for the identifier. Returns 0, or -1 when MySQL failed. */
 static int
 add_rows(struct ctl *ctl, cJSON *o, const char *as, const char *statement, const char *identifier)
 {
     struct buffer sql = { 0 };
     MYSQL_RES *rows;
-    cJSON *list = cJSON_AddArrayToObject(o, as);
 
     buffer_format(&sql, statement, identifier);
 
@@ -147,18 +148,7 @@ add_rows(struct ctl *ctl, cJSON *o, const char *as, const char *statement, const
         return -1;
     }
 
-    const MYSQL_FIELD *fields = mysql_fetch_fields(rows);
-
-    for (MYSQL_ROW row; (row = mysql_fetch_row(rows)) != NULL; ) {
-        cJSON *one = cJSON_CreateObject();
-
-        for (unsigned i = 0; i < mysql_num_fields(rows); i++) {
-            json_digits(one, fields[i].name, row[i]);
-        }
-
-        cJSON_AddItemToArray(list, one);
-    }
-
+    json_rows(o, as, rows, JSON_NUMBERS_ALL);
     mysql_free_result(rows);
     return 0;
 }
@@ -168,15 +158,16 @@ static int
 add_mysql(struct ctl *ctl, cJSON *o, const char *identifier)
 {
     if (db_open(&ctl->db) != DB_OK
-        || add_rows(ctl, o, "orders", "SELECT status, failure_code, user_id, product_id, quantity, total_price, pay_by, payment_id, paid_at,"
-                    " created_at, updated_at FROM orders WHERE order_identifier = '%s'", identifier) == -1
+        || add_rows(ctl, o, "orders", "SELECT status, failure_code, user_id, product_id, quantity, total_price,"
+                    " pay_by, payment_id, paid_at, created_at, updated_at FROM orders WHERE order_identifier = '%s'",
+                    identifier) == -1
         || add_rows(ctl, o, "items", "SELECT product_id, quantity, unit_price FROM order_items"
                     " WHERE order_identifier = '%s'", identifier) == -1
         || add_rows(ctl, o, "movements", "SELECT id, product_id, kind, units, stock_after, reason, created_at"
                     " FROM stock_movements WHERE order_identifier = '%s' ORDER BY id", identifier) == -1
         || add_rows(ctl, o, "payment_events", "SELECT id, provider, type, received_at, processed_at, outcome,"
-                    " tries, next_try_at FROM payment_events WHERE order_identifier = '%s' ORDER BY received_at LIMIT 100",
-                    identifier) == -1)
+                    " tries, next_try_at FROM payment_events WHERE order_identifier = '%s' ORDER BY received_at"
+                    " LIMIT 100", identifier) == -1)
     {
         return -1;
     }
@@ -200,7 +191,7 @@ int
 ctl_order_show(struct ctl *ctl, int argc, char **argv)
 {
     if (argc != 1 || checkout_identifier_check(argv[0], strlen(argv[0])) == -1) {
-        return ctl_fail("order show takes one order identifier, such as 019aa411-2f3b-7000-9c5e-0242ac120002");
+        return report_error("order show takes one order identifier, such as 019aa411-2f3b-7000-9c5e-0242ac120002");
     }
 
     cJSON *o = cJSON_CreateObject();
@@ -209,16 +200,16 @@ ctl_order_show(struct ctl *ctl, int argc, char **argv)
 
     if (add_record(ctl, o, argv[0]) == -1 || add_waiting(ctl, o, argv[0]) == -1) {
         cJSON_Delete(o);
-        return ctl_redis_failed(ctl);
+        return report_redis_failed(ctl);
     }
 
     if (add_mysql(ctl, o, argv[0]) == -1) {
         cJSON_Delete(o);
-        return ctl_db_failed(ctl);
+        return report_db_failed(ctl);
     }
 
     int code = is_known(o) ? CTL_OK : CTL_NOT_FOUND;
 
-    (void) ctl_print(ctl, o);
+    (void) report_object(ctl, o);
     return code;
 }

@@ -1,0 +1,66 @@
+/*
+ * The laws that `checkoutctl audit` checks, and their judgment. Pure: what is judged was read before (ctl/audit.c).
+ *
+ * Redis is read first, each group of products in one step, then MySQL in one snapshot. So a register may be behind
+ * MySQL (its push is still to come), but never ahead of it, and equal versions must hold equal stock.
+ */
+#ifndef CHECKOUT_WORKER_CTL_AUDIT_LAWS_H
+#define CHECKOUT_WORKER_CTL_AUDIT_LAWS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "mysql/supply.h"
+#include "redis/gate.h"
+#include "text/buffer.h"
+
+#define AUDIT_VIOLATIONS_SHOWN 20    /* per law; all are counted */
+
+enum law {
+    LAW_MYSQL_NOT_NEGATIVE,
+    LAW_NO_OVERSELL,
+    LAW_GATE_NOT_NEGATIVE,
+    LAW_STOCK_FOLLOWS,
+    LAW_IN_FLIGHT,
+    LAW_VERSIONS,
+    LAW_REGISTERS,
+    LAW_KNOWN,
+    LAW_COUNTS,
+    LAW_SETTLED,
+    LAWS
+};
+
+extern const char *const audit_law_names[LAWS];
+
+/* Zero-initialised is empty; audit_free() frees what it holds. */
+struct audit {
+    /* Read from Redis, then from MySQL. */
+    struct gate_product *gate;
+    size_t gate_count;
+    unsigned char *foreign;              /* [i]: gate[i] has no register, but a key of another type in its place */
+    struct supply *supplies;
+    size_t supply_count;
+    int64_t queue_entries, dead_letters;
+    int64_t queue_orders, queued;        /* what the queue holds, and what the gate counts; -1: no number */
+    int64_t products, products_after;    /* by the gate's count, before and after the registers were read */
+    int64_t overdue;                     /* entries read by a consumer and not settled within 60 s */
+    int rebuilding;
+
+    /* Judged. */
+    uint64_t checked[LAWS], violated[LAWS];
+    struct buffer violations[LAWS];      /* lines, AUDIT_VIOLATIONS_SHOWN at most */
+    uint64_t behind;                     /* registers whose push is still to come */
+};
+
+/* Judges all laws of what was read. Call it once. */
+void audit_judge(struct audit *a);
+
+/* Returns 1 when a law is violated, else 0. */
+int audit_is_violated(const struct audit *a);
+
+/* Returns the supply of a product, or NULL: MySQL does not have it. It belongs to the audit. */
+const struct supply *audit_find_supply(const struct audit *a, uint64_t product);
+
+void audit_free(struct audit *a);
+
+#endif
