@@ -11,7 +11,7 @@
 #define BACKOFF_MOST_MS  2000
 
 struct backoff {
-    unsigned bound_ms;   /* of the last wait; 0: no failure yet */
+    unsigned bound_ms; /* of the last wait; 0: no failure yet */
 };
 
 /* After a success: the next wait is short again. */

@@ -9,27 +9,27 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/memory.h"
 #include "base/log.h"
+#include "base/memory.h"
 
 
 enum option_type {
     OPTION_TEXT,
     OPTION_NUMBER,
-    OPTION_DURATION,   /* "500ms", "30s", "5m", "2h"; without a unit: seconds */
-    OPTION_LEVEL,      /* these two: one of a list of words, choices_of() */
+    OPTION_DURATION, /* "500ms", "30s", "5m", "2h"; without a unit: seconds */
+    OPTION_LEVEL,    /* these two: one of a list of words, choices_of() */
     OPTION_MODE,
-    OPTION_SWITCH      /* yes or no */
+    OPTION_SWITCH /* yes or no */
 };
 
 struct option {
     const char *section, *name;
     enum option_type type;
     size_t offset;
-    const char *standard;          /* the default, as it would stand in the file */
+    const char *standard; /* the default, as it would stand in the file */
     unsigned min, max;
     const char *meaning;
-    int reloads;                   /* 1: SIGHUP takes a new value over */
+    int reloads; /* 1: SIGHUP takes a new value over */
 };
 
 #define AT(member) offsetof(struct config, member)
@@ -45,18 +45,13 @@ static const struct option options[] = {
       "file whose first line is the password; empty: no password", 0 },
     { "redis", "connect_timeout", OPTION_DURATION, AT(redis.connect_timeout), "1s", 10, 60000,
       "longest wait for a connection", 0 },
-    { "redis", "timeout", OPTION_DURATION, AT(redis.timeout), "5s", 1000, 300000,
-      "longest wait for a reply", 0 },
-    { "mysql", "host", OPTION_TEXT, AT(mysql.host), "127.0.0.1", 0, 255,
-      "host of the primary", 0 },
-    { "mysql", "port", OPTION_NUMBER, AT(mysql.port), "3306", 1, 65535,
-      "port of the primary", 0 },
+    { "redis", "timeout", OPTION_DURATION, AT(redis.timeout), "5s", 1000, 300000, "longest wait for a reply", 0 },
+    { "mysql", "host", OPTION_TEXT, AT(mysql.host), "127.0.0.1", 0, 255, "host of the primary", 0 },
+    { "mysql", "port", OPTION_NUMBER, AT(mysql.port), "3306", 1, 65535, "port of the primary", 0 },
     { "mysql", "socket", OPTION_TEXT, AT(mysql.socket), "", 0, 107,
       "unix socket, used instead of host and port when it is given", 0 },
-    { "mysql", "database", OPTION_TEXT, AT(mysql.database), "checkout", 1, 64,
-      "name of the database", 0 },
-    { "mysql", "user", OPTION_TEXT, AT(mysql.user), "checkout", 0, 80,
-      "user", 0 },
+    { "mysql", "database", OPTION_TEXT, AT(mysql.database), "checkout", 1, 64, "name of the database", 0 },
+    { "mysql", "user", OPTION_TEXT, AT(mysql.user), "checkout", 0, 80, "user", 0 },
     { "mysql", "password_file", OPTION_TEXT, AT(mysql.password_file), "", 0, 4095,
       "file whose first line is the password; empty: no password", 0 },
     { "mysql", "connect_timeout", OPTION_DURATION, AT(mysql.connect_timeout), "5s", 1000, 60000,
@@ -71,8 +66,7 @@ static const struct option options[] = {
       "no: with TLS, the server's certificate and its name are not checked", 0 },
     { "mysql", "ssl_cert", OPTION_TEXT, AT(mysql.ssl_cert), "", 0, 4095,
       "file with the certificate of this client, where the server asks for one", 0 },
-    { "mysql", "ssl_key", OPTION_TEXT, AT(mysql.ssl_key), "", 0, 4095,
-      "file with the key of that certificate", 0 },
+    { "mysql", "ssl_key", OPTION_TEXT, AT(mysql.ssl_key), "", 0, 4095, "file with the key of that certificate", 0 },
     { "mysql", "server_public_key", OPTION_SWITCH, AT(mysql.server_public_key), "no", 0, 1,
       "yes: without TLS, the server may be asked for the key that caching_sha2_password encrypts with", 0 },
     { "worker", "name", OPTION_TEXT, AT(worker.name), "", 0, 128,
@@ -85,8 +79,8 @@ static const struct option options[] = {
       "time to pay, from the commit of the order", 1 },
     { "worker", "dead_after", OPTION_DURATION, AT(worker.dead_after), "3s", 1000, 600000,
       "silence after which a consumer counts as dead and its entries are taken over", 1 },
-    { "worker", "tries", OPTION_NUMBER, AT(worker.tries), "3", 1, 100,
-      "attempts at an order whose data MySQL refuses", 1 },
+    { "worker", "tries", OPTION_NUMBER, AT(worker.tries), "3", 1, 100, "attempts at an order whose data MySQL refuses",
+      1 },
     { "worker", "drain_deadline", OPTION_DURATION, AT(worker.drain_deadline), "10s", 0, 3600000,
       "longest time to finish the batch in hand after SIGTERM", 1 },
     { "worker", "reconcile_interval", OPTION_DURATION, AT(worker.reconcile_interval), "1s", 100, 3600000,
@@ -115,16 +109,15 @@ static const struct option options[] = {
       "file with the secret that signs (whsec_...), one in each line: each signs; needed with url", 0 },
     { "events", "ca_file", OPTION_TEXT, AT(events.ca_file), "", 0, 4095,
       "file with the certificates of the authorities that may have signed the shop's; empty: the system's", 0 },
-    { "events", "timeout", OPTION_DURATION, AT(events.timeout), "10s", 100, 60000,
-      "longest wait for the shop's answer", 1 },
+    { "events", "timeout", OPTION_DURATION, AT(events.timeout), "10s", 100, 60000, "longest wait for the shop's answer",
+      1 },
     { "events", "tries", OPTION_NUMBER, AT(events.tries), "80", 1, 10000,
       "attempts at an event, from 1s to 1h apart, before it is given up as dead", 1 },
-    { "events", "parallel", OPTION_NUMBER, AT(events.parallel), "16", 1, 256,
-      "events that this process sends at once", 0 },
+    { "events", "parallel", OPTION_NUMBER, AT(events.parallel), "16", 1, 256, "events that this process sends at once",
+      0 },
     { "log", "file", OPTION_TEXT, AT(log.file), "", 0, 4095,
       "file of the log, opened again on SIGHUP; empty: standard error", 0 },
-    { "log", "level", OPTION_LEVEL, AT(log.level), "info", 0, 0,
-      "the least important lines that are written", 1 },
+    { "log", "level", OPTION_LEVEL, AT(log.level), "info", 0, 0, "the least important lines that are written", 1 },
 };
 
 #define OPTIONS (sizeof(options) / sizeof(options[0]))
@@ -133,8 +126,8 @@ struct load {
     struct config *config;
     FILE *file;
     const char *path;
-    unsigned line;                 /* last line read */
-    unsigned fault_line;           /* 0: no fault of ours */
+    unsigned line;       /* last line read */
+    unsigned fault_line; /* 0: no fault of ours */
     unsigned char seen[OPTIONS];
     char *error;
     size_t size;
@@ -174,9 +167,10 @@ read_number(const char *text, unsigned long *value, const char **rest)
 static int
 read_duration(const char *text, unsigned long *ms)
 {
-    static const struct { const char *unit; unsigned long factor; } units[] = {
-        { "ms", 1 }, { "s", 1000 }, { "", 1000 }, { "m", 60000 }, { "h", 3600000 }
-    };
+    static const struct {
+        const char *unit;
+        unsigned long factor;
+    } units[] = { { "ms", 1 }, { "s", 1000 }, { "", 1000 }, { "m", 60000 }, { "h", 3600000 } };
     const char *rest;
 
     if (read_number(text, ms, &rest) == -1) {
@@ -286,8 +280,7 @@ set_number(const struct option *o, atomic_uint *place, const char *value, char *
     }
 
     if (number < o->min || number > o->max) {
-        snprintf(why, size, duration ? "must be between %ums and %ums" : "must be between %u and %u",
-                 o->min, o->max);
+        snprintf(why, size, duration ? "must be between %ums and %ums" : "must be between %u and %u", o->min, o->max);
         return -1;
     }
 
@@ -324,7 +317,7 @@ fault(struct load *load, const char *section, const char *name, const char *why)
 }
 
 
-/* inih calls it for each option; 0 tells inih of an error. */
+/* inih calls it for each option. Returns 1, or 0 for an error. */
 static int
 on_option(void *user, const char *section, const char *name, const char *value)
 {
@@ -357,7 +350,7 @@ on_option(void *user, const char *section, const char *name, const char *value)
 }
 
 
-/* Counts lines, because inih tells the handler none. */
+/* Counts lines, because inih gives the handler no line number. */
 static char *
 read_line(char *line, int size, void *user)
 {
@@ -389,8 +382,7 @@ load_file(struct config *config, const char *path, char *error, size_t size)
     (void) fclose(load.file);
 
     if (line != 0 && (load.fault_line == 0 || (unsigned) line < load.fault_line)) {
-        snprintf(error, size, "%s:%d: neither [section] nor option = value, or longer than 198 characters",
-                 path, line);
+        snprintf(error, size, "%s:%d: neither [section] nor option = value, or longer than 198 characters", path, line);
     }
 
     return line == 0 ? 0 : -1;
@@ -549,8 +541,7 @@ config_load(struct config *config, const char *path, char *error, size_t size)
         (void) set_option(config, &options[i], options[i].standard, why, sizeof(why));
     }
 
-    if ((path != NULL && load_file(config, path, error, size) == -1)
-        || load_environment(config, error, size) == -1
+    if ((path != NULL && load_file(config, path, error, size) == -1) || load_environment(config, error, size) == -1
         || load_password(&config->redis.password, config->redis.password_file, error, size) == -1
         || load_password(&config->mysql.password, config->mysql.password_file, error, size) == -1
         || load_password(&config->payment.gateway_secret, config->payment.gateway_secret_file, error, size) == -1
@@ -567,7 +558,7 @@ config_load(struct config *config, const char *path, char *error, size_t size)
 }
 
 
-/* In the largest unit that says it exactly. */
+/* In the largest unit that divides it exactly. */
 static void
 write_duration(char *text, size_t size, unsigned ms)
 {
@@ -648,7 +639,7 @@ print_value(const struct config *config, const struct option *o, FILE *out)
 }
 
 
-/* Takes one option over, or says that it waits for a restart. */
+/* Takes over one option, or reports that it waits for a restart. */
 static void
 reload_option(struct config *config, const struct option *o, const struct config *fresh,
               void (*ignored)(const char *section, const char *name))

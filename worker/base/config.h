@@ -13,41 +13,41 @@
 #include <stddef.h>
 #include <stdio.h>
 
-#include "mysql/db.h"
 #include "base/secrets.h"
+#include "mysql/db.h"
 
 enum payment_mode {
-    PAYMENT_BY_WEBHOOK,   /* providers tell, the edge keeps what they say */
-    PAYMENT_BY_GATEWAY    /* the worker asks a gateway for each order */
+    PAYMENT_BY_WEBHOOK, /* providers send events, which the edge stores */
+    PAYMENT_BY_GATEWAY  /* the worker asks a gateway for each order */
 };
 
 struct config {
     struct {
-        char *address;            /* host:port, [v6]:port or unix:/path */
+        char *address; /* host:port, [v6]:port or unix:/path */
         atomic_uint database;
         char *user;
         char *password_file;
-        char *password;           /* what the file holds; NULL without a file */
+        char *password; /* what the file holds; NULL without a file */
         atomic_uint connect_timeout, timeout;
     } redis;
 
     struct {
         char *host;
         atomic_uint port;
-        char *socket;             /* used instead of host and port when it is not empty */
+        char *socket; /* used instead of host and port when it is not empty */
         char *database;
         char *user;
         char *password_file;
         char *password;
         atomic_uint connect_timeout, timeout;
-        atomic_uint ssl;          /* 1: a connection without TLS is refused; also with ssl_ca */
+        atomic_uint ssl; /* 1: a connection without TLS is refused; also with ssl_ca */
         char *ssl_ca, *ssl_cert, *ssl_key;
-        atomic_uint ssl_verify;   /* 1: the server's certificate and its name are checked */
+        atomic_uint ssl_verify; /* 1: the server's certificate and its name are checked */
         atomic_uint server_public_key;
     } mysql;
 
     struct {
-        char *name;               /* of the consumers; empty in the file: host and process id */
+        char *name; /* of the consumers; empty in the file: host and process id */
         atomic_uint threads;
         atomic_uint batch_orders;
         atomic_uint payment_timeout;
@@ -55,26 +55,26 @@ struct config {
         atomic_uint tries;
         atomic_uint drain_deadline;
         atomic_uint reconcile_interval;
-        char *metrics_address;    /* host:port; empty: none */
+        char *metrics_address; /* host:port; empty: none */
         atomic_uint laws_interval;
     } worker;
 
     struct {
-        atomic_uint mode;         /* enum payment_mode */
-        char *currency;           /* three capital letters */
-        char *gateway_url;        /* empty: no gateway is asked */
+        atomic_uint mode;  /* enum payment_mode */
+        char *currency;    /* three capital letters */
+        char *gateway_url; /* empty: no gateway is asked */
         char *gateway_secret_file;
-        char *gateway_secret;     /* what the file holds; NULL without a file */
-        char *gateway_ca_file;    /* empty: the system's authorities */
+        char *gateway_secret;  /* what the file holds; NULL without a file */
+        char *gateway_ca_file; /* empty: the system's authorities */
         atomic_uint gateway_timeout;
         atomic_uint gateway_parallel;
     } payment;
 
     struct {
-        char *url;                /* of the shop; empty: it is told nothing */
+        char *url; /* of the shop; empty: it gets no events */
         char *secret_file;
-        struct secrets secrets;   /* what the file holds; each signs */
-        char *ca_file;            /* empty: the system's authorities */
+        struct secrets secrets; /* what the file holds; each signs */
+        char *ca_file;          /* empty: the system's authorities */
         atomic_uint timeout;
         atomic_uint tries;
         atomic_uint parallel;
@@ -82,18 +82,23 @@ struct config {
 
     struct {
         char *file;
-        atomic_uint level;           /* enum log_level */
+        atomic_uint level; /* enum log_level */
     } log;
 
-    struct db_server db;             /* [mysql] as connections take it; its texts are those of `mysql` */
+    struct db_server db; /* [mysql] as connections take it; its texts are those of `mysql` */
 };
 
-/* Reads the file (NULL: defaults and environment alone). Returns 0, or -1 with the reason in error. */
+/*
+ * Reads the file (NULL: defaults and environment alone) and the files of passwords and secrets that it names. Blocks on
+ * them. config need not be initialised. Returns 0, and config_free() frees it; or -1 with the reason in error, and
+ * nothing to free.
+ */
 int config_load(struct config *config, const char *path, char *error, size_t size);
 
 /*
- * Reads the same file again and takes over what may change while the process runs; calls `ignored` for each option
- * that differs and waits for a restart. Returns 0, or -1 with the reason in error and nothing changed.
+ * Reads the same file again and takes over what may change while the process runs, also while threads read it; calls
+ * `ignored` for each option that differs and waits for a restart. Returns 0, or -1 with the reason in error and nothing
+ * changed.
  */
 int config_reload(struct config *config, const char *path, void (*ignored)(const char *section, const char *name),
                   char *error, size_t size);
@@ -101,9 +106,10 @@ int config_reload(struct config *config, const char *path, void (*ignored)(const
 /* Prints every option with its value and its meaning, as a file that config_load() reads. No secret. */
 void config_print(const struct config *config, FILE *out);
 
+/* Frees all texts and secrets. No thread may use config any more. */
 void config_free(struct config *config);
 
-/* Is the shop told of what becomes of its orders? */
+/* Returns 1 where the shop gets events of its orders ([events] url), else 0. */
 int config_sends_events(const struct config *config);
 
 #endif

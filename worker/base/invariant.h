@@ -2,9 +2,9 @@
  * Checks of what must be true whatever comes from outside: where one fails, the program is wrong. Input is checked by
  * ordinary code, not by these.
  *
- * In a test build (fail points, sanitizers, unit tests) a check that fails writes a line and aborts. In a release build it
- * writes a line (event=invariant_failed, level error), counts it for checkout_invariant_failures_total, and gives 0: the
- * caller then writes nothing of what it holds.
+ * In a test build (fail points, sanitizers, unit tests) a check that fails writes a line and aborts. In a release build
+ * it writes a line (event=invariant_failed, level error), counts it for checkout_invariant_failures_total, and gives 0:
+ * the caller then writes nothing of what it holds.
  */
 #ifndef CHECKOUT_WORKER_BASE_INVARIANT_H
 #define CHECKOUT_WORKER_BASE_INVARIANT_H

@@ -103,8 +103,8 @@ write_head(char *line, size_t size, enum log_level level)
 
     size_t len = strftime(line, size, "time=%Y-%m-%dT%H:%M:%S", &utc);
 
-    return len + (size_t) snprintf(line + len, size - len, ".%03ldZ level=%s ", now.tv_nsec / 1000000,
-                                   level_names[level]);
+    return len
+           + (size_t) snprintf(line + len, size - len, ".%03ldZ level=%s ", now.tv_nsec / 1000000, level_names[level]);
 }
 
 
@@ -131,7 +131,7 @@ log_line(enum log_level level, const char *format, ...)
     line[len++] = '\n';
 
     pthread_mutex_lock(&lock);
-    /* A log that cannot be written (disk full) must not stop the sale, and there is nobody to tell. */
+    /* A log that cannot be written (disk full) must not stop the sale, and there is nowhere else to report it. */
     ssize_t written = write(fd, line, len);
     (void) written;
     pthread_mutex_unlock(&lock);

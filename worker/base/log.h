@@ -17,17 +17,18 @@ enum log_level {
     LOG_LEVEL_ERROR
 };
 
-#define LOG_LINE_MAX 2048   /* longer lines are cut */
+#define LOG_LINE_MAX 2048 /* longer lines are cut */
 
 /* path NULL or "": standard error. Returns 0, or -1 with errno set, and the log stays where it was. */
 int log_open(const char *path, enum log_level level);
 
-/* Lines below that level are not written. */
+/* Lines below that level are no longer written. May be called while other threads log. */
 void log_set_level(enum log_level level);
 
-/* Opens the file again under the same path, after it was renamed by a log rotation. */
+/* Opens the file again under the same path, after a log rotation renamed it. Where that fails the old file stays. */
 void log_reopen(void);
 
+/* Writes one line: format and arguments are printf(3)'s, without a line feed. Blocks while the line is written. */
 void log_line(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #define log_debug(...) log_line(LOG_LEVEL_DEBUG, __VA_ARGS__)

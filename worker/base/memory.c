@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "text/buffer.h"
 #include "base/log.h"
+#include "text/buffer.h"
 
 
 void *

@@ -1,18 +1,24 @@
 /*
- * Memory that either is there or ends the program.
+ * Memory without an error path: where there is none left, a line goes to the log and the process aborts.
  *
- * Both programs survive being killed at any moment, so running out of memory is treated as such a moment:
- * a line in the log, and abort(). Callers need no error path, and every size asked for is bounded by them.
+ * Both programs survive being killed at any moment, so running out of memory is treated as such a moment. Callers bound
+ * every size that they ask for. All functions may be called from every thread.
  */
 #ifndef CHECKOUT_WORKER_BASE_MEMORY_H
 #define CHECKOUT_WORKER_BASE_MEMORY_H
 
 #include <stddef.h>
 
-void *memory_resize(void *old, size_t count, size_t size);   /* free() it */
-char *memory_copy(const char *text);                         /* free() it */
+/*
+ * reallocarray(3): count elements of size bytes each, at least one. old: NULL, or what this returned before, which is
+ * freed or moved. Returns memory that the caller frees; never NULL.
+ */
+void *memory_resize(void *old, size_t count, size_t size);
 
-/* From here on a buffer (text/buffer.h) that cannot grow ends the program too. For main(), before there are threads. */
+/* Returns a copy that the caller frees; never NULL. */
+char *memory_copy(const char *text);
+
+/* From here on a buffer (text/buffer.h) that cannot grow aborts too. For main(), before the first thread. */
 void memory_abort_with_buffers(void);
 
 #endif

@@ -8,7 +8,8 @@
 
 #define RANDOM_HEX_MOST 64
 
-/* Writes `digits` digits (even, 2 .. RANDOM_HEX_MOST) and a NUL. */
+/* Writes `digits` digits (even, 2 .. RANDOM_HEX_MOST) and a NUL. Without random bytes the process aborts. Does not
+ * block once the system has started. */
 void random_hex(char *out, size_t digits);
 
 #endif

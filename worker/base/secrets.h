@@ -9,13 +9,17 @@
 #include "text/signature.h"
 
 struct secrets {
-    struct checkout_secret *list;   /* owned; NULL: none */
-    size_t count;                   /* 0 .. CHECKOUT_SECRETS_MAX */
+    struct checkout_secret *list; /* owned; NULL: none */
+    size_t count;                 /* 0 .. CHECKOUT_SECRETS_MAX */
 };
 
-/* Secrets of Standard Webhooks. An empty path: none. Returns 0, or -1 with file, line and reason in error. */
+/*
+ * Reads secrets of Standard Webhooks (whsec_<base64>). An empty path: none. Blocks on the file. Returns 0, and
+ * secrets_free() frees them; or -1 with file, line and reason in error, and *secrets empty.
+ */
 int secrets_load(struct secrets *secrets, const char *path, char *error, size_t size);
 
+/* Overwrites and frees the secrets. */
 void secrets_free(struct secrets *secrets);
 
 #endif

@@ -14,8 +14,8 @@ int stop_requested(void);
 int stop_wait(unsigned ms);
 
 /*
- * The same, and also ends when is_over() returns 1. It is called under a lock of this file, so it must not block, nor call
- * anything here but stop_requested(). Whoever changes its result calls stop_wake() after that.
+ * The same, and also ends when is_over() returns 1. It is called under a lock of this file, so it must not block, nor
+ * call anything here but stop_requested(). Whoever changes its result calls stop_wake() after that.
  */
 int stop_wait_or(unsigned ms, int (*is_over)(void));
 void stop_wake(void);

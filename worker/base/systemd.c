@@ -15,7 +15,7 @@
 #include "base/log.h"
 
 static struct sockaddr_un address;
-static socklen_t address_len;      /* 0: nobody wants to know */
+static socklen_t address_len; /* 0: no NOTIFY_SOCKET */
 
 
 void
@@ -50,9 +50,7 @@ systemd_notify(const char *state)
 
     int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
-    if (fd == -1
-        || sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *) &address, address_len) == -1)
-    {
+    if (fd == -1 || sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *) &address, address_len) == -1) {
         log_warn("event=notify_failed error=\"%s\"", strerror(errno));
     }
 

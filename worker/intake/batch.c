@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/memory.h"
 #include "base/identifier_table.h"
+#include "base/memory.h"
 #include "lifecycle/rules.h"
 #include "redis/queue_entry.h"
 
@@ -40,8 +40,12 @@ append_order(struct batch *b, const struct queue_entry_order *o)
 {
     b->orders = grow(b->orders, b->order_count, &b->order_capacity, sizeof(struct order));
     b->orders[b->order_count++] = (struct order) {
-        .identifier = o->identifier, .record = o->record, .record_len = o->record_len, .asked = o->asked,
-        .accepted_ms = o->accepted_ms, .entry = b->entry_count
+        .identifier = o->identifier,
+        .record = o->record,
+        .record_len = o->record_len,
+        .asked = o->asked,
+        .accepted_ms = o->accepted_ms,
+        .entry = b->entry_count
     };
 }
 
@@ -66,8 +70,14 @@ batch_add(struct batch *batch, const redisReply *reply, const char **why)
 
     batch->entries = grow(batch->entries, batch->entry_count, &batch->entry_capacity, sizeof(struct entry));
     batch->entries[batch->entry_count] = (struct entry) {
-        .id = e.id, .nonce = e.nonce, .day = e.day, .product_id = e.product_id, .units = e.units,
-        .first_order = first, .orders = e.orders, .bucket = bucket_of(batch, e.day)
+        .id = e.id,
+        .nonce = e.nonce,
+        .day = e.day,
+        .product_id = e.product_id,
+        .units = e.units,
+        .first_order = first,
+        .orders = e.orders,
+        .bucket = bucket_of(batch, e.day)
     };
     batch->entry_count++;
     return 0;
@@ -138,17 +148,18 @@ batch_order_gives_back(const struct order *o)
 {
     enum order_status status = order_status_parse(o->status, strlen(o->status));
 
-    /* One repeated in the queue was counted twice at the gate, and only one of them stands. */
+    /* One repeated in the queue was counted twice at the gate, and is one order. */
     if (o->verdict == VERDICT_CONFLICT || (o->repeated && o->verdict == VERDICT_EXISTS)) {
         return GIVES_BACK;
     }
 
     /*
-     * One that was cancelled in the queue, or sold and not paid, gave its units back then, and one that was paid after
-     * that took them again; each if the gate was told.
+     * An order that was cancelled in the queue, or not paid in time, gave its units back then, and one that was paid
+     * after that took them again; but only if the change reached the gate, which its record shows.
      */
-    return o->verdict == VERDICT_EXISTS || (status != ORDER_UNKNOWN && !order_is_live(status)) ? GIVES_BACK_BY_RECORD
-           : GIVES_NOTHING_BACK;
+    return o->verdict == VERDICT_EXISTS || (status != ORDER_UNKNOWN && !order_is_live(status))
+               ? GIVES_BACK_BY_RECORD
+               : GIVES_NOTHING_BACK;
 }
 
 

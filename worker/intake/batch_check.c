@@ -7,9 +7,12 @@
 static int
 check_decision(const struct order *o, const struct product_row *locked, size_t products)
 {
-    return INVARIANT(o->product < products && locked[o->product].id == o->asked.product_id, "an order names its product")
-           && INVARIANT(o->verdict != VERDICT_NONE && o->verdict != VERDICT_DEAD, "an order has a verdict before it is written")
-           && INVARIANT(o->verdict != VERDICT_SOLD || locked[o->product].found, "an order is sold from a product that is there");
+    return INVARIANT(o->product < products && locked[o->product].id == o->asked.product_id,
+                     "an order names its product")
+           && INVARIANT(o->verdict != VERDICT_NONE && o->verdict != VERDICT_DEAD,
+                        "an order has a verdict before it is written")
+           && INVARIANT(o->verdict != VERDICT_SOLD || locked[o->product].found,
+                        "an order is sold from a product that is there");
 }
 
 
@@ -50,9 +53,11 @@ check_order(const struct batch *b, const struct order *o, size_t entry)
 {
     const struct product_row *p = &b->products[o->product];
 
-    return INVARIANT(o->entry == entry && p->id == b->entries[entry].product_id, "an order belongs to its entry and product")
+    return INVARIANT(o->entry == entry && p->id == b->entries[entry].product_id,
+                     "an order belongs to its entry and product")
            && INVARIANT(o->verdict != VERDICT_NONE, "an order has a verdict before it is settled")
-           && INVARIANT(o->verdict != VERDICT_SOLD || !p->found || p->version > 0, "a push of sold units has a version");
+           && INVARIANT(o->verdict != VERDICT_SOLD || !p->found || p->version > 0,
+                        "a push of sold units has a version");
 }
 
 

@@ -4,18 +4,18 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
+#include "base/pause.h"
+#include "base/stop.h"
 #include "intake/batch_check.h"
 #include "intake/settle.h"
 #include "observe/stats.h"
-#include "base/clock.h"
-#include "base/pause.h"
-#include "base/stop.h"
 
-#define BLOCK_MS    500     /* longest wait for a new entry; bounds the time that a stop takes */
-#define FIRST_GUESS 64      /* orders in one entry, before any was seen */
-#define TAKE_OVER_MS 1000   /* time between two looks for what dead consumers left */
-#define OWN_AGAIN_MS 5000   /* time between two looks for own entries that nobody settled */
+#define BLOCK_MS     500  /* longest wait for a new entry; bounds the time that a stop takes */
+#define FIRST_GUESS  64   /* orders in one entry, before any was seen */
+#define TAKE_OVER_MS 1000 /* time between two heartbeats, which also take over what dead consumers left */
+#define OWN_AGAIN_MS 5000 /* time between two reads of own entries from the first */
 
 
 static void
@@ -52,9 +52,9 @@ redis_failed(struct consumer *c)
 }
 
 
-/* What failed before works again. */
+/* A call succeeded: waits are short again, and the monitor sees no outage. */
 static void
-works(struct consumer *c)
+clear_failure(struct consumer *c)
 {
     backoff_reset(&c->backoff);
     atomic_store(&c->status->waits_for, CONSUMER_WAITS_NOT);
@@ -65,7 +65,7 @@ static void
 start_with_own(struct consumer *c)
 {
     c->own_pending = 1;
-    c->own_looked_ms = clock_ms();
+    c->own_read_ms = clock_ms();
     strcpy(c->own_after, "0");
 }
 
@@ -80,7 +80,7 @@ take_reply(struct consumer *c, redisReply *reply, struct stream_entries entries)
 }
 
 
-/* About as many entries as one batch needs, by what the last ones held: this bounds what one reply can take of memory. */
+/* About as many entries as one batch needs, by the size of the last ones: this bounds the memory of one reply. */
 static uint64_t
 entries_wanted(const struct consumer *c)
 {
@@ -91,7 +91,7 @@ entries_wanted(const struct consumer *c)
 
 
 static enum consumer_state
-beat(struct consumer *c)
+send_heartbeat(struct consumer *c)
 {
     redisReply *reply = stream_heartbeat(&c->redis, c->status->name, c->config->worker.dead_after, entries_wanted(c));
 
@@ -99,9 +99,9 @@ beat(struct consumer *c)
         return redis_failed(c);
     }
 
-    c->last_beat_ms = clock_ms();
+    c->last_heartbeat_ms = clock_ms();
     c->paused = reply->type == REDIS_REPLY_STATUS;
-    works(c);
+    clear_failure(c);
 
     struct stream_entries entries = stream_entries_of_heartbeat(reply);
 
@@ -118,7 +118,7 @@ static enum consumer_state
 on_join(struct consumer *c)
 {
     start_with_own(c);
-    return beat(c);
+    return send_heartbeat(c);
 }
 
 
@@ -175,11 +175,11 @@ on_read(struct consumer *c)
     }
 
     if (c->paused) {
-        return stop_wait(TAKE_OVER_MS) ? CONSUMER_END : beat(c);
+        return stop_wait(TAKE_OVER_MS) ? CONSUMER_END : send_heartbeat(c);
     }
 
-    /* No batch is in hand here, so what is pending for this consumer was left over by whatever means. */
-    if (clock_ms() - c->own_looked_ms >= OWN_AGAIN_MS) {
+    /* No batch is in hand here, so what is pending for this consumer was not settled, for whatever reason. */
+    if (clock_ms() - c->own_read_ms >= OWN_AGAIN_MS) {
         start_with_own(c);
     }
 
@@ -187,7 +187,7 @@ on_read(struct consumer *c)
         return read_own(c);
     }
 
-    return clock_ms() - c->last_beat_ms >= TAKE_OVER_MS ? beat(c) : read_new(c);
+    return clock_ms() - c->last_heartbeat_ms >= TAKE_OVER_MS ? send_heartbeat(c) : read_new(c);
 }
 
 
@@ -195,13 +195,15 @@ on_read(struct consumer *c)
 static const char *
 id_of(const redisReply *entry)
 {
-    int has_id = entry->type == REDIS_REPLY_ARRAY && entry->elements == 2 && entry->element[0]->type == REDIS_REPLY_STRING;
+    int has_id = entry->type == REDIS_REPLY_ARRAY && entry->elements == 2
+                 && entry->element[0]->type == REDIS_REPLY_STRING;
 
     return has_id ? entry->element[0]->str : NULL;
 }
 
 
-/* An entry that is no job: gone from the queue though it was pending, or not of the form that the gate writes. */
+/* Ends an entry that is deleted from the queue though pending, or that the gate did not write. 0, or -1: Redis failed.
+ */
 static int
 bury(struct consumer *c, const redisReply *entry, const char *why)
 {
@@ -225,7 +227,7 @@ bury(struct consumer *c, const redisReply *entry, const char *why)
 
 /* Larger entries count at once, smaller ones little by little. */
 static void
-note_entry_size(struct consumer *c)
+update_entry_size(struct consumer *c)
 {
     double size = (double) c->batch.order_count / (double) c->batch.entry_count;
 
@@ -233,7 +235,7 @@ note_entry_size(struct consumer *c)
 }
 
 
-/* Adds an entry to the batch, unless it is no job or was set aside. Returns 0, or -1 when Redis failed. */
+/* Adds an entry to the batch, unless it was set aside, or does not read and is buried. 0, or -1: Redis failed. */
 static int
 add_entry(struct consumer *c, const redisReply *entry)
 {
@@ -243,7 +245,7 @@ add_entry(struct consumer *c, const redisReply *entry)
         return 0;
     }
 
-    /* What was no job when a batch was made of these entries was buried then. */
+    /* Before alone_until, what does not read was buried when these entries were one batch. */
     return batch_add(&c->batch, entry, &why) == 0 || c->next < c->alone_until ? 0 : bury(c, entry, why);
 }
 
@@ -276,12 +278,12 @@ on_fill(struct consumer *c)
     }
 
     batch_complete(&c->batch);
-    note_entry_size(c);
+    update_entry_size(c);
     return CONSUMER_COMMIT;
 }
 
 
-/* What follows in the reply was read already; a stop leaves it pending, and leaving hands it to others. */
+/* To the rest of the reply. At a stop it stays pending: as this consumer leaves, others take it over. */
 static enum consumer_state
 go_on(const struct consumer *c)
 {
@@ -290,8 +292,8 @@ go_on(const struct consumer *c)
 
 
 /*
- * A check failed, so nothing more of this batch is written or settled. Its entries run again one by one; one that fails alone
- * is left pending. What was committed of it already is found as a verdict by whoever runs it next.
+ * A check failed, so nothing more of this batch is written or settled. Its entries run again one by one; one that fails
+ * alone is left pending. What was committed of it already is found as a verdict by whoever runs it next.
  */
 static enum consumer_state
 divide(struct consumer *c)
@@ -305,15 +307,16 @@ divide(struct consumer *c)
     }
 
     set_aside_add(&c->set_aside, c->batch.entries[0].id);
-    log_error("event=entry_set_aside consumer=%s entry=%s product=%" PRIu64 " orders=%zu why=\"a check failed: it stays pending\"",
+    log_error("event=entry_set_aside consumer=%s entry=%s product=%" PRIu64
+              " orders=%zu why=\"a check failed: it stays pending\"",
               c->status->name, c->batch.entries[0].id, c->batch.entries[0].product_id, c->batch.order_count);
     return go_on(c);
 }
 
 
 /*
- * A batch that fails for no known reason and is small: whether its orders are at fault or MySQL is, only other orders
- * can tell. They become this consumer's, and then all its entries are read again as one batch.
+ * A small batch failed with an unlisted error. Whether its orders are at fault or MySQL is, only other orders can show:
+ * this reads new ones, and CONSUMER_JOIN then reads all own entries again as one batch.
  */
 static enum consumer_state
 widen(struct consumer *c)
@@ -334,7 +337,7 @@ on_commit(struct consumer *c)
 {
     switch (order_transaction_run(&c->tx, &c->batch)) {
     case ORDERS_COMMITTED:
-        works(c);
+        clear_failure(c);
         return CONSUMER_SETTLE;
     case ORDERS_INCONSISTENT:
         return divide(c);
@@ -395,14 +398,14 @@ on_settle(struct consumer *c)
     }
 
     /*
-     * Entries that were not settled here were settled by somebody else, or Redis came back from an older state, in
-     * which other entries may be pending for this consumer: only another look tells.
+     * Entries that were not settled here were settled by another consumer, or Redis came back from an older state, in
+     * which other entries may be pending for this consumer: read own entries again.
      */
     if ((size_t) settled != c->batch.entry_count) {
         start_with_own(c);
     }
 
-    works(c);
+    clear_failure(c);
     count_settled(&c->batch);
     stats_add(STATS_ENTRIES, (uint64_t) settled);
     log_debug("event=settled consumer=%s orders=%zu entries=%zu of_them_here=%" PRId64, c->status->name,
@@ -415,12 +418,9 @@ on_settle(struct consumer *c)
 static void *
 run(void *data)
 {
-    static enum consumer_state (*const steps[])(struct consumer *c) = {
-        [CONSUMER_JOIN] = on_join,
-        [CONSUMER_READ] = on_read,
-        [CONSUMER_FILL] = on_fill,
-        [CONSUMER_COMMIT] = on_commit,
-        [CONSUMER_SETTLE] = on_settle,
+    static enum consumer_state (*const steps[])(struct consumer * c) = {
+        [CONSUMER_JOIN] = on_join,     [CONSUMER_READ] = on_read,     [CONSUMER_FILL] = on_fill,
+        [CONSUMER_COMMIT] = on_commit, [CONSUMER_SETTLE] = on_settle,
     };
     struct consumer *c = data;
 

@@ -6,13 +6,13 @@
  *     │        │└───────┴── reply worked off ◄────┘
  *     └────────┴─ Redis failed
  *
- * Own entries are read again from the start after joining, after a settle that failed or settled less than the batch
- * holds, and every few seconds: nothing stays pending for a consumer that lives.
+ * Own entries are read again from the first after joining, after a settle that failed or settled less than the batch
+ * holds, and every few seconds: while a consumer runs, only what it set aside stays pending for it.
  *
  * Nothing is read while a batch is in hand, so an outage of MySQL stops the reading and nothing else; one exception
- * is a small batch that fails for no known reason: it is widened, to see whether other orders fare better. Every wait
- * ends when the stop is asked for; what is not settled then stays in the queue for others. The heart
- * (observe/heartbeat.h) says "alive" for it and, after it has ended, that it left.
+ * is a small batch that fails for no known reason: it is widened, to see whether other orders can be committed. Every
+ * wait ends when the stop is requested; what is not settled then stays in the queue for others. While this thread
+ * waits, observe/heartbeat.h sends its heartbeats, and its leave after it has ended.
  */
 #ifndef CHECKOUT_WORKER_INTAKE_CONSUMER_H
 #define CHECKOUT_WORKER_INTAKE_CONSUMER_H
@@ -20,27 +20,27 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "intake/batch.h"
+#include "base/backoff.h"
 #include "base/config.h"
+#include "intake/batch.h"
 #include "intake/order_transaction.h"
 #include "intake/set_aside.h"
 #include "observe/consumer_status.h"
 #include "redis/connection.h"
-#include "base/backoff.h"
 #include "redis/stream.h"
 
 enum consumer_state {
-    CONSUMER_JOIN,      /* becoming known to the group; then its own unsettled entries come first */
-    CONSUMER_READ,      /* waiting for entries: own, of dead consumers, new */
-    CONSUMER_FILL,      /* making a batch from the entries read */
-    CONSUMER_COMMIT,    /* the transaction */
-    CONSUMER_SETTLE,    /* telling Redis */
+    CONSUMER_JOIN,   /* becoming known to the group; then its own unsettled entries come first */
+    CONSUMER_READ,   /* waiting for entries: own, of dead consumers, new */
+    CONSUMER_FILL,   /* making a batch from the entries read */
+    CONSUMER_COMMIT, /* the transaction */
+    CONSUMER_SETTLE, /* the settle call to Redis */
     CONSUMER_END
 };
 
 struct consumer {
-    const struct config *config;        /* not owned */
-    struct consumer_status *status;     /* not owned */
+    const struct config *config;    /* not owned */
+    struct consumer_status *status; /* not owned */
     pthread_t thread;
     atomic_int ended;
 
@@ -52,27 +52,27 @@ struct consumer {
     struct redis_args args;
     struct backoff backoff;
 
-    redisReply *reply;                  /* what entries point into; owned */
+    redisReply *reply; /* what entries point into; owned */
     struct stream_entries entries;
-    size_t next;                        /* entries before it are in a batch, or done with */
-    size_t first;                       /* of the batch in hand: entries first .. next - 1 */
-    size_t alone_until;                 /* entries before it make a batch each, after a check failed for all of them */
-    struct set_aside set_aside;         /* entries for which a check failed alone */
-    int own_pending;                    /* own unsettled entries may be left */
-    char own_after[48];                 /* id of the last own entry read; "0" at first */
-    uint64_t own_looked_ms;             /* when own entries were last read from the start */
-    uint64_t last_beat_ms;
-    int paused;                         /* by checkoutctl, as the last beat said */
-    double orders_per_entry;            /* as the last ones had, to ask for about one batch */
+    size_t next;                /* entries before it are in the batch in hand, or ended */
+    size_t first;               /* of the batch in hand: entries first .. next - 1 */
+    size_t alone_until;         /* entries before it make a batch each, after a check failed for all of them */
+    struct set_aside set_aside; /* entries for which a check failed alone */
+    int own_pending;            /* own unsettled entries may be left */
+    char own_after[48];         /* id of the last own entry read; "0" at first */
+    uint64_t own_read_ms;       /* when own entries were last read from the start */
+    uint64_t last_heartbeat_ms;
+    int paused;              /* by checkoutctl, as of the last heartbeat */
+    double orders_per_entry; /* of the last ones, to read about one batch at a time */
 };
 
 /*
- * number: from 1, makes the name unique in the process. status: gets the name here, and then what the consumer waits for;
- * it must outlive the thread. Returns 0, or an error number.
+ * number: from 1, makes the name unique in the process. status: gets the name here, and then what the consumer waits
+ * for; it must outlive the thread. Returns 0, or an error number.
  */
 int consumer_start(struct consumer *c, const struct config *config, unsigned number, struct consumer_status *status);
 
-/* After the thread was joined. */
+/* Frees what the consumer owns and closes its connections. The caller has joined the thread. */
 void consumer_free(struct consumer *c);
 
 #endif

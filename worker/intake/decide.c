@@ -22,7 +22,7 @@ give_verdict(struct order *o, enum verdict verdict, const char *status, const ch
 
 /*
  * An identifier has one verdict: the same order shares it. Another order under that identifier is not made, and the
- * identifier's record goes on telling the verdict that stands.
+ * identifier's record keeps the existing verdict.
  */
 static void
 follow(struct order *o, const struct checkout_order *asked, uint64_t ms, const char *status, const char *reason)

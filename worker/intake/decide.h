@@ -12,19 +12,19 @@ struct stored_verdict {
     struct checkout_order asked;
     char status[RECORD_STATUS_MAX + 1];
     char reason[RECORD_REASON_MAX + 1];
-    uint64_t created_ms;                 /* when that verdict was committed */
+    uint64_t created_ms; /* when that verdict was committed */
 };
 
 /*
- * The gate knows an order for a day at least. One that comes so long after the verdict was not known there any more: its
- * units were counted for the buyer a second time. One that comes sooner is the same job once more, or was lost
- * with the buyer's count by Redis. Half a day leaves room for both. What this cannot tell, and how wrong a buyer's count
- * may then be, is in docs/operations.md ("The life of a batch").
+ * The gate keeps an order's record for at least a day. An order that comes so long after its verdict had no record any
+ * more: its units were counted for the buyer a second time. One that comes sooner is the same entry once more, or Redis
+ * lost it together with the buyer's count. Half a day is far from both limits. Which cases it cannot tell apart, and
+ * how wrong a buyer's count may then be, is in docs/operations.md ("The life of a batch").
  */
 #define FORGOTTEN_AFTER_MS (12 * 3600 * 1000)
 
 /*
- * Decides orders[0 .. n) in the order of arrival.
+ * Gives each of orders[0 .. n) its verdict, in the order of arrival.
  *
  * leaders[i]: index of the first order with the same identifier among them (i itself where it is the first);
  * stored[i]: MySQL's verdict, for leaders. products: as they were read under the lock; the units sold are

@@ -16,8 +16,9 @@ failed_event_values(struct buffer *sql, const struct config *config, const struc
     (void) money_currency(currency, configured, strlen(configured));
     buffer_format(sql, "'%.36s','order.failed',CONCAT('{\"type\":\"order.failed\",\"timestamp\":\"',", o->identifier);
     buffer_text(sql, "LEFT(DATE_FORMAT(NOW(3), '%Y-%m-%dT%H:%i:%s.%f'), 23)");
-    buffer_format(sql, ",'Z\",\"data\":{\"order_identifier\":\"%.36s\",\"user_id\":%" PRIu64 ",\"status\":\"failed\""
+    buffer_format(sql,
+                  ",'Z\",\"data\":{\"order_identifier\":\"%.36s\",\"user_id\":%" PRIu64 ",\"status\":\"failed\""
                   ",\"product_id\":%" PRIu64 ",\"quantity\":%" PRIu32 ",\"total_price\":\"0.00\",\"currency\":\"%s\""
-                  ",\"payment_id\":null,\"failure_code\":\"%s\"}}')", o->identifier, o->asked.user_id,
-                  o->asked.product_id, o->asked.quantity, currency, code);
+                  ",\"payment_id\":null,\"failure_code\":\"%s\"}}')",
+                  o->identifier, o->asked.user_id, o->asked.product_id, o->asked.quantity, currency, code);
 }

@@ -5,16 +5,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
+#include "base/log.h"
 #include "base/memory.h"
+#include "failpoint.h"
 #include "intake/batch_check.h"
 #include "intake/failed_event.h"
-#include "failpoint.h"
-#include "base/log.h"
 #include "observe/stats.h"
-#include "base/clock.h"
+#include "text/number.h"
 
-#define AGAIN_MOST          5    /* runs at once after a lost race; then the caller waits */
-#define PROBE_FAILURES_MOST 32   /* of a probe that committed nothing yet; more than the halves of 4096 orders */
+#define AGAIN_MOST          5  /* runs at once after a deadlock or a duplicate key; then the caller waits */
+#define PROBE_FAILURES_MOST 32 /* of a probe that committed nothing yet; more than the halves of 4096 orders */
 
 
 /* The part of a batch that one transaction takes: orders[first .. first + n). */
@@ -26,7 +27,7 @@ struct range {
 
 
 static void
-make_room(struct order_transaction *tx, const struct range *r)
+reserve_memory(struct order_transaction *tx, const struct range *r)
 {
     if (r->n > tx->capacity) {
         tx->leaders = memory_resize(tx->leaders, r->n, sizeof(size_t));
@@ -81,11 +82,11 @@ store_verdict(struct order_transaction *tx, MYSQL_ROW row)
     v->found = 1;
     snprintf(v->status, sizeof(v->status), "%s", row[1]);
     snprintf(v->reason, sizeof(v->reason), "%s", row[2]);
-    v->created_ms = strtoull(row[6], NULL, 10);
+    v->created_ms = number_of_column(row[6]);
     v->asked = (struct checkout_order) {
-        .user_id = strtoull(row[3], NULL, 10),
-        .product_id = strtoull(row[4], NULL, 10),
-        .quantity = (uint32_t) strtoul(row[5], NULL, 10)
+        .user_id = number_of_column(row[3]),
+        .product_id = number_of_column(row[4]),
+        .quantity = (uint32_t) number_of_column(row[5])
     };
 }
 
@@ -117,7 +118,7 @@ read_verdicts(struct order_transaction *tx, const struct range *r)
         return result;
     }
 
-    for (MYSQL_ROW row; (row = mysql_fetch_row(rows)) != NULL; ) {
+    for (MYSQL_ROW row; (row = mysql_fetch_row(rows)) != NULL;) {
         store_verdict(tx, row);
     }
 
@@ -134,31 +135,34 @@ add_order_row(struct order_transaction *tx, const struct order *o, const char *p
     buffer_add(&tx->sql, o->identifier, CHECKOUT_IDENTIFIER_LEN);
 
     if (o->verdict == VERDICT_SOLD) {
-        buffer_format(&tx->sql, "',%" PRIu64 ",'pending_payment',NULL,%s*%" PRIu32
-                      ",NOW(3) + INTERVAL %" PRIu64 " SECOND,%" PRIu64 ",%" PRIu32 ")",
-                      o->asked.user_id, price, o->asked.quantity, payment_seconds,
-                      o->asked.product_id, o->asked.quantity);
+        buffer_format(&tx->sql,
+                      "',%" PRIu64 ",'pending_payment',NULL,%s*%" PRIu32 ",NOW(3) + INTERVAL %" PRIu64
+                      " SECOND,%" PRIu64 ",%" PRIu32 ")",
+                      o->asked.user_id, price, o->asked.quantity, payment_seconds, o->asked.product_id,
+                      o->asked.quantity);
         return;
     }
 
-    buffer_format(&tx->sql, "',%" PRIu64 ",'failed','%s',0,NULL,%" PRIu64 ",%" PRIu32 ")",
-                  o->asked.user_id, o->reason, o->asked.product_id, o->asked.quantity);
+    buffer_format(&tx->sql, "',%" PRIu64 ",'failed','%s',0,NULL,%" PRIu64 ",%" PRIu32 ")", o->asked.user_id, o->reason,
+                  o->asked.product_id, o->asked.quantity);
 }
 
 
 static void
 add_item_row(struct order_transaction *tx, const struct order *o, const char *price)
 {
-    buffer_text(&tx->items, tx->items.len == 0
-                ? "INSERT INTO order_items (order_identifier, product_id, quantity, unit_price) VALUES ('" : ",('");
+    buffer_text(&tx->items,
+                tx->items.len == 0
+                    ? "INSERT INTO order_items (order_identifier, product_id, quantity, unit_price) VALUES ('"
+                    : ",('");
     buffer_add(&tx->items, o->identifier, CHECKOUT_IDENTIFIER_LEN);
     buffer_format(&tx->items, "',%" PRIu64 ",%" PRIu32 ",%s)", o->asked.product_id, o->asked.quantity, price);
 }
 
 
 /*
- * An identifier has one row, so an order that meets another one under its identifier has none. The book says what
- * became of it, with no units; run again, the statement finds its own line and adds nothing.
+ * An identifier has one row, so an order that meets another one under its identifier gets none. stock_movements records
+ * what became of it, with 0 units. Run again, the statement finds its own row there and inserts none.
  */
 static void
 add_conflict(struct order_transaction *tx, const struct order *o)
@@ -167,11 +171,13 @@ add_conflict(struct order_transaction *tx, const struct order *o)
 
     snprintf(reason, sizeof(reason), "idempotency_conflict: user %" PRIu64 " asked for %" PRIu32 ", accepted %" PRIu64,
              o->asked.user_id, o->asked.quantity, o->accepted_ms);
-    buffer_format(&tx->items, "%sINSERT INTO stock_movements (product_id, kind, units, stock_after, order_identifier,"
+    buffer_format(&tx->items,
+                  "%sINSERT INTO stock_movements (product_id, kind, units, stock_after, order_identifier,"
                   " reason) SELECT %" PRIu64 ", 'failure', 0, %" PRId64 ", '%.36s', '%s' FROM DUAL WHERE NOT EXISTS"
                   " (SELECT 1 FROM stock_movements WHERE product_id = %" PRIu64 " AND order_identifier = '%.36s'"
-                  " AND reason = '%s')", tx->items.len > 0 ? ";" : "", o->asked.product_id,
-                  tx->after[o->product].stock, o->identifier, reason, o->asked.product_id, o->identifier, reason);
+                  " AND reason = '%s')",
+                  tx->items.len > 0 ? ";" : "", o->asked.product_id, tx->after[o->product].stock, o->identifier, reason,
+                  o->asked.product_id, o->identifier, reason);
 }
 
 
@@ -186,7 +192,7 @@ add_conflicts(struct order_transaction *tx, const struct range *r)
 }
 
 
-/* The shop that wants to be told of its orders is told of those that end here. */
+/* Failed orders are events for the shop too, where [events] url is set. */
 static void
 add_failed_events(struct order_transaction *tx, const struct range *r)
 {
@@ -200,8 +206,9 @@ add_failed_events(struct order_transaction *tx, const struct range *r)
         const struct order *o = &r->orders[i];
 
         if (o->verdict == VERDICT_FAILED) {
-            buffer_text(&tx->items, events++ > 0 ? ",(" : tx->items.len > 0 ? ";" FAILED_EVENT_INSERT "VALUES ("
-                        : FAILED_EVENT_INSERT "VALUES (");
+            buffer_text(&tx->items, events++ > 0        ? ",("
+                                    : tx->items.len > 0 ? ";" FAILED_EVENT_INSERT "VALUES ("
+                                                        : FAILED_EVENT_INSERT "VALUES (");
             failed_event_values(&tx->items, tx->config, o, o->reason);
             buffer_text(&tx->items, ")");
         }
@@ -219,7 +226,7 @@ insert_rows(struct order_transaction *tx, const struct range *r)
     buffer_clear(&tx->items);
     buffer_clear(&tx->sql);
     buffer_text(&tx->sql, "INSERT INTO orders (order_identifier, user_id, status, failure_code, total_price,"
-                " pay_by, product_id, quantity) VALUES ");
+                          " pay_by, product_id, quantity) VALUES ");
 
     for (size_t i = 0; i < r->n; i++) {
         const struct order *o = &r->orders[i];
@@ -269,7 +276,8 @@ take_stock(struct order_transaction *tx, size_t products)
             continue;
         }
 
-        buffer_format(&tx->sql, "%sUPDATE products SET stock = stock - %" PRId64 ", version = version + 1"
+        buffer_format(&tx->sql,
+                      "%sUPDATE products SET stock = stock - %" PRId64 ", version = version + 1"
                       " WHERE id = %" PRIu64 " AND stock >= %" PRId64,
                       updates++ > 0 ? ";" : "", sold, tx->after[i].id, sold);
         tx->after[i].version++;
@@ -287,8 +295,9 @@ report_conflicts(const struct range *r)
 
         if (o->verdict == VERDICT_CONFLICT) {
             log_error("event=idempotency_conflict order=%.36s product=%" PRIu64 " quantity=%" PRIu32 " user=%" PRIu64
-                      " stands=%s product_that_stands=%" PRIu64 " quantity_that_stands=%" PRIu32 " user_that_stands=%"
-                      PRIu64, o->identifier, o->asked.product_id, o->asked.quantity, o->asked.user_id, o->status,
+                      " stands=%s product_that_stands=%" PRIu64 " quantity_that_stands=%" PRIu32
+                      " user_that_stands=%" PRIu64,
+                      o->identifier, o->asked.product_id, o->asked.quantity, o->asked.user_id, o->status,
                       o->existing.product_id, o->existing.quantity, o->existing.user_id);
         }
     }
@@ -302,10 +311,8 @@ attempt(struct order_transaction *tx, const struct range *r)
     size_t products = r->batch->product_count;
     enum db_result result = db_open(tx->db);
 
-    if (result != DB_OK
-        || (result = EFFECT("order.begin", db_text(tx->db, "START TRANSACTION"))) != DB_OK
-        || (result = lock_products(tx, r)) != DB_OK
-        || (result = read_verdicts(tx, r)) != DB_OK)
+    if (result != DB_OK || (result = EFFECT("order.begin", db_text(tx->db, "START TRANSACTION"))) != DB_OK
+        || (result = lock_products(tx, r)) != DB_OK || (result = read_verdicts(tx, r)) != DB_OK)
     {
         return result;
     }
@@ -318,8 +325,7 @@ attempt(struct order_transaction *tx, const struct range *r)
         return DB_RETRY;
     }
 
-    if ((result = insert_rows(tx, r)) != DB_OK
-        || (result = take_stock(tx, products)) != DB_OK
+    if ((result = insert_rows(tx, r)) != DB_OK || (result = take_stock(tx, products)) != DB_OK
         || (result = EFFECT("order.commit", db_text(tx->db, "COMMIT"))) != DB_OK)
     {
         return result;
@@ -337,7 +343,7 @@ run_range(struct order_transaction *tx, const struct range *r)
 {
     enum db_result result = DB_AGAIN;
 
-    make_room(tx, r);
+    reserve_memory(tx, r);
     find_leaders(tx, r);
 
     for (unsigned i = 0; i < AGAIN_MOST && result == DB_AGAIN; i++) {
@@ -372,7 +378,7 @@ write_tombstone(struct order_transaction *tx, struct order *o)
 
     buffer_clear(&tx->sql);
     buffer_text(&tx->sql, "INSERT INTO orders (order_identifier, user_id, status, failure_code, total_price,"
-                " pay_by, product_id, quantity) VALUES ");
+                          " pay_by, product_id, quantity) VALUES ");
     add_order_row(tx, o, "", 0);
 
     if (config_sends_events(tx->config)) {
@@ -383,8 +389,7 @@ write_tombstone(struct order_transaction *tx, struct order *o)
 
     enum db_result result = db_open(tx->db);
 
-    if (result != DB_OK
-        || (result = EFFECT("order.begin", db_text(tx->db, "START TRANSACTION"))) != DB_OK
+    if (result != DB_OK || (result = EFFECT("order.begin", db_text(tx->db, "START TRANSACTION"))) != DB_OK
         || (result = EFFECT("order.tombstone", db_run(tx->db, &tx->sql))) != DB_OK
         || (result = EFFECT("order.commit", db_text(tx->db, "COMMIT"))) != DB_OK)
     {
@@ -396,7 +401,7 @@ write_tombstone(struct order_transaction *tx, struct order *o)
 
 
 static void
-note(struct order_list *list, struct order *o)
+add_to_list(struct order_list *list, struct order *o)
 {
     if (list->count == list->capacity) {
         list->capacity = list->capacity == 0 ? 16 : list->capacity * 2;
@@ -407,12 +412,13 @@ note(struct order_list *list, struct order *o)
 }
 
 
-/* Not even its failure can be written down: the settle moves it to the dead letters, and a person has to look. */
+/* Not even the tombstone can be written: the settle call moves the order to the dead letters, for an operator to
+ * decide. */
 static enum db_result
-call_dead(const struct order_transaction *tx, struct order *o)
+mark_dead(const struct order_transaction *tx, struct order *o)
 {
-    log_error("event=dead_letter order=%.36s product=%" PRIu64 " code=%u error=\"%s\"",
-              o->identifier, o->asked.product_id, tx->db->code, tx->db->error);
+    log_error("event=dead_letter order=%.36s product=%" PRIu64 " code=%u error=\"%s\"", o->identifier,
+              o->asked.product_id, tx->db->code, tx->db->error);
     o->verdict = VERDICT_DEAD;
     strcpy(o->reason, "rejected");
     return DB_OK;
@@ -433,12 +439,12 @@ run_alone(struct order_transaction *tx, const struct range *r)
         return result;
     }
 
-    log_error("event=order_refused order=%.36s product=%" PRIu64 " code=%u error=\"%s\"",
-              o->identifier, o->asked.product_id, tx->db->code, tx->db->error);
+    log_error("event=order_refused order=%.36s product=%" PRIu64 " code=%u error=\"%s\"", o->identifier,
+              o->asked.product_id, tx->db->code, tx->db->error);
 
     result = write_tombstone(tx, o);
 
-    return result == DB_POISON ? call_dead(tx, o) : result;
+    return result == DB_POISON ? mark_dead(tx, o) : result;
 }
 
 
@@ -452,7 +458,7 @@ run_halving(struct order_transaction *tx, struct range r)
     }
 
     if (r.n == 1) {
-        note(&tx->refused, r.orders);
+        add_to_list(&tx->refused, r.orders);
         return DB_OK;
     }
 
@@ -478,7 +484,8 @@ is_unknown(const struct order_transaction *tx, enum db_result result)
 }
 
 
-/* Commits what can be committed, and notes the orders that cannot. Anything but DB_OK ends the probe. */
+/* Commits what can be committed, and collects the orders that cannot in tx->stuck. Anything but DB_OK ends the probe.
+ */
 static enum db_result
 probe(struct order_transaction *tx, struct range r)
 {
@@ -498,7 +505,7 @@ probe(struct order_transaction *tx, struct range r)
     }
 
     if (r.n == 1) {
-        note(&tx->stuck, r.orders);
+        add_to_list(&tx->stuck, r.orders);
         return DB_OK;
     }
 
@@ -517,9 +524,9 @@ probe(struct order_transaction *tx, struct range r)
 }
 
 
-/* An order that failed alone, again and again, while others of its batch were committed. */
+/* Tries an order that failed alone while others of its batch were committed; at last it gets a tombstone. */
 static enum db_result
-give_up(struct order_transaction *tx, struct batch *batch, struct order *o)
+run_stuck(struct order_transaction *tx, struct batch *batch, struct order *o)
 {
     struct range alone = { .batch = batch, .orders = o, .n = 1 };
     enum db_result result = DB_RETRY;
@@ -532,12 +539,12 @@ give_up(struct order_transaction *tx, struct batch *batch, struct order *o)
         }
     }
 
-    log_error("event=order_refused order=%.36s product=%" PRIu64 " code=%u error=\"%s\"",
-              o->identifier, o->asked.product_id, tx->db->code, tx->db->error);
+    log_error("event=order_refused order=%.36s product=%" PRIu64 " code=%u error=\"%s\"", o->identifier,
+              o->asked.product_id, tx->db->code, tx->db->error);
 
     result = write_tombstone(tx, o);
 
-    return result == DB_POISON || is_unknown(tx, result) ? call_dead(tx, o) : result;
+    return result == DB_POISON || is_unknown(tx, result) ? mark_dead(tx, o) : result;
 }
 
 
@@ -553,22 +560,23 @@ run_probe(struct order_transaction *tx, struct range all)
     }
 
     for (size_t i = 0; i < tx->stuck.count && result == DB_OK; i++) {
-        result = give_up(tx, all.batch, tx->stuck.orders[i]);
+        result = run_stuck(tx, all.batch, tx->stuck.orders[i]);
     }
 
     return result;
 }
 
 
-/* Gives those orders their tombstones that MySQL refused alone, unless it is MySQL that is at fault. */
+/* Writes tombstones for the orders that MySQL refused alone, unless the tables are at fault. */
 static enum db_result
-end_refused(struct order_transaction *tx, struct batch *batch)
+write_refused(struct order_transaction *tx, struct batch *batch)
 {
     enum db_result result = DB_OK;
 
     if (tx->refused.count > 1 && tx->rows_committed == 0) {
         log_error("event=batch_refused orders=%zu code=%u error=\"%s\" why=\"not one order can be written:"
-                  " were the tables changed? all wait\"", tx->refused.count, tx->db->code, tx->db->error);
+                  " were the tables changed? all wait\"",
+                  tx->refused.count, tx->db->code, tx->db->error);
         return DB_RETRY;
     }
 
@@ -600,7 +608,7 @@ order_transaction_run(struct order_transaction *tx, struct batch *batch)
     enum db_result result = order_transaction_is_suspicious(tx) ? run_probe(tx, all) : run_halving(tx, all);
 
     if (result == DB_OK) {
-        result = end_refused(tx, batch);
+        result = write_refused(tx, batch);
     }
 
     if (result == DB_OK) {

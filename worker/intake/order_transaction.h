@@ -1,27 +1,27 @@
 /*
- * The transaction that turns a batch of jobs into orders and tombstones.
+ * The transaction that turns a batch into orders and tombstones (failed orders, with their reason).
  *
  *   lock all products in id order -> read which identifiers have a verdict -> decide -> write -> COMMIT
  *
- * Safe to run again at any moment, also when nobody knows whether the last COMMIT was done: what is there
- * already is found as a verdict. A batch whose data MySQL refuses is halved until each order at fault is
- * alone; that one gets a tombstone, or is dead if not even a tombstone can be written. But where several orders are
- * refused and not one row of the batch could be written, the tables are at fault (a column was changed) and not the
- * orders: nobody gets a tombstone, and the batch waits.
+ * Safe to run again at any moment, also where the answer to the last COMMIT was lost: what was committed is found as
+ * a verdict. A batch whose data MySQL refuses is halved until each order at fault is
+ * alone; that one gets a tombstone, or becomes a dead letter if not even a tombstone can be written. But where several
+ * orders are refused and not one row of the batch could be written, the tables are at fault (a column was changed) and
+ * not the orders: no tombstone is written, and the batch waits.
  *
- * An error that no list knows is taken for the environment's, and the batch waits. When it comes back
- * SUSPICIOUS_RUNS times, the batch is probed in halves: if others of its orders can be committed, those that cannot are
- * at fault themselves and are treated as refused; if none can, all wait on.
+ * After an error of none of db.h's lists the batch waits, as after an outage. When it comes back SUSPICIOUS_RUNS times,
+ * the batch is probed in halves: if some of its orders can be committed, those that cannot are treated as refused; if
+ * none can, all wait on.
  */
 #ifndef CHECKOUT_WORKER_INTAKE_ORDER_TRANSACTION_H
 #define CHECKOUT_WORKER_INTAKE_ORDER_TRANSACTION_H
 
-#include "intake/batch.h"
-#include "text/buffer.h"
 #include "base/config.h"
-#include "mysql/db.h"
-#include "intake/decide.h"
 #include "base/identifier_table.h"
+#include "intake/batch.h"
+#include "intake/decide.h"
+#include "mysql/db.h"
+#include "text/buffer.h"
 
 #define SUSPICIOUS_RUNS 3
 
@@ -30,46 +30,48 @@ struct order_list {
     size_t count, capacity;
 };
 
-/* Room for one transaction, used again by the next. One thread's. */
+/* Memory and state of one consumer's transactions. Set db and config, all else zero; belongs to one thread. */
 struct order_transaction {
-    struct db *db;                      /* not owned */
-    const struct config *config;        /* not owned */
+    struct db *db;               /* not owned */
+    const struct config *config; /* not owned */
     struct buffer sql, items;
     struct identifier_table found;
     size_t *leaders;
     struct stored_verdict *stored;
     size_t capacity;
-    struct product_row *locked;         /* as read under the lock */
-    struct product_row *after;          /* as the decision leaves them */
-    int64_t *left;                      /* for the check of the decision: stock by the orders' quantities */
+    struct product_row *locked; /* as read under the lock */
+    struct product_row *after;  /* as the decision leaves them */
+    int64_t *left;              /* for the check of the decision: stock by the orders' quantities */
     size_t locked_capacity;
 
-    int inconsistent;                   /* a check failed in this run: the transaction was rolled back */
-    unsigned unknown_runs;              /* runs in sequence that ended with an error of no list */
-    struct order_list stuck;            /* orders that a probe found at fault */
-    struct order_list refused;          /* orders whose data MySQL refuses, each tried alone */
-    size_t rows_inserted;               /* by the attempt under way */
-    size_t rows_committed;              /* since a batch was last done with: proof that MySQL takes orders */
+    int inconsistent;          /* a check failed in this run: the transaction was rolled back */
+    unsigned unknown_runs;     /* runs in sequence that ended with an unlisted error */
+    struct order_list stuck;   /* orders that a probe found at fault */
+    struct order_list refused; /* orders whose data MySQL refuses, each tried alone */
+    size_t rows_inserted;      /* by the attempt under way */
+    size_t rows_committed;     /* since the last batch ended: proof that MySQL takes orders */
     size_t probe_commits, probe_failures;
 };
 
 enum order_result {
-    ORDERS_COMMITTED,       /* every order has its verdict, and the batch's products are as committed */
-    ORDERS_WAIT,            /* MySQL failed (db->code, db->error): run the same batch again later */
-    ORDERS_INCONSISTENT     /* a check failed (intake/batch_check.h): do not run or settle these entries together again */
+    ORDERS_COMMITTED,   /* every order has its verdict, and the batch's products are as committed */
+    ORDERS_WAIT,        /* MySQL failed (db->code, db->error): run the same batch again later */
+    ORDERS_INCONSISTENT /* a check failed (intake/batch_check.h): do not run or settle these entries together again */
 };
 
 /*
  * Gives every order of the batch its verdict, in one transaction or in several. The batch must be complete
- * (batch_complete()). After ORDERS_WAIT and ORDERS_INCONSISTENT a part of the orders may be committed; run again they are
- * found as verdicts. Blocks on MySQL, up to [mysql] timeout for each statement, and holds the locks of the batch's products
- * while a transaction is open.
+ * (batch_complete()). After ORDERS_WAIT and ORDERS_INCONSISTENT a part of the orders may be committed; run again they
+ * are found as verdicts. Blocks on MySQL, up to [mysql] timeout for each statement, and holds the locks of the batch's
+ * products while a transaction is open.
  */
 enum order_result order_transaction_run(struct order_transaction *tx, struct batch *batch);
 
-/* Has the batch failed so often for no known reason that it is probed? */
+/* Returns 1 where the batch failed SUSPICIOUS_RUNS times with an unlisted error, so that the next run probes it; else
+ * 0. */
 int order_transaction_is_suspicious(const struct order_transaction *tx);
 
+/* Frees the memory; db stays open. */
 void order_transaction_free(struct order_transaction *tx);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * Settling: telling Redis the verdicts of a batch that MySQL has committed, by the settle script.
+ * Settling: one call of the script settle brings the verdicts of a batch that MySQL has committed to Redis.
  */
 #ifndef CHECKOUT_WORKER_INTAKE_SETTLE_H
 #define CHECKOUT_WORKER_INTAKE_SETTLE_H
@@ -8,8 +8,10 @@
 #include "redis/connection.h"
 
 /*
- * Returns the number of entries that this call took off the queue (fewer than the batch has is normal: somebody
- * else settled them), or -1 with conn->error set. A call whose reply was lost may be sent again.
+ * batch: complete, with a verdict for every order (batch_check_committed()). args: memory for the words, used again by
+ * the next call. Blocks up to [redis] timeout. Returns the number of entries that this call took off the queue (fewer
+ * than the batch has is normal: another consumer settled them), or -1 with conn->error set. It may be repeated after a
+ * failure.
  */
 int64_t settle_batch(struct redis_connection *conn, struct redis_args *args, const struct batch *batch);
 

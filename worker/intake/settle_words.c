@@ -1,8 +1,8 @@
 #include "intake/settle_words.h"
 
-#include "text/buffer.h"
 #include "redis/keys.h"
 #include "redis/push_words.h"
+#include "text/buffer.h"
 
 
 static void
@@ -33,7 +33,7 @@ add_keys(struct redis_args *args, const struct batch *b)
 }
 
 
-/* The verdict as the gate's record says it: an identifier has one, whatever else was asked for under it. */
+/* The record of the identifier's one verdict: of a conflict it is the existing order's. */
 static void
 add_record(struct redis_args *args, const struct order *o)
 {
@@ -48,7 +48,7 @@ add_record(struct redis_args *args, const struct order *o)
 
 
 static void
-add_whose(struct redis_args *args, const struct order *o)
+add_deciding_identifier(struct redis_args *args, const struct order *o)
 {
     int by_record = batch_order_gives_back(o) == GIVES_BACK_BY_RECORD;
 
@@ -63,7 +63,7 @@ add_buyers(struct redis_args *args, const struct order *orders, size_t n)
         if (orders[i].verdict != VERDICT_DEAD && batch_order_gives_back(&orders[i])) {
             args_number(args, orders[i].asked.user_id);
             args_number(args, orders[i].asked.quantity);
-            add_whose(args, &orders[i]);
+            add_deciding_identifier(args, &orders[i]);
         }
     }
 }

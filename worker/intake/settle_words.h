@@ -8,8 +8,8 @@
 #include "redis/args.h"
 
 /*
- * Replaces args by the call for a batch of at least one entry. The batch is complete (batch_complete()) and every order of
- * it has its verdict. args owns copies of all words.
+ * Replaces args by the call for a batch of at least one entry. The batch is complete (batch_complete()) and every order
+ * of it has its verdict. args owns copies of all words.
  */
 void settle_words(struct redis_args *args, const struct batch *batch);
 

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/memory.h"
 #include "base/log.h"
+#include "base/memory.h"
 
 
 static void

@@ -14,7 +14,7 @@
 /* All words are copied. Zero-initialised is empty; can be used again after args_clear(). */
 struct redis_args {
     struct buffer text;
-    size_t *ends;                  /* where each word ends in text */
+    size_t *ends; /* where each word ends in text */
     size_t count, capacity;
 };
 

@@ -6,9 +6,9 @@
 #include <string.h>
 #include <sys/time.h>
 
+#include "base/log.h"
 #include "base/memory.h"
 #include "failpoint.h"
-#include "base/log.h"
 
 
 static struct timeval
@@ -54,15 +54,15 @@ dial(const struct config *config)
 }
 
 
-/* Takes the reply over. Returns 0 for a reply that is no error. */
+/* Frees the reply. Returns 0 for a reply that is no error, else 1 with conn->error set. */
 static int
 check(struct redis_connection *conn, redisReply *reply)
 {
     int failed = 1;
 
     if (reply == NULL) {
-        log_clean(conn->error, sizeof(conn->error), conn->context->err == REDIS_ERR_IO && errno == EAGAIN
-                  ? "no reply in time" : conn->context->errstr);
+        log_clean(conn->error, sizeof(conn->error),
+                  conn->context->err == REDIS_ERR_IO && errno == EAGAIN ? "no reply in time" : conn->context->errstr);
     } else if (reply->type == REDIS_REPLY_ERROR) {
         log_clean(conn->error, sizeof(conn->error), reply->str);
     } else {
@@ -91,7 +91,7 @@ log_in(struct redis_connection *conn)
 }
 
 
-/* Returns 0 once the connection is at its user and database. */
+/* Sets user and database. Returns 0, or 1 with conn->error set. */
 static int
 enter(struct redis_connection *conn)
 {
@@ -111,8 +111,7 @@ open_conn(struct redis_connection *conn)
     conn->context = EFFECT("redis.connect", dial(conn->config));
 
     if (conn->context == NULL || conn->context->err) {
-        log_clean(conn->error, sizeof(conn->error),
-                  conn->context != NULL ? conn->context->errstr : "out of memory");
+        log_clean(conn->error, sizeof(conn->error), conn->context != NULL ? conn->context->errstr : "out of memory");
         redis_close(conn);
         return -1;
     }
@@ -141,7 +140,7 @@ begins_with(const char *text, const char *word)
 }
 
 
-/* A server that answers so is not, or no longer, the one to talk to: connect anew, perhaps elsewhere. */
+/* This server is not the primary, or not ready, or wants a password: connect anew, perhaps to another one. */
 static int
 wrong_server(const char *error)
 {
@@ -150,7 +149,7 @@ wrong_server(const char *error)
 }
 
 
-/* first and second, where given, stand in place of the command's own first words. */
+/* first and second, where given, replace the command's own first words. */
 static redisReply *
 send_words(struct redis_connection *conn, const struct redis_args *args, const char *first, const char *second)
 {
@@ -177,7 +176,7 @@ send_words(struct redis_connection *conn, const struct redis_args *args, const c
 }
 
 
-/* Gives the reply back, or ends it when it is an error. */
+/* Returns the reply, or frees an error and returns NULL with conn->error set. */
 static redisReply *
 take_reply(struct redis_connection *conn, redisReply *reply)
 {

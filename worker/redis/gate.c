@@ -159,7 +159,8 @@ gate_push(struct redis_connection *conn, const struct product_row *row, unsigned
     }
 
     int64_t result = reply->type == REDIS_REPLY_ARRAY && reply->elements == 1
-                     ? reply_number(reply->element[0], GATE_PUSH_BROKEN) : GATE_PUSH_BROKEN;
+                         ? reply_number(reply->element[0], GATE_PUSH_BROKEN)
+                         : GATE_PUSH_BROKEN;
 
     freeReplyObject(reply);
 

@@ -1,6 +1,5 @@
 /*
- * The names of the keys in Redis. Each takes the words of a command and adds one word, the key. The one
- * place that makes names: a tag before them (one lane of a Redis Cluster) goes in here.
+ * The names of the keys in Redis; no other file makes them. Each function adds one word, the key. Pure.
  */
 #ifndef CHECKOUT_WORKER_REDIS_KEYS_H
 #define CHECKOUT_WORKER_REDIS_KEYS_H
@@ -16,6 +15,6 @@ void key_workers(struct redis_args *args);
 void key_stock(struct redis_args *args, uint64_t product);
 void key_register(struct redis_args *args, uint64_t product);
 void key_buyers(struct redis_args *args, uint64_t product);
-void key_bucket(struct redis_args *args, const char *day);   /* "2026-11-21" */
+void key_bucket(struct redis_args *args, const char *day); /* "2026-11-21" */
 
 #endif

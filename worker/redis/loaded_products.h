@@ -1,5 +1,5 @@
 /*
- * Which products the gate knows: a SCAN over product:<id>:register and product:<id>:stock.
+ * Which products are loaded at the gate: a SCAN over product:<id>:register and product:<id>:stock.
  */
 #ifndef CHECKOUT_WORKER_REDIS_LOADED_PRODUCTS_H
 #define CHECKOUT_WORKER_REDIS_LOADED_PRODUCTS_H

@@ -63,7 +63,8 @@ order_records_read_days(struct redis_connection *conn, struct record_days *days)
 
 
 redisReply *
-order_records_find(struct redis_connection *conn, const struct record_days *days, const char *identifier, const char **day)
+order_records_find(struct redis_connection *conn, const struct record_days *days, const char *identifier,
+                   const char **day)
 {
     redisReply *reply = NULL;
 

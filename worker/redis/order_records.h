@@ -9,12 +9,12 @@
 #include "order/identifier.h"
 #include "redis/connection.h"
 
-#define RECORD_DAYS_MOST         64   /* buckets expire after two days */
-#define RECORD_STATUS_MAX 32   /* characters of a record's status and reason, as checkout_record_write() takes them */
+#define RECORD_DAYS_MOST  64 /* buckets expire after two days */
+#define RECORD_STATUS_MAX 32 /* characters of a record's status and reason, as checkout_record_write() takes them */
 #define RECORD_REASON_MAX 64
 
 struct record_days {
-    char day[RECORD_DAYS_MOST][CHECKOUT_DAY_LEN + 1];   /* ascending, distinct */
+    char day[RECORD_DAYS_MOST][CHECKOUT_DAY_LEN + 1]; /* ascending, distinct */
     size_t count;
 };
 
@@ -27,6 +27,6 @@ int order_records_read_days(struct redis_connection *conn, struct record_days *d
  * conn->error set.
  */
 redisReply *order_records_find(struct redis_connection *conn, const struct record_days *days, const char *identifier,
-                             const char **day);
+                               const char **day);
 
 #endif

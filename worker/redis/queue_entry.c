@@ -6,7 +6,7 @@
 #include "text/number.h"
 
 
-#define ORDER_WORDS 7   /* an identifier and the six words of its record */
+#define ORDER_WORDS 7 /* an identifier and the six words of its record */
 
 
 static const redisReply *
@@ -58,8 +58,8 @@ read_head(struct queue_entry *e, const redisReply *reply)
 {
     uint64_t count;
 
-    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2
-        || reply->element[0]->type != REDIS_REPLY_STRING || reply->element[1]->type != REDIS_REPLY_ARRAY)
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2 || reply->element[0]->type != REDIS_REPLY_STRING
+        || reply->element[1]->type != REDIS_REPLY_ARRAY)
     {
         return -1;
     }
@@ -146,8 +146,8 @@ read_order(struct queue_entry_order *o, const char *p, const char *end, uint64_t
     *o = (struct queue_entry_order) { .identifier = p, .record = p + CHECKOUT_IDENTIFIER_LEN + 1 };
     o->record_len = (size_t) (end - o->record);
 
-    if (checkout_record_parse(&record, o->record, o->record_len) == -1
-        || record.order.product_id != product_id || record.order.quantity == 0)
+    if (checkout_record_parse(&record, o->record, o->record_len) == -1 || record.order.product_id != product_id
+        || record.order.quantity == 0)
     {
         return -1;
     }

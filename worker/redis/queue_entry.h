@@ -19,23 +19,23 @@
 
 #include "order/order.h"
 
-#define QUEUE_ENTRY_ORDERS_MAX 1024   /* an entry with more orders was not written by the gate */
+#define QUEUE_ENTRY_ORDERS_MAX 1024 /* an entry with more orders was not written by the gate */
 #define QUEUE_ENTRY_NONCE_MAX  64
 
 struct queue_entry {
     const char *id, *nonce, *day;
     uint64_t product_id;
     uint64_t units;
-    size_t orders;               /* 1 .. QUEUE_ENTRY_ORDERS_MAX */
+    size_t orders; /* 1 .. QUEUE_ENTRY_ORDERS_MAX */
 
-    const char *why;             /* after -1: what is wrong, constant text; else NULL */
-    const char *next, *end;      /* private to queue_entry_next_order(), as is the next line */
+    const char *why;        /* after -1: what is wrong, constant text; else NULL */
+    const char *next, *end; /* private to queue_entry_next_order(), as is the next line */
     size_t orders_read;
     uint64_t units_read;
 };
 
 struct queue_entry_order {
-    const char *identifier;      /* CHECKOUT_IDENTIFIER_LEN characters, checked; no NUL behind it */
+    const char *identifier; /* CHECKOUT_IDENTIFIER_LEN characters, checked; no NUL behind it */
     const char *record;
     size_t record_len;
     struct checkout_order asked;

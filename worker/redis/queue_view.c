@@ -9,7 +9,7 @@
 #include "redis/queue_entry.h"
 #include "text/number.h"
 
-#define PAGE 256   /* entries of one call, so that Redis is never held up for long */
+#define PAGE 256 /* entries of one call, so that each blocks Redis only briefly */
 
 static redisReply *
 read_page(struct redis_connection *conn, key_maker stream, const char *after)
@@ -161,7 +161,9 @@ queue_view_read(struct redis_connection *conn, struct queue_view *view)
     view->unreadable = 0;
 
     int result = queue_view_walk(conn, key_queue, add_entry, view) == 0
-                 && queue_view_walk(conn, key_dead_letters, add_entry, view) == 0 ? 0 : -1;
+                         && queue_view_walk(conn, key_dead_letters, add_entry, view) == 0
+                     ? 0
+                     : -1;
 
     sum_units(view);
     identifier_table_prepare(&view->by_identifier, view->count);
@@ -187,8 +189,9 @@ int64_t
 queue_view_units(const struct queue_view *view, uint64_t product)
 {
     struct queue_units key = { .product = product };
-    const struct queue_units *found = view->units_count == 0 ? NULL
-        : bsearch(&key, view->units, view->units_count, sizeof(key), compare_units);
+    const struct queue_units *found = view->units_count == 0
+                                          ? NULL
+                                          : bsearch(&key, view->units, view->units_count, sizeof(key), compare_units);
 
     return found != NULL ? found->units : 0;
 }

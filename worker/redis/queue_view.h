@@ -1,5 +1,5 @@
 /*
- * Looking at the queue and at the dead letters: entry by entry, or as a list of the orders in them.
+ * Reading the queue and the dead letters without changing them: entry by entry, or as a list of the orders in them.
  */
 #ifndef CHECKOUT_WORKER_REDIS_QUEUE_VIEW_H
 #define CHECKOUT_WORKER_REDIS_QUEUE_VIEW_H
@@ -10,12 +10,16 @@
 #include "order/identifier.h"
 #include "redis/connection.h"
 
+/* A function of redis/keys.h: which stream to read. */
 typedef void (*key_maker)(struct redis_args *args);
 
-/* Called with { id, fields }; the entry lives until it returns. 0: go on, 1: enough. */
+/* Takes one entry, { id, fields }, which lives until it returns. Returns 0 to go on, 1 to end the walk. */
 typedef int (*queue_visit)(const redisReply *entry, void *data);
 
-/* Walks a stream from its oldest entry, in pages. Returns 0, or -1 with conn->error set. */
+/*
+ * Walks a stream from its oldest entry, in pages of 256 entries; each is a call of Redis and blocks up to [redis]
+ * timeout. Returns 0 at the end of the stream or of the walk, or -1 with conn->error set.
+ */
 int queue_view_walk(struct redis_connection *conn, key_maker stream, queue_visit visit, void *data);
 
 /* An order that waits, in the queue or among the dead letters. */
@@ -29,26 +33,28 @@ struct queued_order {
 struct queue_view {
     struct queued_order *orders;
     size_t count, capacity;
-    struct identifier_table by_identifier;        /* the first order of each */
+    struct identifier_table by_identifier; /* the first order of each */
     struct queue_units {
         uint64_t product;
-        int64_t units;                       /* as the entries say, also those that do not read as jobs */
-    } *units;                                /* by product, ascending */
+        int64_t units; /* the field of each entry, also of unreadable ones */
+    } * units;         /* by product, ascending */
     size_t units_count, units_capacity;
-    uint64_t unreadable;                     /* entries that do not read as jobs */
+    uint64_t unreadable; /* entries that queue_entry.h does not read */
 };
 
 /*
  * Reads both streams anew, the queue first. An order that moves from the queue to the dead letters meanwhile is in
- * the view. Returns 0, or -1 with conn->error set.
+ * the view. Blocks as queue_view_walk() does. Returns 0, or -1 with conn->error set; the view then lacks entries.
  */
 int queue_view_read(struct redis_connection *conn, struct queue_view *view);
 
-/* Returns the order, or NULL. */
+/* Returns the first order of that identifier, which lives until the view is read again or freed, or NULL. Pure. */
 const struct queued_order *queue_view_find(const struct queue_view *view, const char *identifier);
 
+/* The units in flight of a product, 0 where nothing of it waits. Pure. */
 int64_t queue_view_units(const struct queue_view *view, uint64_t product);
 
+/* Frees the memory; the view is empty then and may be read again. */
 void queue_view_free(struct queue_view *view);
 
 #endif

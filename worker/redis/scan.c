@@ -10,8 +10,8 @@
 
 /* key: NULL for SCAN; pattern: NULL for all. */
 static redisReply *
-read_page(struct redis_connection *conn, const struct redis_args *key, const char *cursor, const struct redis_args *pattern,
-          unsigned count)
+read_page(struct redis_connection *conn, const struct redis_args *key, const char *cursor,
+          const struct redis_args *pattern, unsigned count)
 {
     struct redis_args args = { 0 };
 

@@ -10,8 +10,8 @@
 #include "redis/connection.h"
 
 /*
- * Takes one page: keys of SCAN, or of HSCAN field, value, field, value …. The page lives until it returns. It may be empty,
- * and may hold more elements than were asked for. Returns 0 to go on; another number, above 0, ends the scan.
+ * Takes one page: keys of SCAN, or of HSCAN field, value, field, value …. The page lives until it returns. It may be
+ * empty, and may hold more elements than were asked for. Returns 0 to go on; another number, above 0, ends the scan.
  */
 typedef int (*scan_visit)(const redisReply *page, void *data);
 
@@ -19,6 +19,7 @@ typedef int (*scan_visit)(const redisReply *page, void *data);
 int scan_keys(struct redis_connection *conn, const struct redis_args *pattern, scan_visit visit, void *data);
 
 /* The fields of a hash, about `count` in a page. key: one word. Returns as scan_keys() does. */
-int scan_fields(struct redis_connection *conn, const struct redis_args *key, unsigned count, scan_visit visit, void *data);
+int scan_fields(struct redis_connection *conn, const struct redis_args *key, unsigned count, scan_visit visit,
+                void *data);
 
 #endif

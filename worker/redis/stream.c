@@ -153,8 +153,8 @@ struct stream_entries
 stream_entries_of_read(const redisReply *reply)
 {
     /* One stream was asked for: { { key, { entry, … } } }, or nil. */
-    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 1
-        || reply->element[0]->type != REDIS_REPLY_ARRAY || reply->element[0]->elements != 2)
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 1 || reply->element[0]->type != REDIS_REPLY_ARRAY
+        || reply->element[0]->elements != 2)
     {
         return (struct stream_entries) { NULL, 0 };
     }

@@ -1,7 +1,8 @@
 /*
- * The queue as a consumer sees it: reading entries, heartbeats, taking over, burying what is no job.
+ * The queue for a consumer of the group: reading entries, heartbeats, taking over, moving unreadable entries away.
  *
- * Replies are owned by the caller (freeReplyObject). Times are milliseconds.
+ * Each call blocks up to [redis] timeout. The caller frees replies (freeReplyObject()). Times are milliseconds.
+ * `consumer` is its name in the group; dead_after: silence after which a consumer counts as dead.
  */
 #ifndef CHECKOUT_WORKER_REDIS_STREAM_H
 #define CHECKOUT_WORKER_REDIS_STREAM_H
@@ -10,31 +11,38 @@
 
 /* The entries in a reply of XREADGROUP (one stream) or heartbeat; 0 and NULL where there are none. */
 struct stream_entries {
-    redisReply **entries;   /* point into the reply */
+    redisReply **entries; /* point into the reply */
     size_t count;
 };
 
 /*
- * Entries that nobody has read yet; waits up to block_ms for the first. Returns the reply (nil: none came) or NULL
- * with conn->error.
+ * Reads up to `count` entries that no consumer has read yet; waits up to block_ms more for the first. Returns the reply
+ * (nil: none came) or NULL with conn->error.
  */
 redisReply *stream_read_new(struct redis_connection *conn, const char *consumer, uint64_t count, unsigned block_ms);
 
-/* The consumer's own entries that were read but never settled, behind the entry `after` ("0": from the first). */
+/*
+ * Reads up to `count` of the consumer's own entries that were read before and not settled, behind the entry `after`
+ * ("0": from the first). A deleted entry has nil in place of its fields. Returns as above, without nil.
+ */
 redisReply *stream_read_own(struct redis_connection *conn, const char *consumer, uint64_t count, const char *after);
 
-/* Says "alive" and takes over up to `most` entries of dead consumers; the reply holds them. */
+/*
+ * Renews the consumer's heartbeat and takes over up to `most` entries of dead consumers. Returns the reply (these
+ * entries, or a status where the consumers are paused), or NULL with conn->error.
+ */
 redisReply *stream_heartbeat(struct redis_connection *conn, const char *consumer, unsigned dead_after, uint64_t most);
 
-/* Forgets the consumer: what it has not settled is free for others at once. 0, or -1 with conn->error. */
+/* Ends the consumer: others may take over at once what it has not settled. Returns 0, or -1 with conn->error. */
 int stream_leave(struct redis_connection *conn, const char *consumer, unsigned dead_after);
 
-/* Moves an entry that is no job to the dead letters. 0, or -1 with conn->error. */
+/* Moves an entry that cannot be read to the dead letters; reason is copied. Returns 0, or -1 with conn->error. */
 int stream_bury(struct redis_connection *conn, const char *id, const char *reason);
 
-/* Takes an entry off the pending list that is gone from the queue itself. 0, or -1 with conn->error. */
+/* Takes an entry off the pending list that was deleted from the queue. Returns 0, or -1 with conn->error. */
 int stream_forget(struct redis_connection *conn, const char *id);
 
+/* The entries in a reply of the calls above. Pure. */
 struct stream_entries stream_entries_of_read(const redisReply *reply);
 struct stream_entries stream_entries_of_heartbeat(const redisReply *reply);
 

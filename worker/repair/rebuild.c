@@ -1,8 +1,8 @@
 #include "repair/rebuild.h"
 
+#include "base/random_hex.h"
 #include "failpoint.h"
 #include "redis/keys.h"
-#include "base/random_hex.h"
 #include "repair/rebuild_buyers.h"
 #include "repair/rebuild_products.h"
 #include "repair/rebuild_records.h"

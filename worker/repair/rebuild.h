@@ -1,10 +1,10 @@
 /*
  * Rebuilding the gate from MySQL and from what survives in Redis, after Redis or MySQL lost data.
  *
- *   fence -> what waits -> records without a row -> products -> buyers -> counts, fence away
+ *   fence -> queue -> records without a row -> products -> buyers -> counts, end of the fence
  *
- * The law. From the first step to the last the gate answers 503 to new orders, so nothing comes into the queue but
- * what the rebuild itself puts there. Workers go on: each step is right whatever they settle meanwhile,
+ * Why it is right beside running workers: from the first step to the last the gate answers 503 to new orders, so only
+ * the rebuild itself puts orders into the queue. Workers go on: each step is right whatever they settle meanwhile,
  *   - because an order that was not in the queue under the fence cannot come into it by itself, and one
  *     that is enqueued twice all the same has one verdict, by its identifier;
  *   - because units in flight are counted and written in one script, from the entries themselves, so a
@@ -15,7 +15,7 @@
  * Each step may be run again. Killed anywhere, the gate stays closed and the next rebuild starts anew; of two at
  * once the one that began last goes on, and the other is refused by the fence.
  *
- * Accepted orders that survive nowhere (queue, dead letters, records, MySQL) cannot be brought back.
+ * Accepted orders that are lost everywhere (queue, dead letters, records, MySQL) cannot be brought back.
  */
 #ifndef CHECKOUT_WORKER_REPAIR_REBUILD_H
 #define CHECKOUT_WORKER_REPAIR_REBUILD_H

@@ -8,19 +8,20 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "text/buffer.h"
-#include "redis/order_records.h"
+#include "base/stop.h"
 #include "failpoint.h"
 #include "redis/gate.h"
 #include "redis/keys.h"
-#include "repair/rebuild_buyers.h"
 #include "redis/loaded_products.h"
-#include "base/stop.h"
+#include "redis/order_records.h"
+#include "repair/rebuild_buyers.h"
+#include "text/buffer.h"
+#include "text/number.h"
 
-#define TRIES         50       /* counts of one product, while workers settle its jobs */
+#define TRIES         50 /* counts of one product, while workers settle its orders */
 #define WAIT_MS       100
-#define MOVED_MINUTES 10       /* the gate is told of a move within seconds, or never */
-#define MOVED_MOST    100000   /* of one product; the newest ones */
+#define MOVED_MINUTES 10     /* a move reaches the gate within seconds, or never */
+#define MOVED_MOST    100000 /* of one product; the newest ones */
 
 struct holding {
     uint64_t user;
@@ -32,14 +33,14 @@ struct by_record {
     char identifier[CHECKOUT_IDENTIFIER_LEN + 1];
     uint64_t user;
     uint32_t quantity;
-    int without;                   /* 1: counted also where it has no record */
+    int without; /* 1: counted also where it has no record */
 };
 
 struct holdings {
     struct holding *all;
     size_t count, capacity;
-    struct by_record *told;        /* counted by what the gate's records say when the count is written */
-    size_t told_count, told_capacity;
+    struct by_record *recorded; /* counted by the gate's records as they are when the count is written */
+    size_t recorded_count, recorded_capacity;
 };
 
 
@@ -58,15 +59,15 @@ add_holding(struct holdings *h, uint64_t user, int64_t units)
 static void
 add_by_record(struct holdings *h, const char *identifier, uint64_t user, uint32_t quantity, int without)
 {
-    if (h->told_count == h->told_capacity) {
-        h->told_capacity = h->told_capacity == 0 ? 256 : 2 * h->told_capacity;
-        h->told = memory_resize(h->told, h->told_capacity, sizeof(*h->told));
+    if (h->recorded_count == h->recorded_capacity) {
+        h->recorded_capacity = h->recorded_capacity == 0 ? 256 : 2 * h->recorded_capacity;
+        h->recorded = memory_resize(h->recorded, h->recorded_capacity, sizeof(*h->recorded));
     }
 
-    struct by_record *told = &h->told[h->told_count++];
+    struct by_record *r = &h->recorded[h->recorded_count++];
 
-    *told = (struct by_record) { .user = user, .quantity = quantity, .without = without };
-    snprintf(told->identifier, sizeof(told->identifier), "%s", identifier);
+    *r = (struct by_record) { .user = user, .quantity = quantity, .without = without };
+    snprintf(r->identifier, sizeof(r->identifier), "%s", identifier);
 }
 
 
@@ -107,9 +108,11 @@ read_live(struct rebuild *r, uint64_t product, struct holdings *h)
     struct buffer sql = { 0 };
     MYSQL_RES *rows;
 
-    buffer_format(&sql, "SELECT o.user_id, SUM(i.quantity) FROM order_items i"
+    buffer_format(&sql,
+                  "SELECT o.user_id, SUM(i.quantity) FROM order_items i"
                   " JOIN orders o ON o.order_identifier = i.order_identifier WHERE i.product_id = %" PRIu64
-                  " AND o.status IN ('pending_payment', 'paid', 'completed') GROUP BY o.user_id", product);
+                  " AND o.status IN ('pending_payment', 'paid', 'completed') GROUP BY o.user_id",
+                  product);
 
     enum db_result result = EFFECT("rebuild.read_live", db_rows(r->db, &sql, &rows));
 
@@ -119,8 +122,8 @@ read_live(struct rebuild *r, uint64_t product, struct holdings *h)
         return REBUILD_DB_FAILED;
     }
 
-    for (MYSQL_ROW row; (row = mysql_fetch_row(rows)) != NULL; ) {
-        add_holding(h, strtoull(row[0], NULL, 10), strtoll(row[1], NULL, 10));
+    for (MYSQL_ROW row; (row = mysql_fetch_row(rows)) != NULL;) {
+        add_holding(h, number_of_column(row[0]), number_of_signed_column(row[1]));
     }
 
     mysql_free_result(rows);
@@ -134,14 +137,14 @@ find_waiting(const struct rebuild *r, MYSQL_ROW row)
 {
     const struct queued_order *q = queue_view_find(&r->waiting, row[0]);
 
-    return q != NULL && q->user == strtoull(row[1], NULL, 10) && q->quantity == strtoul(row[2], NULL, 10) ? q : NULL;
+    return q != NULL && q->user == number_of_column(row[1]) && q->quantity == number_of_column(row[2]) ? q : NULL;
 }
 
 
 /*
  * An order that waits is counted as well, and its settle gives the units back if it failed. Where its own row is there
- * already, the gate's record decides when the count is written: whoever changes that record moves the units too, be it
- * the settle or what tells the gate of a move that came after it (cancelled in the queue, paid after that).
+ * already, the gate's record decides when the count is written: whoever changes that record moves the units too: the
+ * settle, or the script transition after a later change (cancelled in the queue, paid after that).
  */
 static enum rebuild_result
 subtract_decided(struct rebuild *r, const struct buffer *identifiers, struct holdings *h)
@@ -154,8 +157,8 @@ subtract_decided(struct rebuild *r, const struct buffer *identifiers, struct hol
     }
 
     buffer_text(&sql, "SELECT o.order_identifier, o.user_id, COALESCE(i.quantity, o.quantity, 0),"
-                " o.status IN ('pending_payment', 'paid', 'completed') FROM orders o LEFT JOIN order_items i"
-                " ON i.order_identifier = o.order_identifier WHERE o.order_identifier IN (");
+                      " o.status IN ('pending_payment', 'paid', 'completed') FROM orders o LEFT JOIN order_items i"
+                      " ON i.order_identifier = o.order_identifier WHERE o.order_identifier IN (");
     buffer_add(&sql, identifiers->data, identifiers->len);
     buffer_text(&sql, ")");
 
@@ -167,7 +170,7 @@ subtract_decided(struct rebuild *r, const struct buffer *identifiers, struct hol
         return REBUILD_DB_FAILED;
     }
 
-    for (MYSQL_ROW row; (row = mysql_fetch_row(rows)) != NULL; ) {
+    for (MYSQL_ROW row; (row = mysql_fetch_row(rows)) != NULL;) {
         const struct queued_order *q = find_waiting(r, row);
 
         if (q != NULL) {
@@ -220,9 +223,9 @@ read_waiting(struct rebuild *r, uint64_t product, struct holdings *h)
 
 
 /*
- * A move of stock that was committed and that the gate was perhaps not told of: whoever tells it changes record and count.
- * An order that ended is counted as long as its record does not say so, and one that was paid after it had ended is not
- * counted before. Those that wait were looked at.
+ * A move of stock that was committed and perhaps has not reached the gate: whoever brings it there changes record and
+ * count. An order that ended is counted until its record says so, and one that was paid after it had ended is counted
+ * only then. Orders that wait in the queue were counted before.
  */
 static enum rebuild_result
 read_moved(struct rebuild *r, uint64_t product, struct holdings *h)
@@ -230,13 +233,15 @@ read_moved(struct rebuild *r, uint64_t product, struct holdings *h)
     struct buffer sql = { 0 };
     MYSQL_RES *rows;
 
-    buffer_format(&sql, "SELECT DISTINCT o.order_identifier, o.user_id, COALESCE(i.quantity, o.quantity, 0),"
-                  " o.status IN ('pending_payment', 'paid', 'completed') FROM (SELECT order_identifier FROM stock_movements"
-                  " WHERE product_id = %" PRIu64 " AND order_identifier IS NOT NULL"
-                  " AND created_at > NOW(3) - INTERVAL %d MINUTE ORDER BY id DESC LIMIT %d) m"
-                  " JOIN orders o ON o.order_identifier = m.order_identifier LEFT JOIN order_items i"
-                  " ON i.order_identifier = o.order_identifier AND i.product_id = %" PRIu64, product, MOVED_MINUTES,
-                  MOVED_MOST, product);
+    buffer_format(
+        &sql,
+        "SELECT DISTINCT o.order_identifier, o.user_id, COALESCE(i.quantity, o.quantity, 0),"
+        " o.status IN ('pending_payment', 'paid', 'completed') FROM (SELECT order_identifier FROM stock_movements"
+        " WHERE product_id = %" PRIu64 " AND order_identifier IS NOT NULL"
+        " AND created_at > NOW(3) - INTERVAL %d MINUTE ORDER BY id DESC LIMIT %d) m"
+        " JOIN orders o ON o.order_identifier = m.order_identifier LEFT JOIN order_items i"
+        " ON i.order_identifier = o.order_identifier AND i.product_id = %" PRIu64,
+        product, MOVED_MINUTES, MOVED_MOST, product);
 
     enum db_result result = EFFECT("rebuild.read_moved", db_rows(r->db, &sql, &rows));
 
@@ -246,9 +251,9 @@ read_moved(struct rebuild *r, uint64_t product, struct holdings *h)
         return REBUILD_DB_FAILED;
     }
 
-    for (MYSQL_ROW row; (row = mysql_fetch_row(rows)) != NULL; ) {
-        uint64_t user = strtoull(row[1], NULL, 10);
-        uint32_t quantity = (uint32_t) strtoul(row[2], NULL, 10);
+    for (MYSQL_ROW row; (row = mysql_fetch_row(rows)) != NULL;) {
+        uint64_t user = number_of_column(row[1]);
+        uint32_t quantity = (uint32_t) number_of_column(row[2]);
         int live = row[3][0] == '1';
 
         if (find_waiting(r, row) != NULL) {
@@ -269,7 +274,8 @@ read_moved(struct rebuild *r, uint64_t product, struct holdings *h)
 
 /* *answer: 1 written, 0 units in flight changed since they were counted. */
 static enum rebuild_result
-write_buyers(struct rebuild *r, uint64_t product, const struct holdings *h, const struct record_days *days, int64_t *answer)
+write_buyers(struct rebuild *r, uint64_t product, const struct holdings *h, const struct record_days *days,
+             int64_t *answer)
 {
     struct redis_args args = { 0 };
     uint64_t users = 0;
@@ -285,13 +291,13 @@ write_buyers(struct rebuild *r, uint64_t product, const struct holdings *h, cons
 
     args_text(&args, r->token);
     args_signed(&args, queue_view_units(&r->waiting, product));
-    args_number(&args, h->told_count);
+    args_number(&args, h->recorded_count);
 
-    for (size_t i = 0; i < h->told_count; i++) {
-        args_text(&args, h->told[i].identifier);
-        args_number(&args, h->told[i].user);
-        args_number(&args, h->told[i].quantity);
-        args_text(&args, h->told[i].without ? "1" : "0");
+    for (size_t i = 0; i < h->recorded_count; i++) {
+        args_text(&args, h->recorded[i].identifier);
+        args_number(&args, h->recorded[i].user);
+        args_number(&args, h->recorded[i].quantity);
+        args_text(&args, h->recorded[i].without ? "1" : "0");
     }
 
     for (size_t i = 0; i < h->count; i++) {
@@ -316,7 +322,7 @@ write_buyers(struct rebuild *r, uint64_t product, const struct holdings *h, cons
 }
 
 
-/* Under the product's lock, so that the jobs in flight can be settled but no verdict comes. */
+/* Under the product's lock, so that orders in flight can be settled but no new verdict comes. */
 static enum rebuild_result
 count_product(struct rebuild *r, uint64_t product)
 {
@@ -341,7 +347,7 @@ count_product(struct rebuild *r, uint64_t product)
         }
 
         free(h.all);
-        free(h.told);
+        free(h.recorded);
 
         if (result == REBUILD_DONE && written == 0) {
             result = REBUILD_BUSY;
@@ -415,8 +421,8 @@ rebuild_buyers(struct rebuild *r)
         result = REBUILD_REDIS_FAILED;
     }
 
-    for (MYSQL_ROW row; result == REBUILD_DONE && (row = mysql_fetch_row(rows)) != NULL; ) {
-        uint64_t id = strtoull(row[0], NULL, 10);
+    for (MYSQL_ROW row; result == REBUILD_DONE && (row = mysql_fetch_row(rows)) != NULL;) {
+        uint64_t id = number_of_column(row[0]);
 
         result = row[1] != NULL ? count_locked(r, id) : forget_buyers(r, id);
     }

@@ -7,8 +7,8 @@
 #include "repair/rebuild_context.h"
 
 /*
- * Counts each product under its row lock, which no other step may hold, and reads r->waiting anew. Does nothing in a dry
- * run. Returns any enum rebuild_result; REBUILD_BUSY where one product's orders were settled faster than counted.
+ * Counts each product under its row lock, which no other step may hold, and reads r->waiting anew. Does nothing in a
+ * dry run. Returns any enum rebuild_result; REBUILD_BUSY where one product's orders were settled faster than counted.
  */
 enum rebuild_result rebuild_buyers(struct rebuild *r);
 

@@ -14,10 +14,10 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "text/buffer.h"
 #include "failpoint.h"
 #include "lifecycle/payment_event.h"
 #include "repair/rebuild_payments.h"
+#include "text/buffer.h"
 
 
 /* "Records: 1  Duplicates: 0  Warnings: 0": rows that were selected, whether or not they stood there already. */
@@ -39,13 +39,17 @@ keep_event(struct rebuild *r, const struct rebuild_payment *p, const char *type,
 {
     struct buffer sql = { 0 };
 
-    buffer_format(&sql, "INSERT INTO payment_events (id, provider, body) SELECT '%s:%s', '" PAYMENT_BY_GATE "',"
+    buffer_format(&sql,
+                  "INSERT INTO payment_events (id, provider, body) SELECT '%s:%s', '" PAYMENT_BY_GATE "',"
                   " CONCAT('{\"type\":\"payment.%s\",\"data\":{\"order_identifier\":\"%s\",\"amount\":\"',"
                   " CASE WHEN o.total_price > 0 THEN o.total_price ELSE p.price * %" PRIu64 " END,"
-                  " '\",\"currency\":\"', ", p->identifier, type, type, p->identifier, p->quantity);
+                  " '\",\"currency\":\"', ",
+                  p->identifier, type, type, p->identifier, p->quantity);
     db_quote(r->db, &sql, r->redis->config->payment.currency);
-    buffer_format(&sql, ", '\"}}') FROM products p LEFT JOIN orders o ON o.order_identifier = '%s' WHERE p.id = %" PRIu64
-                  " ON DUPLICATE KEY UPDATE provider = '" PAYMENT_BY_GATE "'", p->identifier, p->product);
+    buffer_format(&sql,
+                  ", '\"}}') FROM products p LEFT JOIN orders o ON o.order_identifier = '%s' WHERE p.id = %" PRIu64
+                  " ON DUPLICATE KEY UPDATE provider = '" PAYMENT_BY_GATE "'",
+                  p->identifier, p->product);
 
     enum db_result result = EFFECT("rebuild.payment", db_run(r->db, &sql));
 

@@ -1,6 +1,6 @@
 /*
- * A step of the rebuild: every product of MySQL loaded at the gate as MySQL says, with its units in flight
- * counted; what MySQL does not have, closed.
+ * A step of the rebuild: every product of MySQL loaded at the gate as its row is, with its units in flight
+ * counted; products that MySQL does not have are closed.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -8,14 +8,15 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "text/buffer.h"
 #include "failpoint.h"
 #include "redis/gate.h"
 #include "redis/keys.h"
+#include "redis/loaded_products.h"
 #include "redis/push_words.h"
 #include "repair/rebuild_products.h"
-#include "redis/loaded_products.h"
 #include "repair/sync.h"
+#include "text/buffer.h"
+#include "text/number.h"
 
 
 static redisReply *
@@ -69,7 +70,7 @@ forget_register(struct redis_connection *conn, uint64_t product)
 }
 
 
-/* A register of another type stands in the way of its product: away with it, and once more. */
+/* A register of another type blocks its product: delete it and push once more. */
 static enum rebuild_result
 push_group(struct rebuild *r, const struct product_row *rows, size_t n)
 {
@@ -161,8 +162,8 @@ rebuild_group(struct rebuild *r, struct product_row *rows, size_t n)
             continue;
         }
 
-        enum sync_result synced = EFFECT("rebuild.raise", sync_product(r->db, r->redis, rows[i].id, GATE_NEWER_ONLY,
-                                                                      NULL, NULL, &rows[i]));
+        enum sync_result synced = EFFECT(
+            "rebuild.raise", sync_product(r->db, r->redis, rows[i].id, GATE_NEWER_ONLY, NULL, NULL, &rows[i]));
 
         if (synced == SYNC_DB_FAILED) {
             return REBUILD_DB_FAILED;
@@ -201,8 +202,8 @@ read_ids(struct rebuild *r, struct product_row **rows, size_t *count)
 
     *rows = memory_resize(NULL, (size_t) mysql_num_rows(result) + 1, sizeof(**rows));
 
-    for (MYSQL_ROW row; (row = mysql_fetch_row(result)) != NULL; ) {
-        (*rows)[(*count)++] = (struct product_row) { .id = strtoull(row[0], NULL, 10) };
+    for (MYSQL_ROW row; (row = mysql_fetch_row(result)) != NULL;) {
+        (*rows)[(*count)++] = (struct product_row) { .id = number_of_column(row[0]) };
     }
 
     mysql_free_result(result);
@@ -231,7 +232,7 @@ is_in_mysql(const struct product_row *rows, size_t count, uint64_t id)
 
 /* Closes what MySQL does not have and counts what is loaded. */
 static enum rebuild_result
-look_at_the_rest(struct rebuild *r, const struct product_row *rows, size_t count, const uint64_t *ids, size_t n)
+close_gone(struct rebuild *r, const struct product_row *rows, size_t count, const uint64_t *ids, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         struct gate_product gate = { .id = ids[i] };
@@ -254,7 +255,7 @@ look_at_the_rest(struct rebuild *r, const struct product_row *rows, size_t count
         r->closed++;
 
         enum sync_result closed = r->dry_run ? SYNC_UP_TO_DATE
-                                  : EFFECT("rebuild.close_gone", sync_close_gone(r->db, r->redis, ids[i]));
+                                             : EFFECT("rebuild.close_gone", sync_close_gone(r->db, r->redis, ids[i]));
 
         if (closed != SYNC_PUSHED && closed != SYNC_UP_TO_DATE) {
             return closed == SYNC_DB_FAILED ? REBUILD_DB_FAILED : REBUILD_REDIS_FAILED;
@@ -279,7 +280,8 @@ rebuild_products(struct rebuild *r)
 
     if (result == REBUILD_DONE) {
         result = loaded_products_read(r->redis, &ids, &loaded, &capacity) == -1
-                 ? REBUILD_REDIS_FAILED : look_at_the_rest(r, rows, count, ids, loaded);
+                     ? REBUILD_REDIS_FAILED
+                     : close_gone(r, rows, count, ids, loaded);
     }
 
     free(rows);

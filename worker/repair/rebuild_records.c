@@ -2,10 +2,10 @@
  * A step of the rebuild: the gate's records compared with the rows of MySQL.
  *
  *   record            row        then
- *   alive, waiting    -          nothing: the worker will decide
- *   alive             missing    enqueued again (queue trimmed or lost, or MySQL lost its last commits)
+ *   live, in a queue  -          none: the worker will decide
+ *   live              missing    enqueued again (queue trimmed or lost, or MySQL lost its last commits)
  *   failed, ended     missing    the row written again as it was, without items: that verdict was given
- *   other status      there      the record says what the row says (queued, or a change that the gate was not told)
+ *   other status      there      the record set to the row's status (queued, or a change that did not reach the gate)
  *   paid, later       earlier    before that: the payment is kept again (rebuild_payments.c)
  */
 #include <inttypes.h>
@@ -14,48 +14,49 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "text/buffer.h"
-#include "redis/order_records.h"
+#include "base/random_hex.h"
 #include "failpoint.h"
+#include "lifecycle/rules.h"
 #include "order/order.h"
 #include "redis/keys.h"
+#include "redis/order_records.h"
 #include "redis/scan.h"
-#include "lifecycle/rules.h"
-#include "base/random_hex.h"
 #include "repair/rebuild_payments.h"
 #include "repair/rebuild_records.h"
+#include "text/buffer.h"
 
-#define PAGE 500   /* records looked up at once; also the most orders of one entry */
+#define PAGE 500 /* records compared at once; also the most orders of one entry */
 
-struct lost {
+struct compared {
     char identifier[CHECKOUT_IDENTIFIER_LEN + 1];
-    char text[CHECKOUT_RECORD_MAX + 1];      /* the record as it was read */
+    char text[CHECKOUT_RECORD_MAX + 1]; /* the record as it was read */
     struct checkout_order order;
     uint64_t accepted_ms;
-    char status[RECORD_STATUS_MAX + 1], reason[RECORD_REASON_MAX + 1];   /* of the row where there is one, else of the record */
-    enum order_status gate, mysql;            /* what the record says, and the row */
+    char status[RECORD_STATUS_MAX + 1],
+        reason[RECORD_REASON_MAX + 1]; /* of the row where there is one, else of the record */
+    enum order_status gate, mysql;     /* status in the record, and in the row */
     int has_row;
-    int is_behind;                           /* the record says another status than the row */
+    int is_behind; /* the record has another status than the row */
 };
 
 struct page {
     char day[CHECKOUT_DAY_LEN + 1];
-    struct lost records[PAGE];
+    struct compared records[PAGE];
     size_t count;
-    struct lost to_do[PAGE];                 /* of them, what Redis has to change */
+    struct compared to_do[PAGE]; /* of them, what Redis has to change */
     struct identifier_table by_identifier;
 };
 
 
 static int
-is_ended(const struct lost *l)
+is_ended(const struct compared *l)
 {
     return l->gate != ORDER_UNKNOWN && !order_is_live(l->gate);
 }
 
 
 static int
-read_record(struct lost *l)
+read_record(struct compared *l)
 {
     struct checkout_record record;
 
@@ -76,9 +77,9 @@ read_record(struct lost *l)
 
 /* A pair of HSCAN becomes a line of the page, unless its order waits or it is no record. */
 static void
-take_pair(struct rebuild *r, struct page *p, const redisReply *identifier, const redisReply *text)
+add_record(struct rebuild *r, struct page *p, const redisReply *identifier, const redisReply *text)
 {
-    struct lost *l = &p->records[p->count];
+    struct compared *l = &p->records[p->count];
 
     r->records++;
 
@@ -89,7 +90,7 @@ take_pair(struct rebuild *r, struct page *p, const redisReply *identifier, const
         return;
     }
 
-    *l = (struct lost) { 0 };
+    *l = (struct compared) { 0 };
     memcpy(l->identifier, identifier->str, CHECKOUT_IDENTIFIER_LEN);
     memcpy(l->text, text->str, (size_t) text->len);
 
@@ -109,7 +110,7 @@ find_rows(struct rebuild *r, struct page *p)
 
     identifier_table_prepare(&p->by_identifier, p->count);
     buffer_text(&sql, "SELECT order_identifier, status, COALESCE(failure_code, '') FROM orders"
-                " WHERE order_identifier IN (");
+                      " WHERE order_identifier IN (");
 
     for (size_t i = 0; i < p->count; i++) {
         (void) identifier_table_add(&p->by_identifier, p->records[i].identifier, i);
@@ -126,7 +127,7 @@ find_rows(struct rebuild *r, struct page *p)
         return REBUILD_DB_FAILED;
     }
 
-    for (MYSQL_ROW row; (row = mysql_fetch_row(rows)) != NULL; ) {
+    for (MYSQL_ROW row; (row = mysql_fetch_row(rows)) != NULL;) {
         size_t i = identifier_table_find(&p->by_identifier, row[0]);
 
         if (i != IDENTIFIER_TABLE_NONE) {
@@ -145,7 +146,7 @@ find_rows(struct rebuild *r, struct page *p)
 
 /* Status and reason come from a record, which holds no spaces; they are quoted because anybody may write there. */
 static enum rebuild_result
-write_tombstone(struct rebuild *r, const struct lost *l)
+write_tombstone(struct rebuild *r, const struct compared *l)
 {
     struct buffer sql = { 0 };
 
@@ -155,12 +156,15 @@ write_tombstone(struct rebuild *r, const struct lost *l)
         return REBUILD_DONE;
     }
 
-    buffer_format(&sql, "INSERT INTO orders (order_identifier, user_id, status, failure_code, product_id, quantity)"
-                  " VALUES ('%s', %" PRIu64 ", ", l->identifier, l->order.user_id);
+    buffer_format(&sql,
+                  "INSERT INTO orders (order_identifier, user_id, status, failure_code, product_id, quantity)"
+                  " VALUES ('%s', %" PRIu64 ", ",
+                  l->identifier, l->order.user_id);
     db_quote(r->db, &sql, l->status);
     buffer_text(&sql, ", NULLIF(");
     db_quote(r->db, &sql, l->reason);
-    buffer_format(&sql, ", ''), %" PRIu64 ", %" PRIu32 ")"
+    buffer_format(&sql,
+                  ", ''), %" PRIu64 ", %" PRIu32 ")"
                   " ON DUPLICATE KEY UPDATE order_identifier = orders.order_identifier",
                   l->order.product_id, l->order.quantity);
 
@@ -179,9 +183,9 @@ write_tombstone(struct rebuild *r, const struct lost *l)
 }
 
 
-/* A record is written after its row, and read before it: if it says more, MySQL lost that. */
+/* A record is written after its row, and read before it: a later status in it is one that MySQL lost. */
 static enum rebuild_result
-keep_payment(struct rebuild *r, const struct lost *l)
+keep_payment(struct rebuild *r, const struct compared *l)
 {
     struct rebuild_payment p = {
         .product = l->order.product_id, .quantity = l->order.quantity, .gate = l->gate, .row = l->mysql
@@ -201,23 +205,23 @@ keep_payment(struct rebuild *r, const struct lost *l)
 
 
 static int
-is_to_enqueue(const struct lost *l)
+is_to_enqueue(const struct compared *l)
 {
     return !l->has_row && !is_ended(l);
 }
 
 
 static int
-is_to_refresh(const struct lost *l)
+is_to_refresh(const struct compared *l)
 {
     return l->has_row && l->is_behind;
 }
 
 
 static int
-compare_lost(const void *a, const void *b)
+compare_changes(const void *a, const void *b)
 {
-    const struct lost *x = a, *y = b;
+    const struct compared *x = a, *y = b;
     int x_new = is_to_enqueue(x), y_new = is_to_enqueue(y);
 
     if (x_new != y_new) {
@@ -226,13 +230,12 @@ compare_lost(const void *a, const void *b)
 
     uint64_t p = x->order.product_id, q = y->order.product_id;
 
-    return p != q ? (p < q ? -1 : 1) : (x->accepted_ms > y->accepted_ms)
-                                       - (x->accepted_ms < y->accepted_ms);
+    return p != q ? (p < q ? -1 : 1) : (x->accepted_ms > y->accepted_ms) - (x->accepted_ms < y->accepted_ms);
 }
 
 
 static void
-add_order(struct redis_args *args, const struct lost *l)
+add_order(struct redis_args *args, const struct compared *l)
 {
     char record[CHECKOUT_RECORD_MAX];
     size_t len = checkout_record_write(record, l->has_row ? l->status : "queued", l->has_row ? l->reason : "",
@@ -247,7 +250,7 @@ add_order(struct redis_args *args, const struct lost *l)
 
 /* One past the last of the group that begins at `first`: one product, all to enqueue or all to refresh. */
 static size_t
-group_end(const struct lost *orders, size_t n, size_t first)
+group_end(const struct compared *orders, size_t n, size_t first)
 {
     size_t end = first + 1;
 
@@ -262,7 +265,7 @@ group_end(const struct lost *orders, size_t n, size_t first)
 
 
 static void
-add_groups(struct redis_args *args, const struct lost *orders, size_t n)
+add_groups(struct redis_args *args, const struct compared *orders, size_t n)
 {
     char nonce[17];
 
@@ -283,7 +286,7 @@ add_groups(struct redis_args *args, const struct lost *orders, size_t n)
 
 /* orders: sorted, all of them to enqueue or to refresh. */
 static enum rebuild_result
-requeue(struct rebuild *r, const char *day, const struct lost *orders, size_t n)
+requeue(struct rebuild *r, const char *day, const struct compared *orders, size_t n)
 {
     struct redis_args args = { 0 };
     unsigned groups = 0;
@@ -325,13 +328,13 @@ requeue(struct rebuild *r, const char *day, const struct lost *orders, size_t n)
 
 
 static enum rebuild_result
-work_off(struct rebuild *r, struct page *p)
+compare_records(struct rebuild *r, struct page *p)
 {
     enum rebuild_result result = p->count > 0 ? find_rows(r, p) : REBUILD_DONE;
     size_t n = 0;
 
     for (size_t i = 0; i < p->count && result == REBUILD_DONE; i++) {
-        const struct lost *l = &p->records[i];
+        const struct compared *l = &p->records[i];
 
         /* HSCAN may give a pair twice. */
         if (identifier_table_find(&p->by_identifier, l->identifier) != i) {
@@ -358,7 +361,7 @@ work_off(struct rebuild *r, struct page *p)
         return result;
     }
 
-    qsort(p->to_do, n, sizeof(struct lost), compare_lost);
+    qsort(p->to_do, n, sizeof(struct compared), compare_changes);
     return requeue(r, p->day, p->to_do, n);
 }
 
@@ -376,16 +379,16 @@ compare_page(const redisReply *pairs, void *data)
     struct bucket_scan *b = data;
 
     for (size_t i = 0; i + 1 < pairs->elements; i += 2) {
-        take_pair(b->rebuild, b->page, pairs->element[i], pairs->element[i + 1]);
+        add_record(b->rebuild, b->page, pairs->element[i], pairs->element[i + 1]);
 
-        enum rebuild_result result = b->page->count == PAGE ? work_off(b->rebuild, b->page) : REBUILD_DONE;
+        enum rebuild_result result = b->page->count == PAGE ? compare_records(b->rebuild, b->page) : REBUILD_DONE;
 
         if (result != REBUILD_DONE) {
             return (int) result;
         }
     }
 
-    return (int) work_off(b->rebuild, b->page);
+    return (int) compare_records(b->rebuild, b->page);
 }
 
 

@@ -4,28 +4,24 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "redis/keys.h"
-#include "base/log.h"
-#include "redis/loaded_products.h"
-#include "observe/stats.h"
-#include "mysql/supply.h"
-#include "repair/sync.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/stop.h"
+#include "mysql/supply.h"
+#include "observe/stats.h"
+#include "redis/keys.h"
+#include "redis/loaded_products.h"
+#include "repair/sync.h"
 
-#define SUM_MOST_ENTRIES 2000   /* longer queues are not summed: that would hold up Redis every second */
-#define IDLE_FACTOR      20     /* a look that keeps Redis busy for 0.1 s is followed by 2 s of rest */
-#define REST_MOST_MS     5000   /* but never by more than that (or the interval, where it is longer) */
-#define FAILED_SHOWN     5      /* lines at one tick; all are counted */
+#define SUM_MOST_ENTRIES 2000 /* longer queues are not summed: that would block Redis every second */
+#define IDLE_FACTOR      20   /* a tick that keeps Redis busy for 0.1 s is followed by a pause of 2 s */
+#define PAUSE_MOST_MS    5000 /* but never by more than that (or the interval, where it is longer) */
+#define FAILED_SHOWN     5    /* lines at one tick; all are counted */
 
 
 static const char *const action_names[] = {
-    [RECONCILE_PUSH] = "push",
-    [RECONCILE_RAISE] = "raise",
-    [RECONCILE_SET_STOCK] = "set_stock",
-    [RECONCILE_LOAD] = "load",
-    [RECONCILE_CLOSE] = "close",
-    [RECONCILE_RECOUNT] = "recount",
+    [RECONCILE_PUSH] = "push", [RECONCILE_RAISE] = "raise", [RECONCILE_SET_STOCK] = "set_stock",
+    [RECONCILE_LOAD] = "load", [RECONCILE_CLOSE] = "close", [RECONCILE_RECOUNT] = "recount",
 };
 
 
@@ -54,8 +50,9 @@ reconciler_judge(const struct gate_product *gate, const struct product_row *row)
         return RECONCILE_SET_STOCK;
     }
 
-    return gate->in_flight_sum != GATE_MISSING && gate->in_flight != gate->in_flight_sum ? RECONCILE_RECOUNT
-                                                                              : RECONCILE_NONE;
+    return gate->in_flight_sum != GATE_MISSING && gate->in_flight != gate->in_flight_sum
+               ? RECONCILE_RECOUNT
+               : RECONCILE_NONE;
 }
 
 
@@ -82,13 +79,13 @@ recount(struct reconciler *r, const struct gate_product *gate, const struct prod
         return 0;
     }
 
-    log_warn("event=in_flight_corrected product=%" PRIu64 " in_flight=%" PRId64 " sum=%" PRId64,
-             gate->id, gate->in_flight, gate->in_flight_sum);
+    log_warn("event=in_flight_corrected product=%" PRIu64 " in_flight=%" PRId64 " sum=%" PRId64, gate->id,
+             gate->in_flight, gate->in_flight_sum);
     return gate_push(&r->redis, row, GATE_RECOUNT | GATE_STOCK_ONLY) != GATE_PUSH_FAILED ? 0 : -1;
 }
 
 
-/* Runs under the product's lock. After an edit by hand nobody has booked the change, and law 1 wants it booked. */
+/* Runs under the product's lock. After an edit by hand the change is in no stock movement, and law 1 needs it there. */
 static enum db_result
 book_edit(struct db *db, struct product_row *row, void *data)
 {
@@ -106,7 +103,8 @@ sync_locked(struct reconciler *r, uint64_t id, unsigned options)
 
     if (booked != 0 && result != SYNC_DB_FAILED && result != SYNC_REDIS_FAILED) {
         log_warn("event=stock_adjusted product=%" PRIu64 " units=%" PRId64 " stock=%" PRId64
-                 " why=\"edited by hand; booked as adjust\"", id, booked, row.stock);
+                 " why=\"edited by hand; booked as adjust\"",
+                 id, booked, row.stock);
     }
 
     switch (result) {
@@ -131,7 +129,8 @@ raise(struct reconciler *r, const struct gate_product *gate)
 
     if (result == 0 && flapping_add(&r->flapping, gate->id, r->ticks, clock_ms())) {
         log_error("event=product_restless product=%" PRIu64 " raised=%d leave_ms=%d why=\"MySQL and the gate contradict"
-                  " each other again after each repair\"", gate->id, FLAPPING_TICKS, FLAPPING_SUSPEND_MS);
+                  " each other again after each repair\"",
+                  gate->id, FLAPPING_TICKS, FLAPPING_SUSPEND_MS);
     }
 
     return result;
@@ -155,8 +154,7 @@ shown(int64_t number)
 
 
 static int
-act(struct reconciler *r, enum reconcile_action action, const struct gate_product *gate,
-    const struct product_row *row)
+act(struct reconciler *r, enum reconcile_action action, const struct gate_product *gate, const struct product_row *row)
 {
     if (action == RECONCILE_NONE
         || (action == RECONCILE_RAISE && flapping_is_suspended(&r->flapping, gate->id, clock_ms())))
@@ -170,12 +168,12 @@ act(struct reconciler *r, enum reconcile_action action, const struct gate_produc
         return recount(r, gate, row);
     }
 
-    /* Under load a push is nothing special: a commit was seen here before its own settle. */
+    /* Under load pushes are ordinary: a commit was seen here before its own settle. */
     log_line(action == RECONCILE_PUSH ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARN,
              "event=reconciled action=%s product=%" PRIu64 " mysql_version=%" PRIu64 " mysql_stock=%" PRId64
              " redis_version=%" PRId64 " register_stock=%" PRId64 " redis_stock=%" PRId64 " in_flight=%" PRId64,
-             action_names[action], gate->id, row->version, row->stock, gate->version,
-             shown(gate->register_stock), shown(gate->stock), gate->in_flight);
+             action_names[action], gate->id, row->version, row->stock, gate->version, shown(gate->register_stock),
+             shown(gate->stock), gate->in_flight);
 
     switch (action) {
     case RECONCILE_PUSH:
@@ -194,7 +192,7 @@ act(struct reconciler *r, enum reconcile_action action, const struct gate_produc
 
 /* One product could not be put right. Returns 0 when the others can, -1 when a connection is lost. */
 static int
-go_on_without(struct reconciler *r, uint64_t id)
+skip_product(struct reconciler *r, uint64_t id)
 {
     if (r->failed++ < FAILED_SHOWN) {
         log_warn("event=product_not_reconciled product=%" PRIu64 " mysql=\"%s\" redis=\"%s\"", id, r->db.error,
@@ -205,7 +203,7 @@ go_on_without(struct reconciler *r, uint64_t id)
 }
 
 
-/* The look at the gate, with the time that it takes Redis. */
+/* Reads products at the gate, and measures the time that it takes Redis. */
 static int
 inspect(struct reconciler *r, struct gate_product *gate, size_t n)
 {
@@ -229,8 +227,7 @@ compare(struct reconciler *r, const uint64_t *ids, size_t n)
         rows[i] = (struct product_row) { .id = ids[i] };
     }
 
-    if (inspect(r, gate, n) == -1
-        || db_open(&r->db) != DB_OK
+    if (inspect(r, gate, n) == -1 || db_open(&r->db) != DB_OK
         || product_rows_read(&r->db, rows, n, ROW_NO_LOCK) != DB_OK)
     {
         return -1;
@@ -239,8 +236,7 @@ compare(struct reconciler *r, const uint64_t *ids, size_t n)
     for (size_t i = 0; i < n && !stop_requested(); i++) {
         r->loaded += gate[i].register_stock != GATE_MISSING;
 
-        if (act(r, reconciler_judge(&gate[i], &rows[i]), &gate[i], &rows[i]) == -1
-            && go_on_without(r, gate[i].id) == -1)
+        if (act(r, reconciler_judge(&gate[i], &rows[i]), &gate[i], &rows[i]) == -1 && skip_product(r, gate[i].id) == -1)
         {
             return -1;
         }
@@ -311,15 +307,15 @@ tick(struct reconciler *r)
 }
 
 
-/* Redis is one thread for all: what is looked at often must be looked at quickly. Waits for MySQL cost it nothing. */
+/* Redis runs one command at a time, so ticks may take only a small part of its time. Waits for MySQL do not count. */
 static unsigned
-rest_ms(const struct reconciler *r)
+pause_ms(const struct reconciler *r)
 {
-    uint64_t rest = r->redis_us / 1000 * IDLE_FACTOR;
+    uint64_t pause = r->redis_us / 1000 * IDLE_FACTOR;
     unsigned interval = r->config->worker.reconcile_interval;
 
-    rest = rest < REST_MOST_MS ? rest : REST_MOST_MS;
-    return rest > interval ? (unsigned) rest : interval;
+    pause = pause < PAUSE_MOST_MS ? pause : PAUSE_MOST_MS;
+    return pause > interval ? (unsigned) pause : interval;
 }
 
 
@@ -339,7 +335,7 @@ run(void *data)
         }
 
         backoff_reset(&r->backoff);
-        wait = rest_ms(r);
+        wait = pause_ms(r);
     }
 
     db_close(&r->db);

@@ -1,12 +1,12 @@
 /*
- * The reconciler: one thread per process that compares what the gate says with what MySQL says, at start and
- * then every interval, and puts the gate right. Several processes may do it at once: every step is a
+ * The reconciler: one thread per process that compares products at the gate with their rows in MySQL, at start
+ * and then every interval, and corrects the gate. Several processes may do it at once: every step is a
  * versioned push, or happens under the product's lock.
  *
  * Redis is always read before MySQL: a register's version comes from a committed row, so a row read later
  * is never older than it, unless MySQL lost commits.
  *
- * What fails for one product keeps no other waiting: a tick ends early only when a connection is lost.
+ * A failure of one product does not stop the others: a tick ends early only when a connection is lost.
  */
 #ifndef CHECKOUT_WORKER_REPAIR_RECONCILER_H
 #define CHECKOUT_WORKER_REPAIR_RECONCILER_H
@@ -14,49 +14,50 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "text/buffer.h"
+#include "base/backoff.h"
 #include "base/config.h"
 #include "mysql/db.h"
-#include "redis/gate.h"
 #include "redis/connection.h"
+#include "redis/gate.h"
 #include "repair/flapping.h"
-#include "base/backoff.h"
+#include "text/buffer.h"
 
 enum reconcile_action {
     RECONCILE_NONE,
-    RECONCILE_PUSH,         /* MySQL is newer */
-    RECONCILE_RAISE,        /* the register contradicts MySQL, or is damaged: lock, raise the version, push */
-    RECONCILE_SET_STOCK,    /* the stock key does not follow from the register */
-    RECONCILE_LOAD,         /* the register is gone, the stock key is left: load, counting what is in flight */
-    RECONCILE_CLOSE,        /* MySQL has no such product (any more) */
-    RECONCILE_RECOUNT       /* in_flight is not the sum over queue and dead letters */
+    RECONCILE_PUSH,      /* MySQL is newer */
+    RECONCILE_RAISE,     /* the register contradicts MySQL, or is damaged: lock, raise the version, push */
+    RECONCILE_SET_STOCK, /* the stock key does not follow from the register */
+    RECONCILE_LOAD,      /* the register is gone, the stock key is left: load, counting what is in flight */
+    RECONCILE_CLOSE,     /* MySQL has no such product (any more) */
+    RECONCILE_RECOUNT    /* in_flight is not the sum over queue and dead letters */
 };
 
-/* The first thing to put right, or nothing. Pure. */
+/* Returns the first correction that the product needs, or RECONCILE_NONE. row: read after gate. Pure. */
 enum reconcile_action reconciler_judge(const struct gate_product *gate, const struct product_row *row);
 
 struct reconciler {
-    const struct config *config;       /* not owned */
+    const struct config *config; /* not owned */
     pthread_t thread;
     atomic_int ended;
     struct redis_connection redis;
     struct db db;
     struct backoff backoff;
 
-    uint64_t *ids;                     /* products with a register or a stock key, ascending, distinct */
+    uint64_t *ids; /* products with a register or a stock key, ascending, distinct */
     size_t id_count, id_capacity;
-    struct buffer suspects;            /* ids (8 bytes each) whose in_flight was wrong at this tick */
-    struct buffer suspects_before;     /* and at the tick before */
-    struct gate_counts counts;         /* of the last look */
-    struct flapping flapping;          /* products whose version had to be raised at tick after tick */
+    struct buffer suspects;        /* ids (8 bytes each) whose in_flight was wrong at this tick */
+    struct buffer suspects_before; /* and at the tick before */
+    struct gate_counts counts;     /* as the last call of inspect read them */
+    struct flapping flapping;      /* products whose version had to be raised at tick after tick */
     uint64_t ticks;
-    uint64_t failed;                   /* products that could not be put right at this tick */
-    uint64_t redis_us;                 /* time that this tick kept Redis busy with scans and sums */
-    int64_t loaded;                    /* registers seen at this tick */
-    int64_t wrong_count_before;        /* what `loaded` was when the count of products was wrong; -1: it was right */
+    uint64_t failed;            /* products that could not be corrected at this tick */
+    uint64_t redis_us;          /* time that this tick kept Redis busy with scans and sums */
+    int64_t loaded;             /* registers seen at this tick */
+    int64_t wrong_count_before; /* what `loaded` was when the count of products was wrong; -1: it was right */
 };
 
-/* Returns 0, or an error number. It ends when the stop is asked for. */
+/* Returns 0, or an error number. config must outlive the thread, which ends when the stop is
+ * requested (base/stop.h) and then sets `ended`. */
 int reconciler_start(struct reconciler *r, const struct config *config);
 
 /* Joins the thread and frees what it owned. */

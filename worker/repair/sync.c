@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "failpoint.h"
 #include "base/log.h"
+#include "failpoint.h"
 
 
 int
@@ -59,7 +59,7 @@ raise_version(struct db *db, struct product_row *row, const struct gate_product 
 
 /*
  * A register is created while the lock is held, and from committed values alone. Were the lock given back first, a
- * worker could commit and settle before the register is there: nothing would be taken from it for that order,
+ * worker could commit and settle before the register is there: that settle would change no register,
  * and the gate would offer its units again. A register that is there needs no lock: the newer version wins.
  */
 static void
@@ -76,7 +76,7 @@ create_under_lock(struct redis_connection *conn, unsigned options, const struct 
 
 /*
  * The transaction. The register is read again here, under the lock, because it may have moved since. *pushed is set
- * where the gate was told already.
+ * where the product was pushed already.
  */
 static enum sync_result
 lock_and_raise(struct db *db, struct redis_connection *conn, unsigned options, sync_under_lock under_lock, void *data,
@@ -119,7 +119,7 @@ lock_and_raise(struct db *db, struct redis_connection *conn, unsigned options, s
 
 
 static enum sync_result
-said_by_gate(enum gate_pushed pushed)
+result_of_push(enum gate_pushed pushed)
 {
     switch (pushed) {
     case GATE_PUSH_APPLIED:
@@ -164,7 +164,7 @@ sync_product(struct db *db, struct redis_connection *conn, uint64_t id, unsigned
         return sync_product(db, conn, id, options, NULL, NULL, row);
     }
 
-    return said_by_gate(pushed);
+    return result_of_push(pushed);
 }
 
 
@@ -182,9 +182,7 @@ close_at_gate(struct redis_connection *conn, uint64_t id)
         return SYNC_UP_TO_DATE;
     }
 
-    struct product_row gone = {
-        .id = id, .found = 1, .version = (uint64_t) (gate.version + 1), .terms = gate.terms
-    };
+    struct product_row gone = { .id = id, .found = 1, .version = (uint64_t) (gate.version + 1), .terms = gate.terms };
 
     strcpy(gone.terms.state, "closed");
     return gate_push(conn, &gone, GATE_NEWER_ONLY) != GATE_PUSH_FAILED ? SYNC_PUSHED : SYNC_REDIS_FAILED;
@@ -197,8 +195,7 @@ sync_close_gone(struct db *db, struct redis_connection *conn, uint64_t id)
     struct product_row row = { .id = id };
     enum sync_result result;
 
-    if (db_open(db) != DB_OK
-        || EFFECT("sync.begin", db_text(db, "START TRANSACTION")) != DB_OK
+    if (db_open(db) != DB_OK || EFFECT("sync.begin", db_text(db, "START TRANSACTION")) != DB_OK
         || product_rows_read(db, &row, 1, ROW_FOR_UPDATE) != DB_OK)
     {
         result = SYNC_DB_FAILED;
