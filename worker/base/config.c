@@ -147,7 +147,7 @@ find_option(const char *section, const char *name)
 }
 
 
-/* A whole number and what stands behind it. Returns 0, or -1. */
+/* Reads a whole number; *rest is the text behind it. Returns 0, or -1. */
 static int
 read_number(const char *text, unsigned long *value, const char **rest)
 {
@@ -442,7 +442,7 @@ load_password(char **password, const char *path, char *error, size_t size)
 }
 
 
-/* The name of a process that the configuration gives none. */
+/* The name of a process without one in the configuration. */
 static void
 process_name(char *name, size_t size)
 {
@@ -481,7 +481,7 @@ is_url(const char *text)
 }
 
 
-/* What one option alone does not show. Returns 0, or -1 with the reason in error. */
+/* Checks options that depend on each other. Returns 0, or -1 with the reason in error. */
 static int
 check_together(const struct config *config, char *error, size_t size)
 {
@@ -602,7 +602,7 @@ print_range(const struct option *o, FILE *out)
 }
 
 
-/* A name that was made for this process is none of the configuration's: another process wants another one. */
+/* A name that was made for this process is not printed: another process needs another one. */
 static const char *
 configured_text(const struct config *config, char *const *place)
 {

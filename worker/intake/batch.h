@@ -1,10 +1,10 @@
 /*
  * A batch: entries of the queue that one transaction and one settle call take, with their orders and products.
  *
- * Strings of entries and orders point into the reply that they were read from; the consumer owns that reply
- * and keeps it until the batch is settled. The arrays belong to the batch: batch_clear()
- * keeps them for the next, batch_free() frees them. Nothing here blocks; running out of memory ends the process. Orders
- * stand in the order of arrival, entry after entry; products ascend.
+ * Strings of entries and orders point into the reply that they were read from; the consumer owns that reply and keeps
+ * it until the batch is settled. The arrays belong to the batch: batch_clear() keeps them for the next, batch_free()
+ * frees them. Orders stand in the order of arrival, entry after entry; products ascend. Nothing here blocks; running
+ * out of memory ends the process.
  */
 #ifndef CHECKOUT_WORKER_INTAKE_BATCH_H
 #define CHECKOUT_WORKER_INTAKE_BATCH_H
@@ -81,6 +81,7 @@ enum gives_back batch_order_gives_back(const struct order *order);
 
 /* Empties the batch and keeps its memory. */
 void batch_clear(struct batch *batch);
+
 /* Frees the memory; the batch is empty then and may be used again. */
 void batch_free(struct batch *batch);
 

@@ -31,7 +31,7 @@ drop_reply(struct consumer *c)
 }
 
 
-/* Waits after a failure. The state goes on as `again`, or ends when the stop was asked for. */
+/* Waits after a failure. The state goes on as `again`, or ends when the stop is requested. */
 static enum consumer_state
 wait_after(struct consumer *c, const char *what, const char *error, unsigned code, enum consumer_state again)
 {
@@ -202,8 +202,7 @@ id_of(const redisReply *entry)
 }
 
 
-/* Ends an entry that is deleted from the queue though pending, or that the gate did not write. 0, or -1: Redis failed.
- */
+/* Ends an entry that was deleted while pending, or that the gate did not write. Returns 0, or -1 when Redis failed. */
 static int
 bury(struct consumer *c, const redisReply *entry, const char *why)
 {
@@ -235,13 +234,13 @@ update_entry_size(struct consumer *c)
 }
 
 
-/* Adds an entry to the batch, unless it was set aside, or does not read and is buried. 0, or -1: Redis failed. */
+/* Adds an entry to the batch; not one that was set aside. Returns 0, or -1 when Redis failed. */
 static int
 add_entry(struct consumer *c, const redisReply *entry)
 {
     const char *id = id_of(entry), *why = NULL;
 
-    if (id != NULL && set_aside_has(&c->set_aside, id)) {
+    if (id != NULL && entry->element[1]->type != REDIS_REPLY_NIL && set_aside_has(&c->set_aside, id)) {
         return 0;
     }
 

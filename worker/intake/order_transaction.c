@@ -412,8 +412,7 @@ add_to_list(struct order_list *list, struct order *o)
 }
 
 
-/* Not even the tombstone can be written: the settle call moves the order to the dead letters, for an operator to
- * decide. */
+/* Not even the tombstone can be written: the settle call moves the order to the dead letters. */
 static enum db_result
 mark_dead(const struct order_transaction *tx, struct order *o)
 {
@@ -484,8 +483,7 @@ is_unknown(const struct order_transaction *tx, enum db_result result)
 }
 
 
-/* Commits what can be committed, and collects the orders that cannot in tx->stuck. Anything but DB_OK ends the probe.
- */
+/* Commits what can be committed; orders that cannot go to tx->stuck. A result other than DB_OK ends the probe. */
 static enum db_result
 probe(struct order_transaction *tx, struct range r)
 {

@@ -4,10 +4,12 @@
  *   lock all products in id order -> read which identifiers have a verdict -> decide -> write -> COMMIT
  *
  * Safe to run again at any moment, also where the answer to the last COMMIT was lost: what was committed is found as
- * a verdict. A batch whose data MySQL refuses is halved until each order at fault is
- * alone; that one gets a tombstone, or becomes a dead letter if not even a tombstone can be written. But where several
- * orders are refused and not one row of the batch could be written, the tables are at fault (a column was changed) and
- * not the orders: no tombstone is written, and the batch waits.
+ * a verdict.
+ *
+ * A batch whose data MySQL refuses is halved until each order at fault is alone; that one gets a tombstone, or becomes
+ * a dead letter if not even a tombstone can be written. But where several orders are refused and not one row of the
+ * batch could be written, the tables are at fault (a column was changed) and not the orders: no tombstone is written,
+ * and the batch waits.
  *
  * After an error of none of db.h's lists the batch waits, as after an outage. When it comes back SUSPICIOUS_RUNS times,
  * the batch is probed in halves: if some of its orders can be committed, those that cannot are treated as refused; if
@@ -67,8 +69,7 @@ enum order_result {
  */
 enum order_result order_transaction_run(struct order_transaction *tx, struct batch *batch);
 
-/* Returns 1 where the batch failed SUSPICIOUS_RUNS times with an unlisted error, so that the next run probes it; else
- * 0. */
+/* Returns 1 where the last SUSPICIOUS_RUNS runs failed with an unlisted error, so that the next is a probe; else 0. */
 int order_transaction_is_suspicious(const struct order_transaction *tx);
 
 /* Frees the memory; db stays open. */

@@ -1,15 +1,15 @@
 /*
  * A part of the step over the gate's records: payments that MySQL lost.
  *
- * A record is written after the commit that it tells of. So one that says paid, over a row that does not, means that
- * MySQL lost commits (a replica was promoted, a backup restored), and the payment's event with them; the provider has
- * had its answer and does not send it again. Left at that, an order that was paid would be cancelled when its time is
- * over.
+ * A record is written after the commit that it follows. So a record with status paid, over a row without, means that
+ * MySQL lost commits (a replica was promoted, a backup restored), and the payment's event with them; the provider got
+ * its answer and does not send it again. Without this step an order that was paid would be cancelled when its time to
+ * pay is over.
  *
- * What the gate knows is therefore written into the inbox again, as events of the provider "gate", and the workers do
- * with them what they do with any other: an order that waits is paid, one that was ended gets stock or becomes
- * refund_pending, one that is enqueued again is waited for. The events name no payment, so the provider's own, should
- * it come again, is a repeat. Run again, a rebuild writes none twice.
+ * So the payment is written into the inbox again, as an event of the provider "gate", and the workers apply it as any
+ * other: an order that waits is paid, one that was ended gets stock or becomes
+ * refund_pending, for one that is enqueued again the event waits. The event names no payment, so the provider's own,
+ * should it come again, is a repeat. Another rebuild writes none twice.
  */
 #include <inttypes.h>
 #include <string.h>
@@ -31,8 +31,8 @@ has_records(const char *info)
 
 
 /*
- * The amount is what the order costs, or, where it has no row or never had a price, today's price: what was paid the
- * gate does not know.
+ * The amount is what the order costs, or, where it has no row or never had a price, today's price: the gate does not
+ * know what was paid.
  */
 static enum db_result
 keep_event(struct rebuild *r, const struct rebuild_payment *p, const char *type, int *kept)

@@ -190,7 +190,7 @@ act(struct reconciler *r, enum reconcile_action action, const struct gate_produc
 }
 
 
-/* One product could not be put right. Returns 0 when the others can, -1 when a connection is lost. */
+/* One product could not be corrected. Returns 0 where the others can be, or -1 where a connection is lost. */
 static int
 skip_product(struct reconciler *r, uint64_t id)
 {

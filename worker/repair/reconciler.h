@@ -1,7 +1,7 @@
 /*
- * The reconciler: one thread per process that compares products at the gate with their rows in MySQL, at start
- * and then every interval, and corrects the gate. Several processes may do it at once: every step is a
- * versioned push, or happens under the product's lock.
+ * The reconciler: one thread per process that compares products at the gate with their rows in MySQL, at start and then
+ * every interval, and corrects the gate. Several processes may do it at once: every step is a versioned push, or
+ * happens under the product's lock.
  *
  * Redis is always read before MySQL: a register's version comes from a committed row, so a row read later
  * is never older than it, unless MySQL lost commits.
@@ -56,8 +56,10 @@ struct reconciler {
     int64_t wrong_count_before; /* what `loaded` was when the count of products was wrong; -1: it was right */
 };
 
-/* Returns 0, or an error number. config must outlive the thread, which ends when the stop is
- * requested (base/stop.h) and then sets `ended`. */
+/*
+ * Starts the thread. config must outlive it. It ends when the stop is requested (base/stop.h), and then sets `ended`.
+ * Returns 0, or an error number of pthread_create(3).
+ */
 int reconciler_start(struct reconciler *r, const struct config *config);
 
 /* Joins the thread and frees what it owned. */

@@ -15,7 +15,7 @@
 enum sync_result {
     SYNC_PUSHED,      /* the gate now has what MySQL has */
     SYNC_UP_TO_DATE,  /* it had it already */
-    SYNC_NOT_LOADED,  /* no register, and options did not say GATE_CREATE */
+    SYNC_NOT_LOADED,  /* no register, and options lack GATE_CREATE */
     SYNC_NO_PRODUCT,  /* MySQL has no such product */
     SYNC_BROKEN,      /* the register is no hash (conn->error); MySQL's part is committed */
     SYNC_NOT_PUSHED,  /* committed, but the push failed (conn->error): the reconciler repeats it */
@@ -24,13 +24,15 @@ enum sync_result {
 };
 
 /*
- * Runs a transaction of its own on db, which must have none open, and blocks on Redis while the row is locked. options:
- * flags of enum gate_push. under_lock, where not NULL, is called with the locked row inside the transaction, to change
- * or book something, and may set the row's new stock and version; data is handed to it; an error of it rolls back. *row
- * is what was committed.
+ * Called with the locked row inside the transaction, to change or book something; may set the row's new stock and
+ * version. Anything but DB_OK rolls back.
  */
 typedef enum db_result (*sync_under_lock)(struct db *db, struct product_row *row, void *data);
 
+/*
+ * Runs a transaction of its own on db, which must have none open, and calls Redis while the row is locked. options:
+ * flags of enum gate_push. under_lock may be NULL; data is handed to it. *row is what was committed.
+ */
 enum sync_result sync_product(struct db *db, struct redis_connection *conn, uint64_t id, unsigned options,
                               sync_under_lock under_lock, void *data, struct product_row *row);
 

@@ -14,7 +14,7 @@
 #define ID_B "01a1fc4d-a3c0-7000-a938-43790cd90f5b"
 #define ID_C "01a1fc4d-a3c0-7000-a938-43790cd90f5c"
 
-#define MS   " 1763700000123"
+#define MS " 1763700000123"
 
 
 /* An entry as Redis sends it, read by hiredis from the wire form. The words end with NULL. */
@@ -46,8 +46,8 @@ make_entry(const char *id, ...)
 static inline redisReply *
 make_job(const char *id, const char *product, const char *units, const char *count, const char *orders)
 {
-    return make_entry(id, "nonce", "00112233aabbccdd", "product", product, "units", units, "count", count,
-                      "day", "2026-11-21", "orders", orders, NULL);
+    return make_entry(id, "nonce", "00112233aabbccdd", "product", product, "units", units, "count", count, "day",
+                      "2026-11-21", "orders", orders, NULL);
 }
 
 #endif

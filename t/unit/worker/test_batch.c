@@ -67,7 +67,10 @@ START_TEST(test_products_and_buckets)
 {
     struct batch b = { 0 };
     const char *why = NULL;
-    static const struct { const char *id, *product, *day; size_t bucket, place; } entries[] = {
+    static const struct {
+        const char *id, *product, *day;
+        size_t bucket, place;
+    } entries[] = {
         { "5-1", "17", "2026-11-21", 1, 1 }, { "5-2", "9", "2026-11-21", 1, 0 }, { "5-3", "17", "2026-11-22", 2, 1 },
         { "5-4", "30", "2026-11-22", 2, 2 }, { "5-5", "9", "2026-11-21", 3, 0 },
     };

@@ -13,9 +13,8 @@ fill_orders(struct order orders[3], size_t leaders[3], struct stored_verdict sto
     static const char *const ids[] = { ID_A, ID_B, ID_C };
 
     for (size_t i = 0; i < 3; i++) {
-        orders[i] = (struct order) {
-            .identifier = ids[i], .asked = { .product_id = 17, .user_id = 42, .quantity = (uint32_t) i + 1 }
-        };
+        orders[i] = (struct order) { .identifier = ids[i],
+                                     .asked = { .product_id = 17, .user_id = 42, .quantity = (uint32_t) i + 1 } };
         leaders[i] = i;
         stored[i] = (struct stored_verdict) { 0 };
     }
@@ -69,7 +68,9 @@ START_TEST(test_W5_a_verdict_found_again_stands)
 
     fill_orders(o, leaders, stored);
     stored[0] = (struct stored_verdict) { .found = 1, .asked = o[0].asked, .status = "paid" };
-    stored[1] = (struct stored_verdict) { .found = 1, .asked = o[1].asked, .status = "failed", .reason = "out_of_stock" };
+    stored[1] = (struct stored_verdict) {
+        .found = 1, .asked = o[1].asked, .status = "failed", .reason = "out_of_stock"
+    };
     decide(o, leaders, stored, 3, &p);
 
     ck_assert_int_eq(o[0].verdict, VERDICT_EXISTS);
@@ -93,7 +94,7 @@ START_TEST(test_W22_other_content_is_a_conflict)
     fill_orders(o, leaders, stored);
     stored[0] = (struct stored_verdict) { .found = 1, .asked = o[0].asked, .status = "pending_payment" };
     stored[0].asked.user_id++;
-    leaders[2] = 1;   /* o[2] repeats the identifier of o[1] with another quantity */
+    leaders[2] = 1; /* o[2] repeats the identifier of o[1] with another quantity */
     decide(o, leaders, stored, 3, &p);
 
     ck_assert_int_eq(o[0].verdict, VERDICT_CONFLICT);

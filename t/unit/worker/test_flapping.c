@@ -9,7 +9,7 @@ START_TEST(test_flapping)
 
     ck_assert_int_eq(flapping_add(&r, 17, 1, 1000), 0);
     ck_assert_int_eq(flapping_add(&r, 17, 2, 2000), 0);
-    ck_assert_int_eq(flapping_add(&r, 17, 4, 4000), 0);     /* tick 3 was quiet */
+    ck_assert_int_eq(flapping_add(&r, 17, 4, 4000), 0); /* tick 3 was quiet */
     ck_assert_int_eq(flapping_add(&r, 17, 5, 5000), 0);
     ck_assert_int_eq(flapping_is_suspended(&r, 17, 5000), 0);
     ck_assert_int_eq(flapping_add(&r, 17, 6, 6000), 1);

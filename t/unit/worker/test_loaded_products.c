@@ -8,8 +8,11 @@
 START_TEST(test_keys_of_products)
 {
     static const char *const others[] = {
-        "product:", "product:1", "product::stock", "product:x:stock", "product:1:buyers", "product:1:stock:", "product:0:stock",
-        "product:01:stock", "orders:2026-11-21", "product:99999999999999999999:stock",
+        "product:",          "product:1",
+        "product::stock",    "product:x:stock",
+        "product:1:buyers",  "product:1:stock:",
+        "product:0:stock",   "product:01:stock",
+        "orders:2026-11-21", "product:99999999999999999999:stock",
     };
     uint64_t id;
 

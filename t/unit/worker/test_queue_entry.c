@@ -54,10 +54,10 @@ static const struct {
     { "17", "2", "0", "" },
     { "17", "2", "1025", ID_A " queued - 17 2 42" MS },
     { "17", "2", "18446744073709551616", ID_A " queued - 17 2 42" MS },
-    { "17", "3", "1", ID_A " queued - 17 2 42" MS },                                  /* units do not add up */
-    { "18", "2", "1", ID_A " queued - 17 2 42" MS },                                  /* another product */
-    { "17", "4", "2", ID_A " queued - 17 4 42" MS },                                  /* an order missing */
-    { "17", "2", "1", ID_A " queued - 17 2 42" MS " " ID_B " queued - 17 2 42" MS },  /* one too many */
+    { "17", "3", "1", ID_A " queued - 17 2 42" MS },                                 /* units do not add up */
+    { "18", "2", "1", ID_A " queued - 17 2 42" MS },                                 /* another product */
+    { "17", "4", "2", ID_A " queued - 17 4 42" MS },                                 /* an order missing */
+    { "17", "2", "1", ID_A " queued - 17 2 42" MS " " ID_B " queued - 17 2 42" MS }, /* one too many */
     { "17", "2", "1", ID_A " queued - 17 2 42" MS " " },
     { "17", "2", "1", ID_A "  queued - 17 2 42" MS },
     { "17", "2", "1", ID_A " queued - 17 2 42" },
@@ -83,10 +83,10 @@ START_TEST(test_fields_missing)
 {
     redisReply *all[] = {
         make_entry("5-1", NULL),
-        make_entry("5-1", "nonce", "1", "product", "17", "units", "1", "count", "1", "day", "2026-1-211",
-                   "orders", ID_A " queued - 17 1 42" MS, NULL),
-        make_entry("5-1", "nonce", "", "product", "17", "units", "1", "count", "1", "day", "2026-11-21",
-                   "orders", ID_A " queued - 17 1 42" MS, NULL),
+        make_entry("5-1", "nonce", "1", "product", "17", "units", "1", "count", "1", "day", "2026-1-211", "orders",
+                   ID_A " queued - 17 1 42" MS, NULL),
+        make_entry("5-1", "nonce", "", "product", "17", "units", "1", "count", "1", "day", "2026-11-21", "orders",
+                   ID_A " queued - 17 1 42" MS, NULL),
         make_entry("5-1", "nonce", "1", "product", "17", "units", "1", "count", "1", "day", "2026-11-21", NULL),
     };
 

@@ -47,7 +47,8 @@ START_TEST(test_settle_call)
 
     char *words = join_words(&args);
 
-    ck_assert_str_eq(words,
+    ck_assert_str_eq(
+        words,
         "10|order-processing-queue|gate|dead-letter-queue|orders:2026-11-21"
         "|product:9:stock|product:9:register|product:9:buyers"
         "|product:17:stock|product:17:register|product:17:buyers"
@@ -55,11 +56,9 @@ START_TEST(test_settle_call)
         "|-|0|0|0|0|0|open"
         "|8|5|0|0|0|0|open"
         "|5-1|00112233aabbccdd|2|1|2|2|1|0|1"
-        "|" ID_A "|pending_payment - 17 2 42" MS
-        "|1|rejected|" ID_B " queued - 17 1 43" MS
+        "|" ID_A "|pending_payment - 17 2 42" MS "|1|rejected|" ID_B " queued - 17 1 43" MS
         "|6-0|00112233aabbccdd|1|1|4|1|1|1|0"
-        "|" ID_C "|failed product_gone 9 4 44" MS
-        "|44|4|" ID_C);
+        "|" ID_C "|failed product_gone 9 4 44" MS "|44|4|" ID_C);
 
     free(words);
     args_free(&args);
@@ -91,13 +90,12 @@ START_TEST(test_a_conflict)
 
         char *words = join_words(&args);
 
-        ck_assert_str_eq(words,
-            "7|order-processing-queue|gate|dead-letter-queue|orders:2026-11-21"
-            "|product:17:stock|product:17:register|product:17:buyers|checkout-worker|1|1"
-            "|8|5|0|0|0|0|open"
-            "|5-1|00112233aabbccdd|1|1|2|1|1|1|0"
-            "|" ID_A "|paid - 17 1 9 1763700000000"
-            "|42|2|-");
+        ck_assert_str_eq(words, "7|order-processing-queue|gate|dead-letter-queue|orders:2026-11-21"
+                                "|product:17:stock|product:17:register|product:17:buyers|checkout-worker|1|1"
+                                "|8|5|0|0|0|0|open"
+                                "|5-1|00112233aabbccdd|1|1|2|1|1|1|0"
+                                "|" ID_A "|paid - 17 1 9 1763700000000"
+                                "|42|2|-");
         free(words);
     }
 
