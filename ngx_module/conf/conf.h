@@ -18,7 +18,11 @@
 #include "sql/settings.h"
 
 
-typedef struct ngx_http_checkout_ready_s  ngx_http_checkout_ready_t;
+/* What "checkout_ready" says; one for each location. */
+typedef struct {
+    ngx_msec_t                   oldest_job;     /* a job may wait so long */
+    struct ngx_http_checkout_ready_s  *state;    /* of the handler; or NULL */
+} ngx_http_checkout_ready_conf_t;
 
 
 /* What "checkout_mysql" says. The texts end with NUL. */
@@ -70,7 +74,7 @@ typedef struct {
 
     /* of single handlers */
     ngx_uint_t                   max_quantity;
-    ngx_http_checkout_ready_t   *ready;      /* of checkout_ready */
+    ngx_http_checkout_ready_conf_t  *ready;  /* NULL: another handler */
     ngx_http_checkout_query_t   *query;      /* of checkout_query; or NULL */
     size_t                       query_max_size;
     ngx_uint_t                   webhook;    /* enum checkout_scheme */
@@ -140,6 +144,11 @@ void ngx_http_checkout_mysql_merge(ngx_http_checkout_loc_conf_t *conf, ngx_http_
 char *ngx_http_checkout_mysql_access(ngx_conf_t *cf, ngx_array_t *list, ngx_http_checkout_loc_conf_t *conf,
     ngx_uint_t writes);
 ngx_int_t ngx_http_checkout_mysql_check(ngx_conf_t *cf);
+
+
+/* ready */
+
+char *ngx_http_checkout_set_ready(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 
 
 /* webhook */

@@ -14,14 +14,14 @@
 
 static const struct {
     ngx_str_t                       name;
-    ngx_http_checkout_query_type_e  type;
+    ngx_http_checkout_parameter_type_e  type;
 } ngx_http_checkout_query_types[] = {
-    { ngx_string("text"), NGX_HTTP_CHECKOUT_QUERY_TEXT },
-    { ngx_string("uint"), NGX_HTTP_CHECKOUT_QUERY_UINT },
-    { ngx_string("int"), NGX_HTTP_CHECKOUT_QUERY_INT },
-    { ngx_string("like"), NGX_HTTP_CHECKOUT_QUERY_LIKE },
-    { ngx_string("buyer"), NGX_HTTP_CHECKOUT_QUERY_BUYER },
-    { ngx_null_string, NGX_HTTP_CHECKOUT_QUERY_TEXT }
+    { ngx_string("text"), NGX_HTTP_CHECKOUT_PARAMETER_TEXT },
+    { ngx_string("uint"), NGX_HTTP_CHECKOUT_PARAMETER_UINT },
+    { ngx_string("int"), NGX_HTTP_CHECKOUT_PARAMETER_INT },
+    { ngx_string("like"), NGX_HTTP_CHECKOUT_PARAMETER_LIKE },
+    { ngx_string("buyer"), NGX_HTTP_CHECKOUT_PARAMETER_BUYER },
+    { ngx_null_string, NGX_HTTP_CHECKOUT_PARAMETER_TEXT }
 };
 
 
@@ -47,7 +47,7 @@ ngx_http_checkout_query_get(ngx_conf_t *cf, ngx_http_checkout_loc_conf_t *clcf)
 
 /* A type stands behind a colon; "=" and a value for an empty one may follow. NGX_DECLINED: none begins here. */
 static ngx_int_t
-ngx_http_checkout_query_type(ngx_http_checkout_query_value_t *value, u_char *p, u_char *end)
+ngx_http_checkout_query_type(ngx_http_checkout_parameter_t *value, u_char *p, u_char *end)
 {
     ngx_uint_t  i;
     ngx_str_t   name;
@@ -103,7 +103,7 @@ ngx_http_checkout_query_is_unknown(u_char *p, u_char *end)
 
 /* Takes the type and its default off the text. */
 static char *
-ngx_http_checkout_query_split(ngx_conf_t *cf, ngx_http_checkout_query_value_t *value, ngx_str_t *text)
+ngx_http_checkout_query_split(ngx_conf_t *cf, ngx_http_checkout_parameter_t *value, ngx_str_t *text)
 {
     u_char  *p, *end;
 
@@ -163,7 +163,7 @@ ngx_http_checkout_query_variable(ngx_str_t *text)
 
 /* What a client calls the value, and whether nginx leaves it percent-encoded. */
 static char *
-ngx_http_checkout_query_name(ngx_conf_t *cf, ngx_http_checkout_query_value_t *value, ngx_str_t *text, ngx_uint_t n)
+ngx_http_checkout_query_name(ngx_conf_t *cf, ngx_http_checkout_parameter_t *value, ngx_str_t *text, ngx_uint_t n)
 {
     u_char     *p;
     ngx_str_t   name;
@@ -192,11 +192,11 @@ ngx_http_checkout_query_name(ngx_conf_t *cf, ngx_http_checkout_query_value_t *va
 
 /* n: which of the directive's values it is, from 1 */
 static char *
-ngx_http_checkout_query_value(ngx_conf_t *cf, ngx_http_checkout_query_value_t *value, ngx_str_t text, ngx_uint_t n)
+ngx_http_checkout_query_value(ngx_conf_t *cf, ngx_http_checkout_parameter_t *value, ngx_str_t text, ngx_uint_t n)
 {
     struct prepared_value  given;
 
-    ngx_memzero(value, sizeof(ngx_http_checkout_query_value_t));
+    ngx_memzero(value, sizeof(ngx_http_checkout_parameter_t));
 
     if (ngx_http_checkout_query_split(cf, value, &text) != NGX_CONF_OK
         || ngx_http_checkout_query_name(cf, value, &text, n) != NGX_CONF_OK)
@@ -211,7 +211,7 @@ ngx_http_checkout_query_value(ngx_conf_t *cf, ngx_http_checkout_query_value_t *v
     }
 
     if (value->by_default.data != NULL
-        && ngx_http_checkout_query_read(cf->pool, value, &value->by_default, &given) != CHECKOUT_FIELD_OK)
+        && ngx_http_checkout_parameter_parse(cf->pool, value, &value->by_default, &given) != CHECKOUT_FIELD_OK)
     {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "invalid default \"%V\"", &value->by_default);
         return NGX_CONF_ERROR;
@@ -231,7 +231,7 @@ ngx_http_checkout_set_query(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_str_t                        *args;
     ngx_uint_t                        i, places;
     ngx_http_checkout_query_t        *query;
-    ngx_http_checkout_query_value_t  *values;
+    ngx_http_checkout_parameter_t  *values;
 
     rc = ngx_http_checkout_take_location(cf, cmd, clcf);
 
@@ -253,7 +253,7 @@ ngx_http_checkout_set_query(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     query = ngx_http_checkout_query_get(cf, clcf);
-    values = ngx_palloc(cf->pool, (places + 1) * sizeof(ngx_http_checkout_query_value_t));
+    values = ngx_palloc(cf->pool, (places + 1) * sizeof(ngx_http_checkout_parameter_t));
 
     if (query == NULL || values == NULL) {
         return NGX_CONF_ERROR;
@@ -264,7 +264,7 @@ ngx_http_checkout_set_query(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
             return NGX_CONF_ERROR;
         }
 
-        query->of_buyer |= values[i].type == NGX_HTTP_CHECKOUT_QUERY_BUYER;
+        query->of_buyer |= values[i].type == NGX_HTTP_CHECKOUT_PARAMETER_BUYER;
     }
 
     query->statement = args[1];
@@ -426,7 +426,7 @@ ngx_http_checkout_set_query_page(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
             return NGX_CONF_ERROR;
         }
 
-        page->values[i].type = NGX_HTTP_CHECKOUT_QUERY_UINT;
+        page->values[i].type = NGX_HTTP_CHECKOUT_PARAMETER_UINT;
     }
 
     for (i = 3; i < cf->args->nelts; i++) {

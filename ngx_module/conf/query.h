@@ -10,26 +10,11 @@
 
 #include "mysql/prepared.h"
 #include "request/outcome.h"
+#include "request/parameter.h"
 
-
-typedef enum {
-    NGX_HTTP_CHECKOUT_QUERY_TEXT,
-    NGX_HTTP_CHECKOUT_QUERY_UINT,
-    NGX_HTTP_CHECKOUT_QUERY_INT,
-    NGX_HTTP_CHECKOUT_QUERY_LIKE,
-    NGX_HTTP_CHECKOUT_QUERY_BUYER
-} ngx_http_checkout_query_type_e;
 
 typedef struct {
-    ngx_http_complex_value_t        *value;
-    ngx_http_checkout_query_type_e   type;
-    ngx_str_t                        by_default;    /* of an empty value; data NULL: none */
-    const char                      *name;          /* in errors */
-    unsigned                         encoded:1;     /* as it stands in the request line */
-} ngx_http_checkout_query_value_t;
-
-typedef struct {
-    ngx_http_checkout_query_value_t  values[2];     /* page, rows of a page */
+    ngx_http_checkout_parameter_t  values[2];     /* page, rows of a page */
     ngx_uint_t                       max;
     ngx_uint_t                       by_default;
     ngx_str_t                        count;         /* a statement that gives the total; empty: it is made */
@@ -41,7 +26,7 @@ typedef struct {
     ngx_str_t                        statement;     /* as configured */
     const char                      *sql;           /* as it is run */
     const char                      *count_sql;     /* NULL: no total */
-    ngx_http_checkout_query_value_t *values;
+    ngx_http_checkout_parameter_t *values;
     ngx_uint_t                       nvalues;
     ngx_http_checkout_query_page_t  *page;          /* NULL: not paged */
     enum prepared_form              form;
@@ -55,8 +40,6 @@ typedef struct {
 char *ngx_http_checkout_set_query(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_checkout_set_query_result(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_checkout_set_query_page(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
-ngx_int_t ngx_http_checkout_query_read(ngx_pool_t *pool, ngx_http_checkout_query_value_t *value, ngx_str_t *text,
-    struct prepared_value *to);
 
 
 #endif

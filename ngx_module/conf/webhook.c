@@ -207,3 +207,27 @@ ngx_http_checkout_merge_webhook(ngx_conf_t *cf, void *loc_conf)
 
     return NGX_CONF_OK;
 }
+
+
+/* checkout_webhook standard | stripe; */
+char *
+ngx_http_checkout_set_webhook(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_checkout_loc_conf_t  *clcf = conf;
+
+    ngx_str_t  *value;
+
+    value = cf->args->elts;
+
+    if (ngx_strcmp(value[1].data, "standard") == 0) {
+        clcf->webhook = CHECKOUT_SCHEME_STANDARD;
+
+    } else if (ngx_strcmp(value[1].data, "stripe") == 0) {
+        clcf->webhook = CHECKOUT_SCHEME_STRIPE;
+
+    } else {
+        return "must be \"standard\" or \"stripe\"";
+    }
+
+    return ngx_http_checkout_set_handler(cf, cmd, conf);
+}

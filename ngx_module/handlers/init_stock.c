@@ -29,6 +29,7 @@
 #include "conf/conf.h"
 #include "handlers/handlers.h"
 #include "redis/lookup.h"
+#include "redis/reads.h"
 #include "redis/script.h"
 #include "request/admin.h"
 #include "request/body.h"
@@ -323,6 +324,14 @@ ngx_http_checkout_init_write_create(ngx_http_checkout_lookup_t *lookup)
 }
 
 
+static ngx_int_t
+ngx_http_checkout_init_write_show(ngx_http_checkout_lookup_t *lookup)
+{
+    return ngx_http_checkout_reads_stock(&lookup->call, lookup->source,
+                                         lookup->product_id);
+}
+
+
 /* The step begins that asks Redis. */
 static void
 ngx_http_checkout_init_ask(ngx_http_checkout_init_t *init, ngx_http_checkout_init_state_e state)
@@ -347,7 +356,7 @@ ngx_http_checkout_init_ask(ngx_http_checkout_init_t *init, ngx_http_checkout_ini
     lookup->write = state == NGX_HTTP_CHECKOUT_INIT_INSPECT ? ngx_http_checkout_init_write_inspect
                     : state == NGX_HTTP_CHECKOUT_INIT_PUSH ? ngx_http_checkout_init_write_push
                     : state == NGX_HTTP_CHECKOUT_INIT_CREATE ? ngx_http_checkout_init_write_create
-                    : ngx_http_checkout_stock_write;
+                    : ngx_http_checkout_init_write_show;
 
     if (ngx_http_checkout_lookup_start(lookup, &init->ctx->waiting, clcf->lookup_clock) != NGX_DONE) {
         ngx_http_checkout_init_failed(init);

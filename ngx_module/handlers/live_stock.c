@@ -5,36 +5,28 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include "conf/conf.h"
 #include "handlers/handlers.h"
 #include "redis/lookup.h"
-#include "redis/script.h"
+#include "redis/reads.h"
 #include "request/outcome.h"
 #include "request/read.h"
 #include "request/response.h"
-#include "checkout_scripts.h"
 #include "order/order.h"
 #include "text/number.h"
 #include <hiredis/hiredis.h>
 
 
-/* Asks for the stock of lookup->product_id: get_stock.lua. */
-ngx_int_t
+static ngx_int_t
 ngx_http_checkout_stock_write(ngx_http_checkout_lookup_t *lookup)
 {
-    char    id[20];
-    size_t  len;
-
-    len = number_write(id, lookup->product_id) - id;
-
-    ngx_http_checkout_script_begin(&checkout_script_get_stock, lookup->source, 2);
-    ngx_http_checkout_script_key("product:", id, len, ":stock");
-    ngx_http_checkout_script_key("product:", id, len, ":register");
-
-    return ngx_http_checkout_script_end(&lookup->call);
+    return ngx_http_checkout_reads_stock(&lookup->call, lookup->source,
+                                         lookup->product_id);
 }
 
 
-/* A count as Redis holds it, "null" where it holds none. NGX_ERROR when it is no count. */
+/* A count as Redis holds it, "null" where it holds none. NGX_ERROR when it is
+ * no count. */
 static ngx_int_t
 ngx_http_checkout_stock_count(redisReply *reply, ngx_str_t *text)
 {
@@ -45,7 +37,9 @@ ngx_http_checkout_stock_count(redisReply *reply, ngx_str_t *text)
         return NGX_OK;
     }
 
-    if (reply->type != REDIS_REPLY_STRING || number_parse(&value, reply->str, reply->len, INT64_MAX) != 0) {
+    if (reply->type != REDIS_REPLY_STRING
+        || number_parse(&value, reply->str, reply->len, INT64_MAX) != 0)
+    {
         return NGX_ERROR;
     }
 
@@ -57,28 +51,36 @@ ngx_http_checkout_stock_count(redisReply *reply, ngx_str_t *text)
 
 
 static ngx_int_t
-ngx_http_checkout_stock_answer(ngx_http_checkout_lookup_t *lookup, ngx_http_request_t *r, redisReply *reply)
+ngx_http_checkout_stock_answer(ngx_http_checkout_lookup_t *lookup,
+    ngx_http_request_t *r, redisReply *reply)
 {
     ngx_buf_t   *b;
     ngx_str_t    stock, units, in_flight;
     ngx_uint_t   loaded;
 
     if (reply == NULL) {
-        return ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_UNAVAILABLE, NULL, 0);
+        return ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_UNAVAILABLE, NULL,
+                                        0);
     }
 
     if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 3
         || ngx_http_checkout_stock_count(reply->element[0], &stock) != NGX_OK
         || ngx_http_checkout_stock_count(reply->element[1], &units) != NGX_OK
-        || ngx_http_checkout_stock_count(reply->element[2], &in_flight) != NGX_OK)
+        || ngx_http_checkout_stock_count(reply->element[2], &in_flight)
+               != NGX_OK)
     {
-        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0, "checkout: the stock of product %uL is no number",
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "checkout: the stock of product %uL is no number",
                       lookup->product_id);
-        return ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_UNAVAILABLE, NULL, 0);
+        return ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_UNAVAILABLE, NULL,
+                                        0);
     }
 
-    if (reply->element[0]->type == REDIS_REPLY_NIL && reply->element[1]->type == REDIS_REPLY_NIL) {
-        return ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_STOCK_NOT_FOUND, NULL, 0);
+    if (reply->element[0]->type == REDIS_REPLY_NIL
+        && reply->element[1]->type == REDIS_REPLY_NIL)
+    {
+        return ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_STOCK_NOT_FOUND,
+                                        NULL, 0);
     }
 
     b = ngx_create_temp_buf(r->pool, 256);
@@ -87,20 +89,25 @@ ngx_http_checkout_stock_answer(ngx_http_checkout_lookup_t *lookup, ngx_http_requ
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    loaded = reply->element[0]->type != REDIS_REPLY_NIL && reply->element[1]->type != REDIS_REPLY_NIL;
+    loaded = reply->element[0]->type != REDIS_REPLY_NIL
+             && reply->element[1]->type != REDIS_REPLY_NIL;
 
     b->last = ngx_slprintf(b->last, b->end,
-                           "{\"product_id\":%uL,\"redis_stock\":%V,\"in_flight\":%V,\"loaded\":%s}",
-                           lookup->product_id, &stock, &in_flight, loaded ? "true" : "false");
+                           "{\"product_id\":%uL,\"redis_stock\":%V,\"in_"
+                           "flight\":%V,\"loaded\":%s}",
+                           lookup->product_id, &stock, &in_flight,
+                           loaded ? "true" : "false");
 
     return ngx_http_checkout_read_found(r, b, (u_char *) "found", 5);
 }
 
 
 static void
-ngx_http_checkout_stock_done(ngx_http_checkout_lookup_t *lookup, ngx_http_request_t *r, redisReply *reply)
+ngx_http_checkout_stock_done(ngx_http_checkout_lookup_t *lookup,
+    ngx_http_request_t *r, redisReply *reply)
 {
-    ngx_http_checkout_finish(r, ngx_http_checkout_stock_answer(lookup, r, reply));
+    ngx_http_checkout_finish(r,
+                             ngx_http_checkout_stock_answer(lookup, r, reply));
 }
 
 
@@ -120,15 +127,18 @@ ngx_http_checkout_stock_handler(ngx_http_request_t *r)
         return rc;
     }
 
-    if (number_parse(&product_id, (char *) value.data, value.len, INT64_MAX) != 0) {
-        return ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_STOCK_NOT_FOUND, NULL, 0);
+    if (number_parse(&product_id, (char *) value.data, value.len, INT64_MAX)
+        != 0) {
+        return ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_STOCK_NOT_FOUND,
+                                        NULL, 0);
     }
 
     clcf = ngx_http_checkout_location(r);
     lookup = ngx_http_checkout_lookup_create(clcf->redis, r->connection->log);
 
     if (lookup == NULL) {
-        return ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_UNAVAILABLE, NULL, 0);
+        return ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_UNAVAILABLE, NULL,
+                                        0);
     }
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_checkout_module);
@@ -138,8 +148,10 @@ ngx_http_checkout_stock_handler(ngx_http_request_t *r)
     lookup->done = ngx_http_checkout_stock_done;
     lookup->product_id = product_id;
 
-    if (ngx_http_checkout_lookup_start(lookup, &ctx->waiting, NULL) != NGX_DONE) {
-        return ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_UNAVAILABLE, NULL, 0);
+    if (ngx_http_checkout_lookup_start(lookup, &ctx->waiting, NULL)
+        != NGX_DONE) {
+        return ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_UNAVAILABLE, NULL,
+                                        0);
     }
 
     return ngx_http_checkout_waiting_begin(&ctx->waiting, clcf->clock);

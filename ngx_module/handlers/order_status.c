@@ -16,7 +16,7 @@
 #include "conf/conf.h"
 #include "handlers/handlers.h"
 #include "redis/lookup.h"
-#include "redis/script.h"
+#include "redis/reads.h"
 #include "request/outcome.h"
 #include "request/read.h"
 #include "request/response.h"
@@ -24,7 +24,6 @@
 #include "request/context.h"
 #include "sql/job.h"
 #include "stats/counters.h"
-#include "checkout_scripts.h"
 #include "mysql/sql_job.h"
 #include "order/identifier.h"
 #include <hiredis/hiredis.h>
@@ -309,11 +308,8 @@ ngx_http_checkout_status_go_on(ngx_http_request_t *r, ngx_http_checkout_status_t
 static ngx_int_t
 ngx_http_checkout_status_write(ngx_http_checkout_lookup_t *lookup)
 {
-    ngx_http_checkout_script_begin(&checkout_script_find_order, lookup->source, 3);
-    ngx_http_checkout_script_days();
-    ngx_http_checkout_script_text(lookup->identifier, CHECKOUT_IDENTIFIER_LEN);
-
-    return ngx_http_checkout_script_end(&lookup->call);
+    return ngx_http_checkout_reads_order(&lookup->call, lookup->source,
+                                         lookup->identifier);
 }
 
 

@@ -26,7 +26,6 @@
 #include "text/number.h"
 
 
-#define NGX_HTTP_CHECKOUT_QUERY_TEXT_MAX  1024    /* bytes of one value */
 #define NGX_HTTP_CHECKOUT_QUERY_ERROR     160     /* bytes, without the name, of what is said about a value */
 
 
@@ -34,227 +33,6 @@ typedef struct {
     struct prepared_query   query;      /* first: what the job reads */
     struct prepared_value   values[];   /* the query's */
 } ngx_http_checkout_query_input_t;
-
-
-/* Decodes %XX and "+" in place. NGX_ERROR where a "%" has no two digits behind it. */
-static ngx_int_t
-ngx_http_checkout_query_decode(ngx_str_t *text)
-{
-    u_char     *from, *to, *end;
-    ngx_int_t   byte;
-
-    end = text->data + text->len;
-    to = text->data;
-
-    for (from = text->data; from < end; from++) {
-        if (*from == '%') {
-            byte = end - from > 2 ? ngx_hextoi(from + 1, 2) : NGX_ERROR;
-
-            if (byte == NGX_ERROR) {
-                return NGX_ERROR;
-            }
-
-            *to++ = (u_char) byte;
-            from += 2;
-
-        } else {
-            *to++ = *from == '+' ? ' ' : *from;
-        }
-    }
-
-    text->len = to - text->data;
-
-    return NGX_OK;
-}
-
-
-static ngx_uint_t
-ngx_http_checkout_query_is_digits(u_char *p, size_t len)
-{
-    size_t  i;
-
-    for (i = 0; i < len; i++) {
-        if (p[i] < '0' || p[i] > '9') {
-            return 0;
-        }
-    }
-
-    return len > 0 && (p[0] != '0' || len == 1);
-}
-
-
-static enum checkout_field_error
-ngx_http_checkout_query_uint(ngx_str_t *text, uint64_t *number)
-{
-    if (text->len == 0) {
-        return CHECKOUT_FIELD_MISSING;
-    }
-
-    if (text->data[0] == '-' && ngx_http_checkout_query_is_digits(text->data + 1, text->len - 1)) {
-        return CHECKOUT_FIELD_TOO_SMALL;
-    }
-
-    if (!ngx_http_checkout_query_is_digits(text->data, text->len)) {
-        return CHECKOUT_FIELD_NOT_INTEGER;
-    }
-
-    return number_parse(number, (char *) text->data, text->len, UINT64_MAX) == 0
-           ? CHECKOUT_FIELD_OK : CHECKOUT_FIELD_TOO_LARGE;
-}
-
-
-static enum checkout_field_error
-ngx_http_checkout_query_int(ngx_str_t *text, uint64_t *number)
-{
-    ngx_str_t                  digits;
-    enum checkout_field_error  error;
-
-    if (text->len == 0 || text->data[0] != '-') {
-        error = ngx_http_checkout_query_uint(text, number);
-        return error == CHECKOUT_FIELD_OK && *number > INT64_MAX ? CHECKOUT_FIELD_TOO_LARGE : error;
-    }
-
-    digits.data = text->data + 1;
-    digits.len = text->len - 1;
-
-    if (!ngx_http_checkout_query_is_digits(digits.data, digits.len)) {
-        return CHECKOUT_FIELD_NOT_INTEGER;
-    }
-
-    if (number_parse(number, (char *) digits.data, digits.len, (uint64_t) INT64_MAX + 1) != 0) {
-        return CHECKOUT_FIELD_TOO_LARGE;
-    }
-
-    *number = -*number;
-
-    return CHECKOUT_FIELD_OK;
-}
-
-
-/* What LIKE finds the text with, anywhere: %text%, its own %, _ and \ escaped. */
-static ngx_int_t
-ngx_http_checkout_query_like(ngx_pool_t *pool, ngx_str_t *text, struct prepared_value *to)
-{
-    size_t   i;
-    u_char  *p;
-
-    p = ngx_pnalloc(pool, 2 * text->len + 2);
-
-    if (p == NULL) {
-        return NGX_ERROR;
-    }
-
-    to->text = (char *) p;
-    *p++ = '%';
-
-    for (i = 0; i < text->len; i++) {
-        if (text->data[i] == '%' || text->data[i] == '_' || text->data[i] == '\\') {
-            *p++ = '\\';
-        }
-
-        *p++ = text->data[i];
-    }
-
-    if (text->len) {
-        *p++ = '%';
-    }
-
-    to->len = (char *) p - to->text;
-
-    return CHECKOUT_FIELD_OK;
-}
-
-
-static ngx_int_t
-ngx_http_checkout_query_string(ngx_pool_t *pool, ngx_http_checkout_query_value_t *value, ngx_str_t *text,
-    struct prepared_value *to)
-{
-    if (text->len > NGX_HTTP_CHECKOUT_QUERY_TEXT_MAX) {
-        return CHECKOUT_FIELD_TOO_LONG;
-    }
-
-    if (!json_text_is_utf8((char *) text->data, text->len)) {
-        return CHECKOUT_FIELD_NOT_UTF8;
-    }
-
-    if (value->type == NGX_HTTP_CHECKOUT_QUERY_LIKE) {
-        return ngx_http_checkout_query_like(pool, text, to);
-    }
-
-    to->text = (char *) text->data;
-    to->len = text->len;
-
-    return CHECKOUT_FIELD_OK;
-}
-
-
-/*
- * A text as a value of its type; *to points into the text or the pool. Returns the checkout_field_error, or NGX_ERROR
- * when there is no memory.
- */
-ngx_int_t
-ngx_http_checkout_query_read(ngx_pool_t *pool, ngx_http_checkout_query_value_t *value, ngx_str_t *text,
-    struct prepared_value *to)
-{
-    ngx_memzero(to, sizeof(struct prepared_value));
-
-    switch (value->type) {
-
-    case NGX_HTTP_CHECKOUT_QUERY_UINT:
-    case NGX_HTTP_CHECKOUT_QUERY_BUYER:
-        to->type = PREPARED_UINT;
-        return ngx_http_checkout_query_uint(text, &to->number);
-
-    case NGX_HTTP_CHECKOUT_QUERY_INT:
-        to->type = PREPARED_INT;
-        return ngx_http_checkout_query_int(text, &to->number);
-
-    default:
-        to->type = PREPARED_TEXT;
-        return ngx_http_checkout_query_string(pool, value, text, to);
-    }
-}
-
-
-/* The value of a request, in memory of the pool. Returns as above. */
-static ngx_int_t
-ngx_http_checkout_query_take(ngx_http_request_t *r, ngx_pool_t *pool, ngx_http_checkout_query_value_t *value,
-    struct prepared_value *to)
-{
-    ngx_str_t   given, text;
-    ngx_uint_t  encoded;
-
-    ngx_memzero(to, sizeof(struct prepared_value));
-
-    if (ngx_http_complex_value(r, value->value, &given) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    encoded = value->encoded;
-
-    if (given.len == 0 && value->by_default.data != NULL) {
-        given = value->by_default;
-        encoded = 0;    /* it stands in the configuration as it is meant */
-
-    } else if (given.len > 3 * NGX_HTTP_CHECKOUT_QUERY_TEXT_MAX) {
-        return CHECKOUT_FIELD_TOO_LONG;
-    }
-
-    text.len = given.len;
-    text.data = ngx_pnalloc(pool, given.len + 1);
-
-    if (text.data == NULL) {
-        return NGX_ERROR;
-    }
-
-    ngx_memcpy(text.data, given.data, given.len);
-
-    if (encoded && ngx_http_checkout_query_decode(&text) != NGX_OK) {
-        return CHECKOUT_FIELD_NOT_UTF8;
-    }
-
-    return ngx_http_checkout_query_read(pool, value, &text, to);
-}
 
 
 /* All values of the statement. errors: what is wrong with each. NGX_ERROR: no memory. */
@@ -265,7 +43,7 @@ ngx_http_checkout_query_take_values(ngx_http_request_t *r, ngx_pool_t *pool, ngx
     ngx_uint_t  i;
 
     for (i = 0; i < query->nvalues; i++) {
-        errors[i] = ngx_http_checkout_query_take(r, pool, &query->values[i], &to[i]);
+        errors[i] = ngx_http_checkout_parameter_read(r, pool, &query->values[i], &to[i]);
 
         if (errors[i] == NGX_ERROR) {
             return NGX_ERROR;
@@ -285,7 +63,7 @@ ngx_http_checkout_query_take_page(ngx_http_request_t *r, ngx_http_checkout_query
     struct prepared_value  values[2];
 
     for (i = 0; i < 2; i++) {
-        errors[i] = ngx_http_checkout_query_take(r, r->pool, &page->values[i], &values[i]);
+        errors[i] = ngx_http_checkout_parameter_read(r, r->pool, &page->values[i], &values[i]);
 
         if (errors[i] == NGX_ERROR) {
             return NGX_ERROR;
@@ -325,7 +103,7 @@ ngx_http_checkout_query_check_buyer(ngx_http_checkout_query_t *query, uint64_t u
     rc = NGX_OK;
 
     for (i = 0; i < query->nvalues; i++) {
-        if (query->values[i].type != NGX_HTTP_CHECKOUT_QUERY_BUYER) {
+        if (query->values[i].type != NGX_HTTP_CHECKOUT_PARAMETER_BUYER) {
             continue;
         }
 
@@ -344,12 +122,12 @@ ngx_http_checkout_query_check_buyer(ngx_http_checkout_query_t *query, uint64_t u
 
 /* The bounds that an error speaks of. */
 static void
-ngx_http_checkout_query_bounds(ngx_http_checkout_query_value_t *value, ngx_int_t error, uint64_t *min,
+ngx_http_checkout_query_bounds(ngx_http_checkout_parameter_t *value, ngx_int_t error, uint64_t *min,
     uint64_t *max)
 {
     *min = 0;
-    *max = error == CHECKOUT_FIELD_TOO_LONG ? NGX_HTTP_CHECKOUT_QUERY_TEXT_MAX
-           : value->type == NGX_HTTP_CHECKOUT_QUERY_INT ? INT64_MAX : UINT64_MAX;
+    *max = error == CHECKOUT_FIELD_TOO_LONG ? NGX_HTTP_CHECKOUT_PARAMETER_MAX
+           : value->type == NGX_HTTP_CHECKOUT_PARAMETER_INT ? INT64_MAX : UINT64_MAX;
 }
 
 
@@ -363,7 +141,7 @@ ngx_http_checkout_query_invalid(ngx_http_request_t *r, ngx_http_checkout_query_t
     ngx_str_t    members;
     ngx_uint_t   i, n, english;
 
-    ngx_http_checkout_query_value_t  *value;
+    ngx_http_checkout_parameter_t  *value;
 
     n = query->nvalues + (query->page ? 2 : 0);
     size = sizeof(",\"errors\":{}");

@@ -31,14 +31,6 @@
 static void ngx_http_checkout_webhook_body(ngx_http_request_t *r);
 
 
-/* Providers, as "checkout_webhook" and the table payment_events name them. */
-static ngx_conf_enum_t  ngx_http_checkout_schemes[] = {
-    { ngx_string("standard"), CHECKOUT_SCHEME_STANDARD },
-    { ngx_string("stripe"), CHECKOUT_SCHEME_STRIPE },
-    { ngx_null_string, 0 }
-};
-
-
 /* The header of that name. data NULL: there is none; NGX_DECLINED: it is there twice. */
 static ngx_int_t
 ngx_http_checkout_webhook_header(ngx_http_request_t *r, const char *name, struct checkout_text *text)
@@ -249,7 +241,7 @@ ngx_http_checkout_webhook_keep(ngx_http_request_t *r, const char *id, size_t id_
     ngx_http_checkout_loc_conf_t  *clcf;
 
     clcf = ngx_http_checkout_location(r);
-    provider = (const char *) ngx_http_checkout_schemes[clcf->webhook].name.data;
+    provider = clcf->webhook == CHECKOUT_SCHEME_STRIPE ? "stripe" : "standard";
     job = ngx_http_checkout_job_create(r, &ngx_http_checkout_location(r)->sql);
 
     if (job == NULL) {
@@ -382,26 +374,4 @@ ngx_http_checkout_webhook_body(ngx_http_request_t *r)
     }
 
     ngx_http_finalize_request(r, rc);
-}
-
-
-/* checkout_webhook standard | stripe; the handler itself was set by ngx_http_checkout_set_handler() */
-char *
-ngx_http_checkout_set_webhook(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
-{
-    ngx_http_checkout_loc_conf_t  *clcf = conf;
-
-    ngx_str_t   *value;
-    ngx_uint_t   i;
-
-    value = cf->args->elts;
-
-    for (i = 0; ngx_http_checkout_schemes[i].name.len; i++) {
-        if (ngx_strcmp(value[1].data, ngx_http_checkout_schemes[i].name.data) == 0) {
-            clcf->webhook = ngx_http_checkout_schemes[i].value;
-            return ngx_http_checkout_set_handler(cf, cmd, conf);
-        }
-    }
-
-    return "must be \"standard\" or \"stripe\"";
 }
