@@ -1,4 +1,4 @@
-# Readiness as Redis sees it: each part fails by name. The parts of MySQL are in http_order_read.t.
+# Readiness as Redis sees it: each part fails by name. The parts of MySQL are in order_read.t.
 use strict;
 use warnings;
 use FindBin;

@@ -1,4 +1,4 @@
-# The worker's cases W1 to W22 that need no nginx. W4, W5, W7 and W16 at every moment: worker_failpoints.t; outages: worker_outage.t.
+# The worker's cases W1 to W22 that need no nginx. W4, W5, W7 and W16 at every moment: intake_failpoints.t; outages: mysql_outage.t.
 use strict;
 use warnings;
 use FindBin;
