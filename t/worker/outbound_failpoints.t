@@ -23,7 +23,7 @@ close $out;
 
 sub effects {
     my ($file) = @_;
-    open my $in, '<', "$root/worker/$file" or die "$file: $!";
+    open my $in, '<', "$root/worker/outbound/$file" or die "$file: $!";
     local $/;
     my %seen;
     return grep { !$seen{$_}++ } <$in> =~ /EFFECT\("([a-z_.]+)"/g;
