@@ -7,6 +7,7 @@
 #include "failpoint.h"
 #include "lifecycle/statements.h"
 #include "mysql/order_read.h"
+#include "order/order_sql.h"
 
 #define AGAIN_MOST 5   /* runs at once after a lost race; then the caller decides */
 
@@ -61,8 +62,7 @@ cancel_in_queue(struct change_batch *batch, struct db *db, const struct single_c
 
     statements_add_event(batch, o);
     buffer_clear(&batch->sql);
-    buffer_format(&batch->sql, "INSERT INTO orders (order_identifier, user_id, status, failure_code, product_id,"
-                  " quantity) VALUES ('%s', %" PRIu64 ", 'cancelled', '%s', %" PRIu64 ", %" PRIu64 ")",
+    buffer_format(&batch->sql, ORDER_SQL_TOMBSTONE "('%s', %" PRIu64 ", 'cancelled', '%s', %" PRIu64 ", %" PRIu64 ")",
                   o->identifier, o->user, o->code, o->product, o->quantity);
 
     if (batch->outgoing.len > 0) {

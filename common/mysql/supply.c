@@ -1,4 +1,5 @@
 #include "mysql/supply.h"
+#include "order/order_sql.h"
 #include "text/number.h"
 
 #include <inttypes.h>
@@ -13,7 +14,7 @@ static const char select_one[] =
     " (SELECT SUM(m.units) FROM stock_movements m"
     "   WHERE m.product_id = p.id AND m.kind IN ('load', 'adjust')),"
     " (SELECT SUM(i.quantity) FROM order_items i JOIN orders o ON o.order_identifier = i.order_identifier"
-    "   WHERE i.product_id = p.id AND o.status IN ('pending_payment', 'paid', 'completed'))"
+    "   WHERE i.product_id = p.id AND o.status IN (" ORDER_SQL_LIVE "))"
     " FROM products p WHERE p.id = ";
 
 static const char select_all[] =
@@ -22,7 +23,7 @@ static const char select_all[] =
     "   WHERE kind IN ('load', 'adjust') GROUP BY product_id) m ON m.product_id = p.id"
     " LEFT JOIN (SELECT i.product_id, SUM(i.quantity) AS units FROM order_items i"
     "   JOIN orders o ON o.order_identifier = i.order_identifier"
-    "   WHERE o.status IN ('pending_payment', 'paid', 'completed') GROUP BY i.product_id) l ON l.product_id = p.id"
+    "   WHERE o.status IN (" ORDER_SQL_LIVE ") GROUP BY i.product_id) l ON l.product_id = p.id"
     " ORDER BY p.id";
 
 

@@ -15,6 +15,7 @@
 #include "ctl/report.h"
 #include "intake/batch.h"
 #include "intake/failed_event.h"
+#include "order/order_sql.h"
 #include "redis/keys.h"
 #include "redis/push_words.h"
 #include "redis/queue_entry.h"
@@ -28,9 +29,8 @@ write_tombstone(struct ctl *ctl, const struct order *o)
 {
     struct buffer sql = { 0 };
 
-    buffer_format(&sql, "INSERT INTO orders (order_identifier, user_id, status, failure_code, product_id, quantity)"
-                  " VALUES ('%.36s', %" PRIu64 ", 'failed', 'dropped', %" PRIu64 ", %" PRIu32 ")"
-                  " ON DUPLICATE KEY UPDATE order_identifier = orders.order_identifier",
+    buffer_format(&sql, ORDER_SQL_TOMBSTONE
+                  "('%.36s', %" PRIu64 ", 'failed', 'dropped', %" PRIu64 ", %" PRIu32 ")" ORDER_SQL_KEEP,
                   o->identifier, o->asked.user_id, o->asked.product_id, o->asked.quantity);
 
     if (config_sends_events(&ctl->config)) {

@@ -18,6 +18,12 @@
 #define PROBE_FAILURES_MOST 32 /* of a probe that committed nothing yet; more than the halves of 4096 orders */
 
 
+/* What add_order_row() adds rows to. */
+#define ORDERS_INSERT \
+    "INSERT INTO orders (order_identifier, user_id, status, failure_code, total_price, pay_by, product_id, quantity)" \
+    " VALUES "
+
+
 /* The part of a batch that one transaction takes: orders[first .. first + n). */
 struct range {
     struct batch *batch;
@@ -225,8 +231,7 @@ insert_rows(struct order_transaction *tx, const struct range *r)
     tx->rows_inserted = 0;
     buffer_clear(&tx->items);
     buffer_clear(&tx->sql);
-    buffer_text(&tx->sql, "INSERT INTO orders (order_identifier, user_id, status, failure_code, total_price,"
-                          " pay_by, product_id, quantity) VALUES ");
+    buffer_text(&tx->sql, ORDERS_INSERT);
 
     for (size_t i = 0; i < r->n; i++) {
         const struct order *o = &r->orders[i];
@@ -377,8 +382,7 @@ write_tombstone(struct order_transaction *tx, struct order *o)
     strcpy(o->reason, "rejected");
 
     buffer_clear(&tx->sql);
-    buffer_text(&tx->sql, "INSERT INTO orders (order_identifier, user_id, status, failure_code, total_price,"
-                          " pay_by, product_id, quantity) VALUES ");
+    buffer_text(&tx->sql, ORDERS_INSERT);
     add_order_row(tx, o, "", 0);
 
     if (config_sends_events(tx->config)) {

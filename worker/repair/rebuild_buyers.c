@@ -10,6 +10,7 @@
 #include "base/memory.h"
 #include "base/stop.h"
 #include "failpoint.h"
+#include "order/order_sql.h"
 #include "redis/gate.h"
 #include "redis/keys.h"
 #include "redis/loaded_products.h"
@@ -111,7 +112,7 @@ read_live(struct rebuild *r, uint64_t product, struct holdings *h)
     buffer_format(&sql,
                   "SELECT o.user_id, SUM(i.quantity) FROM order_items i"
                   " JOIN orders o ON o.order_identifier = i.order_identifier WHERE i.product_id = %" PRIu64
-                  " AND o.status IN ('pending_payment', 'paid', 'completed') GROUP BY o.user_id",
+                  " AND o.status IN (" ORDER_SQL_LIVE ") GROUP BY o.user_id",
                   product);
 
     enum db_result result = EFFECT("rebuild.read_live", db_rows(r->db, &sql, &rows));
@@ -157,7 +158,7 @@ subtract_decided(struct rebuild *r, const struct buffer *identifiers, struct hol
     }
 
     buffer_text(&sql, "SELECT o.order_identifier, o.user_id, COALESCE(i.quantity, o.quantity, 0),"
-                      " o.status IN ('pending_payment', 'paid', 'completed') FROM orders o LEFT JOIN order_items i"
+                      " o.status IN (" ORDER_SQL_LIVE ") FROM orders o LEFT JOIN order_items i"
                       " ON i.order_identifier = o.order_identifier WHERE o.order_identifier IN (");
     buffer_add(&sql, identifiers->data, identifiers->len);
     buffer_text(&sql, ")");
@@ -233,15 +234,14 @@ read_moved(struct rebuild *r, uint64_t product, struct holdings *h)
     struct buffer sql = { 0 };
     MYSQL_RES *rows;
 
-    buffer_format(
-        &sql,
-        "SELECT DISTINCT o.order_identifier, o.user_id, COALESCE(i.quantity, o.quantity, 0),"
-        " o.status IN ('pending_payment', 'paid', 'completed') FROM (SELECT order_identifier FROM stock_movements"
-        " WHERE product_id = %" PRIu64 " AND order_identifier IS NOT NULL"
-        " AND created_at > NOW(3) - INTERVAL %d MINUTE ORDER BY id DESC LIMIT %d) m"
-        " JOIN orders o ON o.order_identifier = m.order_identifier LEFT JOIN order_items i"
-        " ON i.order_identifier = o.order_identifier AND i.product_id = %" PRIu64,
-        product, MOVED_MINUTES, MOVED_MOST, product);
+    buffer_format(&sql,
+                  "SELECT DISTINCT o.order_identifier, o.user_id, COALESCE(i.quantity, o.quantity, 0),"
+                  " o.status IN (" ORDER_SQL_LIVE ") FROM (SELECT order_identifier FROM stock_movements"
+                  " WHERE product_id = %" PRIu64 " AND order_identifier IS NOT NULL"
+                  " AND created_at > NOW(3) - INTERVAL %d MINUTE ORDER BY id DESC LIMIT %d) m"
+                  " JOIN orders o ON o.order_identifier = m.order_identifier LEFT JOIN order_items i"
+                  " ON i.order_identifier = o.order_identifier AND i.product_id = %" PRIu64,
+                  product, MOVED_MINUTES, MOVED_MOST, product);
 
     enum db_result result = EFFECT("rebuild.read_moved", db_rows(r->db, &sql, &rows));
 

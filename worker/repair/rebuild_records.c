@@ -18,6 +18,7 @@
 #include "failpoint.h"
 #include "lifecycle/rules.h"
 #include "order/order.h"
+#include "order/order_sql.h"
 #include "redis/keys.h"
 #include "redis/order_records.h"
 #include "redis/scan.h"
@@ -156,17 +157,11 @@ write_tombstone(struct rebuild *r, const struct compared *l)
         return REBUILD_DONE;
     }
 
-    buffer_format(&sql,
-                  "INSERT INTO orders (order_identifier, user_id, status, failure_code, product_id, quantity)"
-                  " VALUES ('%s', %" PRIu64 ", ",
-                  l->identifier, l->order.user_id);
+    buffer_format(&sql, ORDER_SQL_TOMBSTONE "('%s', %" PRIu64 ", ", l->identifier, l->order.user_id);
     db_quote(r->db, &sql, l->status);
     buffer_text(&sql, ", NULLIF(");
     db_quote(r->db, &sql, l->reason);
-    buffer_format(&sql,
-                  ", ''), %" PRIu64 ", %" PRIu32 ")"
-                  " ON DUPLICATE KEY UPDATE order_identifier = orders.order_identifier",
-                  l->order.product_id, l->order.quantity);
+    buffer_format(&sql, ", ''), %" PRIu64 ", %" PRIu32 ")" ORDER_SQL_KEEP, l->order.product_id, l->order.quantity);
 
     enum db_result result = EFFECT("rebuild.tombstone", db_run(r->db, &sql));
 
