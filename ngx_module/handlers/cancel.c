@@ -19,7 +19,7 @@
 
 #include "conf/conf.h"
 #include "handlers/handlers.h"
-#include "redis/lookup.h"
+#include "redis/script_call.h"
 #include "redis/script.h"
 #include "request/outcome.h"
 #include "request/response.h"

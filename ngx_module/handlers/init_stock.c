@@ -28,7 +28,7 @@
 
 #include "conf/conf.h"
 #include "handlers/handlers.h"
-#include "redis/lookup.h"
+#include "redis/script_call.h"
 #include "redis/reads.h"
 #include "redis/script.h"
 #include "request/admin.h"

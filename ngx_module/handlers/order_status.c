@@ -15,7 +15,7 @@
 
 #include "conf/conf.h"
 #include "handlers/handlers.h"
-#include "redis/lookup.h"
+#include "redis/script_call.h"
 #include "redis/reads.h"
 #include "request/outcome.h"
 #include "request/read.h"

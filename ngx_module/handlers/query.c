@@ -10,7 +10,7 @@
 #include "conf/conf.h"
 #include "conf/query.h"
 #include "handlers/handlers.h"
-#include "redis/lookup.h"
+#include "redis/script_call.h"
 #include "request/body.h"
 #include "request/outcome.h"
 #include "request/read.h"

@@ -20,7 +20,7 @@
 
 #include "conf/conf.h"
 #include "handlers/handlers.h"
-#include "redis/lookup.h"
+#include "redis/script_call.h"
 #include "redis/script.h"
 #include "request/context.h"
 #include "request/read.h"

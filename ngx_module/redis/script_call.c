@@ -5,7 +5,7 @@
  * could be withdrawn. Its script writes nothing, or bears being run again (push, transition), so after a lost connection
  * it is sent again while its clock runs.
  */
-#include "redis/lookup.h"
+#include "redis/script_call.h"
 
 #include "redis/connection.h"
 #include "request/clock.h"

@@ -1,8 +1,8 @@
 /*
  * A read from Redis for one request.
  */
-#ifndef NGX_HTTP_CHECKOUT_REDIS_LOOKUP_H
-#define NGX_HTTP_CHECKOUT_REDIS_LOOKUP_H
+#ifndef NGX_HTTP_CHECKOUT_REDIS_SCRIPT_CALL_H
+#define NGX_HTTP_CHECKOUT_REDIS_SCRIPT_CALL_H
 
 #include <ngx_config.h>
 #include <ngx_core.h>
