@@ -889,10 +889,10 @@ ngx_http_checkout_connect_location(ngx_conf_t *cf, ngx_http_checkout_loc_conf_t 
 
     /* Where MySQL is asked after Redis, Redis must leave it some time. */
     conf->clock = ngx_http_checkout_find_clock(cf, &cmcf->clocks, conf->request.timeout);
-    conf->lookup_clock = ngx_http_checkout_find_clock(cf, &cmcf->clocks,
+    conf->redis_clock = ngx_http_checkout_find_clock(cf, &cmcf->clocks,
                                                       conf->sql.access ? ngx_max(conf->request.timeout / 2, 1) : conf->request.timeout);
 
-    return conf->clock != NULL && conf->lookup_clock != NULL ? NGX_CONF_OK : NGX_CONF_ERROR;
+    return conf->clock != NULL && conf->redis_clock != NULL ? NGX_CONF_OK : NGX_CONF_ERROR;
 }
 
 

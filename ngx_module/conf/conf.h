@@ -87,7 +87,7 @@ typedef struct {
     ngx_http_checkout_redis_t   *redis;
     ngx_http_checkout_gate_t    *gate;
     ngx_http_checkout_clock_t   *clock;
-    ngx_http_checkout_clock_t   *lookup_clock;   /* half of it, where MySQL is
+    ngx_http_checkout_clock_t   *redis_clock;   /* half of it, where MySQL is
                                                     asked after Redis */
     ngx_http_checkout_zone_t    *zone;       /* of marks; NULL: none */
 } ngx_http_checkout_loc_conf_t;

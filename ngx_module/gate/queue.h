@@ -1,5 +1,8 @@
 /*
- * The gate: orders that arrive in one turn of the event loop leave as one script call.
+ * The gate: orders that arrive in one cycle of the event loop leave as one
+ * call of place_order.lua.
+ *
+ * Nothing here blocks.  All of it belongs to the event loop.
  */
 #ifndef NGX_HTTP_CHECKOUT_GATE_QUEUE_H
 #define NGX_HTTP_CHECKOUT_GATE_QUEUE_H
@@ -11,50 +14,77 @@
 #include "order/order.h"
 #include "order/verdict.h"
 #include "redis/connection.h"
-#include "request/clock.h"
-#include "request/context.h"
 #include "request/waiting.h"
-#include "request/outcome.h"
+#include "stats/counters.h"
 
 
-#define NGX_HTTP_CHECKOUT_BATCH_ORDERS   256      /* orders in one script call */
-#define NGX_HTTP_CHECKOUT_BATCH_GROUPS   64       /* products in one script call */
-#define NGX_HTTP_CHECKOUT_ORDERS_MAX     65536    /* orders that one worker process holds */
-#define NGX_HTTP_CHECKOUT_CALLS_MAX      2        /* batches on their way at once: orders gather meanwhile, and a call costs more than an order */
+#define NGX_HTTP_CHECKOUT_ORDERS_MAX  65536    /* in one worker process */
+
+/*
+ * Batches of a connection on their way at once.  Others gather meanwhile: a
+ * call costs Redis more than an order in it.
+ */
+#define NGX_HTTP_CHECKOUT_BATCHES_MAX  2
 
 
-typedef enum {
-    NGX_HTTP_CHECKOUT_ACCEPTED,      /* code: QUEUED, or KNOWN, and status as in the record */
-    NGX_HTTP_CHECKOUT_OVER_QUANTITY, /* number: the most that one order may have */
-    NGX_HTTP_CHECKOUT_REFUSED        /* code, and number: units left, or ms to wait */
-} ngx_http_checkout_verdict_e;
+/* What there is beside enum checkout_verdict_kind. */
+#define NGX_HTTP_CHECKOUT_VERDICT_UNKNOWN                                     \
+    CHECKOUT_VERDICT_NONE     /* it may have been placed */
+#define NGX_HTTP_CHECKOUT_VERDICT_UNAVAILABLE                                 \
+    CHECKOUT_VERDICTS         /* it was not placed */
+#define NGX_HTTP_CHECKOUT_VERDICTS  (CHECKOUT_VERDICTS + 1)
 
+/* What became of an order.  It ends with the call that it is told by. */
 typedef struct {
-    ngx_http_checkout_verdict_e  kind;
-    ngx_http_checkout_outcome_e     code;
-    uint64_t                     number;
-    ngx_str_t                    status;
+    ngx_uint_t                   kind;       /* see above */
+    uint64_t                     number;     /* as in struct checkout_verdict */
+    ngx_str_t                    status;     /* of KNOWN; else empty */
+    const char                  *identifier; /* CHECKOUT_IDENTIFIER_LEN */
+    ngx_uint_t                   batch;      /* orders in the call that decided
+                                                it; 0: it was in none */
 } ngx_http_checkout_verdict_t;
 
+/* Called once, unless the request went away.  It may free the request. */
+typedef void (*ngx_http_checkout_verdict_pt)(ngx_http_request_t *r,
+    const ngx_http_checkout_verdict_t *verdict);
+
 typedef struct {
+    /* of the configuration */
     ngx_http_checkout_redis_t   *redis;
-    ngx_http_checkout_zone_t    *zone;       /* NULL: none */
-    ngx_uint_t                   queue_limit;
+    ngx_http_checkout_zone_t    *zone;       /* for marks; NULL: none */
+    ngx_uint_t                   queue_limit;    /* orders */
 
-    ngx_queue_t                  pending;    /* orders not in a batch, oldest first */
-    ngx_event_t                  flush;      /* posted by the first order of a turn */
+    /* of queue.c */
+    ngx_queue_t                  pending;    /* orders that are in no batch,
+                                                oldest first */
+    ngx_event_t                  flush;      /* posted by the first of them */
     ngx_http_checkout_waiter_t   waiter;
-    time_t                       logged;     /* second of the last error that was logged */
-
-    unsigned                     source:1;   /* the next call carries the script itself */
+    time_t                       logged;     /* second of the last error that
+                                                was logged */
+    unsigned                     source:1;   /* the next call carries the
+                                                script itself */
 } ngx_http_checkout_gate_t;
 
-void ngx_http_checkout_order_answer(ngx_http_checkout_ctx_t *ctx, const ngx_http_checkout_verdict_t *verdict);
 
+/* At the start of a worker process, once its connection is initialized. */
 void ngx_http_checkout_gate_init(ngx_http_checkout_gate_t *gate);
+
+/* At its end: orders that are pending get no verdict. */
 void ngx_http_checkout_gate_exit(ngx_http_checkout_gate_t *gate);
-ngx_int_t ngx_http_checkout_gate_submit(ngx_http_checkout_gate_t *gate, ngx_http_checkout_ctx_t *ctx,
-    const struct checkout_order *order);
+
+/*
+ * NGX_OK: a step of the request has begun, and handler() is called later,
+ * never from within.  The order, which is copied, stands even if the request
+ * goes away.  When its time runs out it is taken back, if Redis got nothing of
+ * it; else its verdict is UNKNOWN.
+ *
+ * NGX_ERROR: it was not taken: too many wait, no memory, no random bytes.
+ *
+ * key: the Idempotency-Key, empty: none.
+ */
+ngx_int_t ngx_http_checkout_gate_submit(ngx_http_checkout_gate_t *gate,
+    ngx_http_checkout_waiting_t *waiting, const struct checkout_order *order,
+    const ngx_str_t *key, ngx_http_checkout_verdict_pt handler);
 
 
 #endif

@@ -22,6 +22,7 @@
 #include "redis/script_call.h"
 #include "redis/script.h"
 #include "request/outcome.h"
+#include "request/read.h"
 #include "request/response.h"
 #include "request/user.h"
 #include "request/sticky.h"
@@ -50,18 +51,18 @@ typedef struct {
 } ngx_http_checkout_cancel_t;
 
 
-static void ngx_http_checkout_cancel_told(ngx_http_checkout_lookup_t *lookup, ngx_http_request_t *r,
+static void ngx_http_checkout_cancel_told(ngx_http_checkout_script_call_t *call, ngx_http_request_t *r,
     redisReply *reply);
 
 
 static ngx_int_t
-ngx_http_checkout_cancel_write_find(ngx_http_checkout_lookup_t *lookup)
+ngx_http_checkout_cancel_write_find(ngx_http_checkout_script_call_t *call)
 {
-    ngx_http_checkout_script_begin(&checkout_script_find_order, lookup->source, 3);
+    ngx_http_checkout_script_begin(&checkout_script_find_order, call->source, 3);
     ngx_http_checkout_script_days();
-    ngx_http_checkout_script_text(lookup->identifier, CHECKOUT_IDENTIFIER_LEN);
+    ngx_http_checkout_script_text(call->identifier, CHECKOUT_IDENTIFIER_LEN);
 
-    return ngx_http_checkout_script_end(&lookup->call);
+    return ngx_http_checkout_script_end(&call->command);
 }
 
 
@@ -80,7 +81,7 @@ ngx_http_checkout_cancel_product(const struct product_row *p)
 
 /* The words of transition.lua for one order. */
 static ngx_int_t
-ngx_http_checkout_cancel_write_tell(ngx_http_checkout_lookup_t *lookup)
+ngx_http_checkout_cancel_write_tell(ngx_http_checkout_script_call_t *call)
 {
     char                         id[20], units[NGX_INT64_LEN + 1];
     size_t                       len;
@@ -89,12 +90,12 @@ ngx_http_checkout_cancel_write_tell(ngx_http_checkout_lookup_t *lookup)
     struct product_row          *product;
     ngx_http_checkout_cancel_t  *cancel;
 
-    cancel = lookup->data;
+    cancel = call->data;
     order = &cancel->answer.order;
     product = &cancel->answer.product;
     status = order_status_name(order->status);
 
-    ngx_http_checkout_script_begin(&checkout_script_transition, lookup->source, product->found ? 6 : 3);
+    ngx_http_checkout_script_begin(&checkout_script_transition, call->source, product->found ? 6 : 3);
     ngx_http_checkout_script_days();
 
     if (product->found) {
@@ -104,7 +105,7 @@ ngx_http_checkout_cancel_write_tell(ngx_http_checkout_lookup_t *lookup)
         ngx_http_checkout_script_key("product:", id, len, ":buyers");
     }
 
-    if (lookup->source && !cancel->source) {
+    if (call->source && !cancel->source) {
         cancel->source = 1;
         cancel->told--;     /* Redis did not know it */
     }
@@ -126,31 +127,31 @@ ngx_http_checkout_cancel_write_tell(ngx_http_checkout_lookup_t *lookup)
     ngx_http_checkout_script_number(order->user);
     ngx_http_checkout_script_text(units, len);
 
-    return ngx_http_checkout_script_end(&lookup->call);
+    return ngx_http_checkout_script_end(&call->command);
 }
 
 
 /* NGX_DONE: the request waits for Redis. NGX_DECLINED: Redis cannot be asked. */
 static ngx_int_t
 ngx_http_checkout_cancel_ask(ngx_http_request_t *r, ngx_http_checkout_cancel_t *cancel,
-    ngx_int_t (*write)(ngx_http_checkout_lookup_t *lookup), ngx_http_checkout_lookup_pt done)
+    ngx_int_t (*write)(ngx_http_checkout_script_call_t *call), ngx_http_checkout_script_done_pt done)
 {
-    ngx_http_checkout_lookup_t    *lookup;
+    ngx_http_checkout_script_call_t    *call;
     ngx_http_checkout_loc_conf_t  *clcf;
 
     clcf = ngx_http_checkout_location(r);
-    lookup = ngx_http_checkout_lookup_create(clcf->redis, r->connection->log);
+    call = ngx_http_checkout_script_call_create(clcf->redis, r->connection->log);
 
-    if (lookup == NULL) {
+    if (call == NULL) {
         return NGX_DECLINED;
     }
 
-    lookup->write = write;
-    lookup->done = done;
-    lookup->data = cancel;
-    ngx_memcpy(lookup->identifier, cancel->change.identifier, CHECKOUT_IDENTIFIER_LEN);
+    call->write = write;
+    call->done = done;
+    call->data = cancel;
+    ngx_memcpy(call->identifier, cancel->change.identifier, CHECKOUT_IDENTIFIER_LEN);
 
-    return ngx_http_checkout_lookup_start(lookup, &cancel->ctx->waiting, clcf->lookup_clock) == NGX_DONE
+    return ngx_http_checkout_script_call_start(call, &cancel->ctx->waiting, clcf->redis_clock) == NGX_DONE
            ? NGX_DONE : NGX_DECLINED;
 }
 
@@ -254,9 +255,9 @@ ngx_http_checkout_cancel_decided(ngx_http_request_t *r, ngx_http_checkout_cancel
 
 
 static void
-ngx_http_checkout_cancel_told(ngx_http_checkout_lookup_t *lookup, ngx_http_request_t *r, redisReply *reply)
+ngx_http_checkout_cancel_told(ngx_http_checkout_script_call_t *call, ngx_http_request_t *r, redisReply *reply)
 {
-    ngx_http_checkout_cancel_t  *cancel = lookup->data;
+    ngx_http_checkout_cancel_t  *cancel = call->data;
 
     ngx_http_checkout_finish(r, ngx_http_checkout_cancel_answer(r, cancel));
 }
@@ -351,11 +352,11 @@ ngx_http_checkout_cancel_take_record(ngx_http_checkout_cancel_t *cancel, redisRe
 
 
 static void
-ngx_http_checkout_cancel_found(ngx_http_checkout_lookup_t *lookup, ngx_http_request_t *r, redisReply *reply)
+ngx_http_checkout_cancel_found(ngx_http_checkout_script_call_t *call, ngx_http_request_t *r, redisReply *reply)
 {
     ngx_int_t                      rc;
     struct single_change          *change;
-    ngx_http_checkout_cancel_t    *cancel = lookup->data;
+    ngx_http_checkout_cancel_t    *cancel = call->data;
     ngx_http_checkout_loc_conf_t  *clcf;
 
     ngx_http_checkout_cancel_take_record(cancel, reply);

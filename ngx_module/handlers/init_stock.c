@@ -27,6 +27,7 @@
 #include <ngx_http.h>
 
 #include "conf/conf.h"
+#include "gate/marks.h"
 #include "handlers/handlers.h"
 #include "redis/script_call.h"
 #include "redis/reads.h"
@@ -73,7 +74,7 @@ typedef struct {
 
 static void ngx_http_checkout_init_body(ngx_http_request_t *r);
 static void ngx_http_checkout_init_ask(ngx_http_checkout_init_t *init, ngx_http_checkout_init_state_e state);
-static void ngx_http_checkout_init_told(ngx_http_checkout_lookup_t *lookup, ngx_http_request_t *r, redisReply *reply);
+static void ngx_http_checkout_init_told(ngx_http_checkout_script_call_t *call, ngx_http_request_t *r, redisReply *reply);
 
 
 /* The end. rc: what was sent. */
@@ -247,14 +248,14 @@ ngx_http_checkout_init_body(ngx_http_request_t *r)
 
 
 static void
-ngx_http_checkout_init_script(ngx_http_checkout_lookup_t *lookup, const struct checkout_script *script)
+ngx_http_checkout_init_script(ngx_http_checkout_script_call_t *call, const struct checkout_script *script)
 {
     char    id[20];
     size_t  len;
 
-    len = number_write(id, lookup->product_id) - id;
+    len = number_write(id, call->product_id) - id;
 
-    ngx_http_checkout_script_begin(script, lookup->source, 5);
+    ngx_http_checkout_script_begin(script, call->source, 5);
     ngx_http_checkout_script_key("", "order-processing-queue", sizeof("order-processing-queue") - 1, "");
     ngx_http_checkout_script_key("", "dead-letter-queue", sizeof("dead-letter-queue") - 1, "");
     ngx_http_checkout_script_key("", "gate", sizeof("gate") - 1, "");
@@ -265,28 +266,28 @@ ngx_http_checkout_init_script(ngx_http_checkout_lookup_t *lookup, const struct c
 
 /* The whole queue is read only for a product that has no count of its own; push.lua reads it then too. */
 static ngx_int_t
-ngx_http_checkout_init_write_inspect(ngx_http_checkout_lookup_t *lookup)
+ngx_http_checkout_init_write_inspect(ngx_http_checkout_script_call_t *call)
 {
-    ngx_http_checkout_init_t  *init = lookup->data;
+    ngx_http_checkout_init_t  *init = call->data;
 
-    ngx_http_checkout_init_script(lookup, &checkout_script_inspect);
+    ngx_http_checkout_init_script(call, &checkout_script_inspect);
     ngx_http_checkout_script_number(init->sum ? INT32_MAX : 0);
-    ngx_http_checkout_script_number(lookup->product_id);
+    ngx_http_checkout_script_number(call->product_id);
 
-    return ngx_http_checkout_script_end(&lookup->call);
+    return ngx_http_checkout_script_end(&call->command);
 }
 
 
 static ngx_int_t
-ngx_http_checkout_init_write_push(ngx_http_checkout_lookup_t *lookup)
+ngx_http_checkout_init_write_push(ngx_http_checkout_script_call_t *call)
 {
     ngx_uint_t                 i;
-    ngx_http_checkout_init_t  *init = lookup->data;
+    ngx_http_checkout_init_t  *init = call->data;
 
-    ngx_http_checkout_init_script(lookup, &checkout_script_push);
+    ngx_http_checkout_init_script(call, &checkout_script_push);
     ngx_http_checkout_script_text("0", 1);
     ngx_http_checkout_script_text(init->recount ? "1" : "0", 1);
-    ngx_http_checkout_script_number(lookup->product_id);
+    ngx_http_checkout_script_number(call->product_id);
 
     for (i = STOCK_INIT_VERSION; i < STOCK_INIT_OPEN; i++) {
         ngx_http_checkout_script_number(init->row[i]);
@@ -299,20 +300,20 @@ ngx_http_checkout_init_write_push(ngx_http_checkout_lookup_t *lookup)
         ngx_http_checkout_script_text("closed", 6);
     }
 
-    return ngx_http_checkout_script_end(&lookup->call);
+    return ngx_http_checkout_script_end(&call->command);
 }
 
 
 /* Version 0, no stock, no terms, closed. */
 static ngx_int_t
-ngx_http_checkout_init_write_create(ngx_http_checkout_lookup_t *lookup)
+ngx_http_checkout_init_write_create(ngx_http_checkout_script_call_t *call)
 {
     ngx_uint_t  i;
 
-    ngx_http_checkout_init_script(lookup, &checkout_script_push);
+    ngx_http_checkout_init_script(call, &checkout_script_push);
     ngx_http_checkout_script_text("1", 1);
     ngx_http_checkout_script_text("0", 1);
-    ngx_http_checkout_script_number(lookup->product_id);
+    ngx_http_checkout_script_number(call->product_id);
 
     for (i = STOCK_INIT_VERSION; i < STOCK_INIT_OPEN; i++) {
         ngx_http_checkout_script_text("0", 1);
@@ -320,15 +321,15 @@ ngx_http_checkout_init_write_create(ngx_http_checkout_lookup_t *lookup)
 
     ngx_http_checkout_script_text("closed", 6);
 
-    return ngx_http_checkout_script_end(&lookup->call);
+    return ngx_http_checkout_script_end(&call->command);
 }
 
 
 static ngx_int_t
-ngx_http_checkout_init_write_show(ngx_http_checkout_lookup_t *lookup)
+ngx_http_checkout_init_write_show(ngx_http_checkout_script_call_t *call)
 {
-    return ngx_http_checkout_reads_stock(&lookup->call, lookup->source,
-                                         lookup->product_id);
+    return ngx_http_checkout_reads_stock(&call->command, call->source,
+                                         call->product_id);
 }
 
 
@@ -337,28 +338,28 @@ static void
 ngx_http_checkout_init_ask(ngx_http_checkout_init_t *init, ngx_http_checkout_init_state_e state)
 {
     ngx_http_request_t            *r;
-    ngx_http_checkout_lookup_t    *lookup;
+    ngx_http_checkout_script_call_t    *call;
     ngx_http_checkout_loc_conf_t  *clcf;
 
     r = init->request;
     init->state = state;
     clcf = ngx_http_checkout_location(r);
-    lookup = ngx_http_checkout_lookup_create(clcf->redis, r->connection->log);
+    call = ngx_http_checkout_script_call_create(clcf->redis, r->connection->log);
 
-    if (lookup == NULL) {
+    if (call == NULL) {
         ngx_http_checkout_init_failed(init);
         return;
     }
 
-    lookup->data = init;
-    lookup->product_id = init->init.request.product_id;
-    lookup->done = ngx_http_checkout_init_told;
-    lookup->write = state == NGX_HTTP_CHECKOUT_INIT_INSPECT ? ngx_http_checkout_init_write_inspect
+    call->data = init;
+    call->product_id = init->init.request.product_id;
+    call->done = ngx_http_checkout_init_told;
+    call->write = state == NGX_HTTP_CHECKOUT_INIT_INSPECT ? ngx_http_checkout_init_write_inspect
                     : state == NGX_HTTP_CHECKOUT_INIT_PUSH ? ngx_http_checkout_init_write_push
                     : state == NGX_HTTP_CHECKOUT_INIT_CREATE ? ngx_http_checkout_init_write_create
                     : ngx_http_checkout_init_write_show;
 
-    if (ngx_http_checkout_lookup_start(lookup, &init->ctx->waiting, clcf->lookup_clock) != NGX_DONE) {
+    if (ngx_http_checkout_script_call_start(call, &init->ctx->waiting, clcf->redis_clock) != NGX_DONE) {
         ngx_http_checkout_init_failed(init);
     }
 }
@@ -583,8 +584,9 @@ ngx_http_checkout_init_shown(ngx_http_checkout_init_t *init, redisReply *reply)
 
     /* What was sold out until now must not be refused for it any longer. */
     if (clcf->zone != NULL) {
-        ngx_http_checkout_zone_mark(clcf->zone->shared, clcf->redis->key, init->init.request.product_id, redis_stock,
-                                    ngx_current_msec);
+        ngx_http_checkout_marks_set(clcf->zone->shared, clcf->redis->key,
+                                    init->init.request.product_id,
+                                    redis_stock, ngx_current_msec);
     }
 
     ngx_http_checkout_init_finish(init, ngx_http_checkout_init_answer(init, redis_stock));
@@ -593,9 +595,9 @@ ngx_http_checkout_init_shown(ngx_http_checkout_init_t *init, redisReply *reply)
 
 /* Redis answered, or did not. */
 static void
-ngx_http_checkout_init_told(ngx_http_checkout_lookup_t *lookup, ngx_http_request_t *r, redisReply *reply)
+ngx_http_checkout_init_told(ngx_http_checkout_script_call_t *call, ngx_http_request_t *r, redisReply *reply)
 {
-    ngx_http_checkout_init_t  *init = lookup->data;
+    ngx_http_checkout_init_t  *init = call->data;
 
     if (reply == NULL) {
         ngx_http_checkout_init_failed(init);

@@ -9,6 +9,7 @@
 #include "handlers/handlers.h"
 #include "redis/script_call.h"
 #include "redis/reads.h"
+#include "request/context.h"
 #include "request/outcome.h"
 #include "request/read.h"
 #include "request/response.h"
@@ -18,10 +19,10 @@
 
 
 static ngx_int_t
-ngx_http_checkout_stock_write(ngx_http_checkout_lookup_t *lookup)
+ngx_http_checkout_stock_write(ngx_http_checkout_script_call_t *call)
 {
-    return ngx_http_checkout_reads_stock(&lookup->call, lookup->source,
-                                         lookup->product_id);
+    return ngx_http_checkout_reads_stock(&call->command, call->source,
+                                         call->product_id);
 }
 
 
@@ -51,7 +52,7 @@ ngx_http_checkout_stock_count(redisReply *reply, ngx_str_t *text)
 
 
 static ngx_int_t
-ngx_http_checkout_stock_answer(ngx_http_checkout_lookup_t *lookup,
+ngx_http_checkout_stock_answer(ngx_http_checkout_script_call_t *call,
     ngx_http_request_t *r, redisReply *reply)
 {
     ngx_buf_t   *b;
@@ -71,7 +72,7 @@ ngx_http_checkout_stock_answer(ngx_http_checkout_lookup_t *lookup,
     {
         ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
                       "checkout: the stock of product %uL is no number",
-                      lookup->product_id);
+                      call->product_id);
         return ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_UNAVAILABLE, NULL,
                                         0);
     }
@@ -95,7 +96,7 @@ ngx_http_checkout_stock_answer(ngx_http_checkout_lookup_t *lookup,
     b->last = ngx_slprintf(b->last, b->end,
                            "{\"product_id\":%uL,\"redis_stock\":%V,\"in_"
                            "flight\":%V,\"loaded\":%s}",
-                           lookup->product_id, &stock, &in_flight,
+                           call->product_id, &stock, &in_flight,
                            loaded ? "true" : "false");
 
     return ngx_http_checkout_read_found(r, b, (u_char *) "found", 5);
@@ -103,11 +104,11 @@ ngx_http_checkout_stock_answer(ngx_http_checkout_lookup_t *lookup,
 
 
 static void
-ngx_http_checkout_stock_done(ngx_http_checkout_lookup_t *lookup,
+ngx_http_checkout_stock_done(ngx_http_checkout_script_call_t *call,
     ngx_http_request_t *r, redisReply *reply)
 {
     ngx_http_checkout_finish(r,
-                             ngx_http_checkout_stock_answer(lookup, r, reply));
+                             ngx_http_checkout_stock_answer(call, r, reply));
 }
 
 
@@ -118,7 +119,7 @@ ngx_http_checkout_stock_handler(ngx_http_request_t *r)
     ngx_int_t                      rc;
     ngx_str_t                      value;
     ngx_http_checkout_ctx_t       *ctx;
-    ngx_http_checkout_lookup_t    *lookup;
+    ngx_http_checkout_script_call_t    *call;
     ngx_http_checkout_loc_conf_t  *clcf;
 
     rc = ngx_http_checkout_read_begin(r, &value);
@@ -134,9 +135,9 @@ ngx_http_checkout_stock_handler(ngx_http_request_t *r)
     }
 
     clcf = ngx_http_checkout_location(r);
-    lookup = ngx_http_checkout_lookup_create(clcf->redis, r->connection->log);
+    call = ngx_http_checkout_script_call_create(clcf->redis, r->connection->log);
 
-    if (lookup == NULL) {
+    if (call == NULL) {
         return ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_UNAVAILABLE, NULL,
                                         0);
     }
@@ -144,11 +145,11 @@ ngx_http_checkout_stock_handler(ngx_http_request_t *r)
     ctx = ngx_http_get_module_ctx(r, ngx_http_checkout_module);
     ctx->product_id = product_id;
 
-    lookup->write = ngx_http_checkout_stock_write;
-    lookup->done = ngx_http_checkout_stock_done;
-    lookup->product_id = product_id;
+    call->write = ngx_http_checkout_stock_write;
+    call->done = ngx_http_checkout_stock_done;
+    call->product_id = product_id;
 
-    if (ngx_http_checkout_lookup_start(lookup, &ctx->waiting, NULL)
+    if (ngx_http_checkout_script_call_start(call, &ctx->waiting, NULL)
         != NGX_DONE) {
         return ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_UNAVAILABLE, NULL,
                                         0);

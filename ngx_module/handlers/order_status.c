@@ -306,20 +306,20 @@ ngx_http_checkout_status_go_on(ngx_http_request_t *r, ngx_http_checkout_status_t
 
 
 static ngx_int_t
-ngx_http_checkout_status_write(ngx_http_checkout_lookup_t *lookup)
+ngx_http_checkout_status_write(ngx_http_checkout_script_call_t *call)
 {
-    return ngx_http_checkout_reads_order(&lookup->call, lookup->source,
-                                         lookup->identifier);
+    return ngx_http_checkout_reads_order(&call->command, call->source,
+                                         call->identifier);
 }
 
 
 static void
-ngx_http_checkout_status_done(ngx_http_checkout_lookup_t *lookup, ngx_http_request_t *r, redisReply *reply)
+ngx_http_checkout_status_done(ngx_http_checkout_script_call_t *call, ngx_http_request_t *r, redisReply *reply)
 {
     ngx_int_t                    rc;
     ngx_http_checkout_status_t  *st;
 
-    st = lookup->data;
+    st = call->data;
     rc = ngx_http_checkout_status_record(r, st, reply);
 
     if (rc == NGX_DECLINED) {
@@ -336,22 +336,22 @@ ngx_http_checkout_status_done(ngx_http_checkout_lookup_t *lookup, ngx_http_reque
 static ngx_int_t
 ngx_http_checkout_status_look_up(ngx_http_request_t *r, ngx_http_checkout_status_t *st)
 {
-    ngx_http_checkout_lookup_t    *lookup;
+    ngx_http_checkout_script_call_t    *call;
     ngx_http_checkout_loc_conf_t  *clcf;
 
     clcf = ngx_http_checkout_location(r);
-    lookup = ngx_http_checkout_lookup_create(clcf->redis, r->connection->log);
+    call = ngx_http_checkout_script_call_create(clcf->redis, r->connection->log);
 
-    if (lookup == NULL) {
+    if (call == NULL) {
         return NGX_DECLINED;
     }
 
-    lookup->write = ngx_http_checkout_status_write;
-    lookup->done = ngx_http_checkout_status_done;
-    lookup->data = st;
-    ngx_memcpy(lookup->identifier, st->identifier, CHECKOUT_IDENTIFIER_LEN);
+    call->write = ngx_http_checkout_status_write;
+    call->done = ngx_http_checkout_status_done;
+    call->data = st;
+    ngx_memcpy(call->identifier, st->identifier, CHECKOUT_IDENTIFIER_LEN);
 
-    return ngx_http_checkout_lookup_start(lookup, &st->ctx->waiting, clcf->lookup_clock) == NGX_DONE
+    return ngx_http_checkout_script_call_start(call, &st->ctx->waiting, clcf->redis_clock) == NGX_DONE
            ? NGX_DONE : NGX_DECLINED;
 }
 

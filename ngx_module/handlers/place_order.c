@@ -1,14 +1,17 @@
 /*
- * POST place-order: the request is checked here, handed to the gate, and answered here.
+ * POST place-order: the request is checked here, handed to the gate, and
+ * answered here.
  *
- * Everything that is allocated comes from the request's pool. The gate keeps a copy of the order, so
- * nothing here needs the request to live until the verdict.
+ * Everything that is allocated comes from the request's pool.  The gate keeps
+ * a copy of the order, so nothing here needs the request to live until the
+ * verdict.
  */
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_http.h>
 
 #include "conf/conf.h"
+#include "gate/marks.h"
 #include "gate/queue.h"
 #include "handlers/handlers.h"
 #include "request/body.h"
@@ -27,6 +30,29 @@
 
 
 static void ngx_http_checkout_order_body(ngx_http_request_t *r);
+static void ngx_http_checkout_order_answer(ngx_http_request_t *r,
+    const ngx_http_checkout_verdict_t *verdict);
+
+
+/* What a verdict of the gate means for the client. */
+static const ngx_http_checkout_outcome_e
+    ngx_http_checkout_order_outcomes[NGX_HTTP_CHECKOUT_VERDICTS] = {
+    [CHECKOUT_VERDICT_QUEUED] = NGX_HTTP_CHECKOUT_QUEUED,
+    [CHECKOUT_VERDICT_KNOWN] = NGX_HTTP_CHECKOUT_KNOWN,
+    [CHECKOUT_VERDICT_CONFLICT] = NGX_HTTP_CHECKOUT_IDEMPOTENCY_CONFLICT,
+    [CHECKOUT_VERDICT_REBUILDING] = NGX_HTTP_CHECKOUT_UNAVAILABLE,
+    [CHECKOUT_VERDICT_STOCK_NOT_LOADED] = NGX_HTTP_CHECKOUT_STOCK_NOT_LOADED,
+    [CHECKOUT_VERDICT_UNKNOWN_PRODUCT] = NGX_HTTP_CHECKOUT_UNKNOWN_PRODUCT,
+    [CHECKOUT_VERDICT_SALE_NOT_STARTED] = NGX_HTTP_CHECKOUT_SALE_NOT_STARTED,
+    [CHECKOUT_VERDICT_SALE_ENDED] = NGX_HTTP_CHECKOUT_SALE_ENDED,
+    [CHECKOUT_VERDICT_OVER_QUANTITY] = NGX_HTTP_CHECKOUT_INVALID_REQUEST,
+    [CHECKOUT_VERDICT_PURCHASE_LIMIT] = NGX_HTTP_CHECKOUT_PURCHASE_LIMIT,
+    [CHECKOUT_VERDICT_QUEUE_FULL] = NGX_HTTP_CHECKOUT_QUEUE_FULL,
+    [CHECKOUT_VERDICT_OUT_OF_STOCK] = NGX_HTTP_CHECKOUT_OUT_OF_STOCK,
+    [CHECKOUT_VERDICT_BROKEN] = NGX_HTTP_CHECKOUT_UNAVAILABLE,
+    [NGX_HTTP_CHECKOUT_VERDICT_UNKNOWN] = NGX_HTTP_CHECKOUT_OUTCOME_UNKNOWN,
+    [NGX_HTTP_CHECKOUT_VERDICT_UNAVAILABLE] = NGX_HTTP_CHECKOUT_UNAVAILABLE
+};
 
 
 /* The Idempotency-Key: one header, 1 to 255 printable ASCII characters. */
@@ -192,22 +218,27 @@ ngx_http_checkout_order_accepted(ngx_http_checkout_ctx_t *ctx, const ngx_str_t *
 }
 
 
+/*
+ * number: of units that are left, or of ms to wait, where the code has one.
+ */
 static ngx_int_t
-ngx_http_checkout_order_refused(ngx_http_checkout_ctx_t *ctx, const ngx_http_checkout_verdict_t *verdict)
+ngx_http_checkout_order_refused(ngx_http_checkout_ctx_t *ctx,
+    ngx_http_checkout_outcome_e code, uint64_t number)
 {
     u_char      *p;
     ngx_str_t    members;
     ngx_uint_t   retry_after;
-    u_char       text[sizeof(",\"order_identifier\":\"\"") + CHECKOUT_IDENTIFIER_LEN + NGX_INT64_LEN];
+    u_char       text[sizeof(",\"order_identifier\":\"\"")
+                      + CHECKOUT_IDENTIFIER_LEN + NGX_INT64_LEN];
 
     p = text;
     retry_after = 0;
 
-    switch (verdict->code) {
+    switch (code) {
 
     case NGX_HTTP_CHECKOUT_OUT_OF_STOCK:
         p = ngx_http_checkout_copy(p, ",\"available\":");
-        p = (u_char *) number_write((char *) p, verdict->number);
+        p = (u_char *) number_write((char *) p, number);
         break;
 
     case NGX_HTTP_CHECKOUT_OUTCOME_UNKNOWN:
@@ -217,7 +248,7 @@ ngx_http_checkout_order_refused(ngx_http_checkout_ctx_t *ctx, const ngx_http_che
         break;
 
     case NGX_HTTP_CHECKOUT_SALE_NOT_STARTED:
-        retry_after = ngx_max(1, verdict->number / 1000 + (verdict->number % 1000 != 0));
+        retry_after = ngx_max(1, number / 1000 + (number % 1000 != 0));
         break;
 
     default:
@@ -227,64 +258,88 @@ ngx_http_checkout_order_refused(ngx_http_checkout_ctx_t *ctx, const ngx_http_che
     members.data = text;
     members.len = p - text;
 
-    return ngx_http_checkout_refuse(ctx->waiting.request, verdict->code, &members, retry_after);
+    return ngx_http_checkout_refuse(ctx->waiting.request, code, &members,
+                                    retry_after);
 }
 
 
-/* The gate's verdict. The request may be gone when this returns. */
-void
-ngx_http_checkout_order_answer(ngx_http_checkout_ctx_t *ctx, const ngx_http_checkout_verdict_t *verdict)
+/* The gate's verdict.  The request may be gone when this returns. */
+static void
+ngx_http_checkout_order_answer(ngx_http_request_t *r,
+    const ngx_http_checkout_verdict_t *verdict)
 {
     ngx_int_t                     rc;
-    ngx_http_request_t           *r;
+    ngx_http_checkout_ctx_t      *ctx;
+    ngx_http_checkout_outcome_e      code;
     struct checkout_order_errors  errors;
+    static const ngx_str_t        queued = ngx_string("queued");
 
-    r = ctx->waiting.request;
+    ctx = ngx_http_get_module_ctx(r, ngx_http_checkout_module);
+    ctx->batch = verdict->batch;
+    code = ngx_http_checkout_order_outcomes[verdict->kind];
 
-    switch (verdict->kind) {
+    switch (code) {
 
-    case NGX_HTTP_CHECKOUT_ACCEPTED:
-        ngx_http_checkout_count_outcome(ctx, verdict->code);
-        rc = ngx_http_checkout_order_accepted(ctx, &verdict->status);
+    case NGX_HTTP_CHECKOUT_QUEUED:
+    case NGX_HTTP_CHECKOUT_KNOWN:
+        ngx_memcpy(ctx->identifier, verdict->identifier,
+                   CHECKOUT_IDENTIFIER_LEN);
+        ngx_http_checkout_count_outcome(ctx, code);
+        rc = ngx_http_checkout_order_accepted(ctx,
+                                      code == NGX_HTTP_CHECKOUT_KNOWN
+                                      ? &verdict->status : &queued);
         break;
 
-    case NGX_HTTP_CHECKOUT_OVER_QUANTITY:
+    case NGX_HTTP_CHECKOUT_OUTCOME_UNKNOWN:
+        ngx_memcpy(ctx->identifier, verdict->identifier,
+                   CHECKOUT_IDENTIFIER_LEN);
+        rc = ngx_http_checkout_order_refused(ctx, code, 0);
+        break;
+
+    case NGX_HTTP_CHECKOUT_INVALID_REQUEST:    /* more than one may have */
         ngx_memzero(&errors, sizeof(errors));
         errors.quantity = CHECKOUT_FIELD_TOO_LARGE;
         rc = ngx_http_checkout_order_invalid(r, &errors, verdict->number);
         break;
 
-    default: /* NGX_HTTP_CHECKOUT_REFUSED */
-        rc = ngx_http_checkout_order_refused(ctx, verdict);
+    default:
+        rc = ngx_http_checkout_order_refused(ctx, code, verdict->number);
     }
 
     ngx_http_checkout_finish(r, rc);
 }
 
 
-/* NGX_OK: the zone knows that too little is left. A keyed order may be one that was placed before: it is asked for. */
+/*
+ * NGX_OK: a mark says that too little is left, and how much.  NGX_DECLINED:
+ * Redis must be asked; also of a keyed order, which may be one that was placed
+ * before.
+ */
 static ngx_int_t
-ngx_http_checkout_order_hopeless(ngx_http_checkout_loc_conf_t *clcf, ngx_http_checkout_ctx_t *ctx,
-    const struct checkout_order *order, uint64_t *left)
+ngx_http_checkout_order_is_marked(ngx_http_checkout_loc_conf_t *clcf,
+    ngx_http_checkout_ctx_t *ctx, const struct checkout_order *order,
+    uint64_t *left)
 {
+    ngx_int_t  rc;
+
     if (clcf->zone == NULL || ctx->key.len) {
         return NGX_DECLINED;
     }
 
-    if (ngx_http_checkout_zone_left(clcf->zone->shared, clcf->redis->key, order->product_id, clcf->gate_settings.sold_out_cache,
-                                    left) != NGX_OK)
-    {
-        return NGX_DECLINED;
-    }
+    rc = ngx_http_checkout_marks_find(clcf->zone->shared, clcf->redis->key,
+                                      order->product_id,
+                                      clcf->gate_settings.sold_out_cache,
+                                      left);
 
-    return order->quantity > *left ? NGX_OK : NGX_DECLINED;
+    return rc == NGX_OK && order->quantity > *left ? NGX_OK : NGX_DECLINED;
 }
 
 
 static ngx_int_t
-ngx_http_checkout_order_submit(ngx_http_request_t *r, ngx_http_checkout_ctx_t *ctx, struct checkout_order *order)
+ngx_http_checkout_order_submit(ngx_http_request_t *r,
+    ngx_http_checkout_ctx_t *ctx, struct checkout_order *order)
 {
-    ngx_http_checkout_verdict_t    verdict;
+    uint64_t                       left;
     ngx_http_checkout_loc_conf_t  *clcf;
 
     clcf = ngx_http_checkout_location(r);
@@ -294,14 +349,20 @@ ngx_http_checkout_order_submit(ngx_http_request_t *r, ngx_http_checkout_ctx_t *c
         order->user_id = ctx->user_id;
     }
 
-    if (ngx_http_checkout_order_hopeless(clcf, ctx, order, &verdict.number) == NGX_OK) {
+    if (ngx_http_checkout_order_is_marked(clcf, ctx, order, &left) == NGX_OK) {
         ngx_http_checkout_count(sold_out_local, 1);
-        verdict.code = NGX_HTTP_CHECKOUT_OUT_OF_STOCK;
-        return ngx_http_checkout_order_refused(ctx, &verdict);
+
+        return ngx_http_checkout_order_refused(ctx,
+                                        NGX_HTTP_CHECKOUT_OUT_OF_STOCK, left);
     }
 
-    if (ngx_http_checkout_gate_submit(clcf->gate, ctx, order) != NGX_OK) {
-        return ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_UNAVAILABLE, NULL, 0);
+    if (ngx_http_checkout_gate_submit(clcf->gate, &ctx->waiting, order,
+                                      &ctx->key,
+                                      ngx_http_checkout_order_answer)
+        != NGX_OK)
+    {
+        return ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_UNAVAILABLE,
+                                        NULL, 0);
     }
 
     ngx_http_checkout_waiting_begin_with_body(&ctx->waiting, clcf->clock);

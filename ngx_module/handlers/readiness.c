@@ -104,9 +104,9 @@ static ngx_int_t ngx_http_checkout_ready_wait(ngx_http_request_t *r,
 static void ngx_http_checkout_ready_gone(void *data);
 static void ngx_http_checkout_ready_ask_redis(ngx_event_t *ev);
 static ngx_int_t ngx_http_checkout_ready_write_call(
-    ngx_http_checkout_lookup_t *lookup);
+    ngx_http_checkout_script_call_t *call);
 static void ngx_http_checkout_ready_redis_answered(
-    ngx_http_checkout_lookup_t *lookup, ngx_http_request_t *r,
+    ngx_http_checkout_script_call_t *call, ngx_http_request_t *r,
     redisReply *reply);
 static void ngx_http_checkout_ready_ask_mysql(ngx_http_checkout_ready_t *ready,
     ngx_http_request_t *r);
@@ -262,7 +262,7 @@ ngx_http_checkout_ready_ask_redis(ngx_event_t *ev)
     ngx_http_request_t                *r;
     ngx_http_checkout_ctx_t           *ctx;
     ngx_http_checkout_ready_t         *ready;
-    ngx_http_checkout_lookup_t        *lookup;
+    ngx_http_checkout_script_call_t        *call;
     ngx_http_checkout_loc_conf_t      *clcf;
     ngx_http_checkout_ready_waiter_t  *leader;
 
@@ -282,15 +282,15 @@ ngx_http_checkout_ready_ask_redis(ngx_event_t *ev)
     ctx = ngx_http_get_module_ctx(r, ngx_http_checkout_module);
     clcf = ngx_http_checkout_location(r);
     ngx_http_checkout_waiting_restart(&ctx->waiting, clcf->clock);
-    lookup = ngx_http_checkout_lookup_create(clcf->redis, r->connection->log);
+    call = ngx_http_checkout_script_call_create(clcf->redis, r->connection->log);
 
-    if (lookup != NULL) {
-        lookup->write = ngx_http_checkout_ready_write_call;
-        lookup->done = ngx_http_checkout_ready_redis_answered;
-        lookup->data = ready;
+    if (call != NULL) {
+        call->write = ngx_http_checkout_ready_write_call;
+        call->done = ngx_http_checkout_ready_redis_answered;
+        call->data = ready;
 
-        if (ngx_http_checkout_lookup_start(lookup, &ctx->waiting,
-                                           clcf->lookup_clock) == NGX_DONE)
+        if (ngx_http_checkout_script_call_start(call, &ctx->waiting,
+                                           clcf->redis_clock) == NGX_DONE)
         {
             return;
         }
@@ -302,9 +302,9 @@ ngx_http_checkout_ready_ask_redis(ngx_event_t *ev)
 
 
 static ngx_int_t
-ngx_http_checkout_ready_write_call(ngx_http_checkout_lookup_t *lookup)
+ngx_http_checkout_ready_write_call(ngx_http_checkout_script_call_t *call)
 {
-    ngx_http_checkout_script_begin(&checkout_script_readiness, lookup->source,
+    ngx_http_checkout_script_begin(&checkout_script_readiness, call->source,
                                    3);
     ngx_http_checkout_script_key("", "order-processing-queue",
                                  sizeof("order-processing-queue") - 1, "");
@@ -312,17 +312,17 @@ ngx_http_checkout_ready_write_call(ngx_http_checkout_lookup_t *lookup)
     ngx_http_checkout_script_key("", "workers", sizeof("workers") - 1, "");
     ngx_http_checkout_script_number(NGX_HTTP_CHECKOUT_READY_ALIVE);
 
-    return ngx_http_checkout_script_end(&lookup->call);
+    return ngx_http_checkout_script_end(&call->command);
 }
 
 
 /* reply: NULL when Redis gave no answer. */
 static void
-ngx_http_checkout_ready_redis_answered(ngx_http_checkout_lookup_t *lookup,
+ngx_http_checkout_ready_redis_answered(ngx_http_checkout_script_call_t *call,
     ngx_http_request_t *r, redisReply *reply)
 {
-    ngx_http_checkout_ready_judge_redis(lookup->data, reply);
-    ngx_http_checkout_ready_ask_mysql(lookup->data, r);
+    ngx_http_checkout_ready_judge_redis(call->data, reply);
+    ngx_http_checkout_ready_ask_mysql(call->data, r);
 }
 
 

@@ -1,32 +1,63 @@
 /*
- * One connection to Redis: calls go out in one stream, replies come back in the same order. How it is opened
- * is in ngx_http_checkout_connect.c.
+ * One connection to Redis: commands go out in one stream, replies come back
+ * in the same order.
  *
- * nginx connects, writes, reads and times out; hiredis only reads the protocol. A worker process keeps one
- * connection for each distinct configuration, opened by the first call and again after a loss.
+ * nginx connects, writes, reads and times out; hiredis only reads the
+ * protocol.
  *
- * Who owns what: a call belongs to its maker, who lends it from ngx_http_checkout_redis_call() until its
- * handler is called or ngx_http_checkout_redis_withdraw() succeeds. Its command is freed here. Replies are
- * freed here. Handlers may free their call, make new ones, end requests and ask for a drop; they never
- * close the connection themselves, so no function here is left with a connection that is gone.
+ * A command belongs to its maker, who lends it from send() until its handler
+ * is called or withdraw() succeeds.  Texts of commands and replies are freed
+ * here.  Handlers may free their command, send others, end requests and ask
+ * for a drop; they never close the connection themselves, so no function here
+ * is left with a connection that is gone.
  *
- * When the connection is lost, calls of which some byte was written get their handler without a reply:
- * Redis may have run them or not. The others stay and go out on the next connection.
+ * When the connection is lost, commands of which some byte was written get
+ * their handler without a reply: Redis may have run them or not.  The others
+ * stay and go out on the next connection.
  */
 #include "redis/connection.h"
 
-#include "redis/private.h"
-#include "stats/counters.h"
-#include <hiredis/hiredis.h>
+#include "redis/login.h"
+#include "text/reply_reader.h"
 
 
+#define NGX_HTTP_CHECKOUT_REPLY_MAX    (16 * 1024 * 1024)    /* bytes */
 #define NGX_HTTP_CHECKOUT_BACKOFF_MIN  50      /* ms */
 #define NGX_HTTP_CHECKOUT_BACKOFF_MAX  1000
 
 
-/* shared: the zone's memory, NULL where there is no zone */
+static void ngx_http_checkout_redis_connect(ngx_event_t *ev);
+static void ngx_http_checkout_redis_opened(void *data, ngx_connection_t *c);
+static void ngx_http_checkout_redis_failed(void *data, const char *reason);
+static void ngx_http_checkout_redis_logged_in(
+    ngx_http_checkout_command_t *command, redisReply *reply);
+static void ngx_http_checkout_redis_read(ngx_event_t *rev);
+static void ngx_http_checkout_redis_write(ngx_event_t *wev);
+static void ngx_http_checkout_redis_lost(ngx_http_checkout_redis_t *redis,
+    const char *reason);
+
+
+static void
+ngx_http_checkout_redis_set_state(ngx_http_checkout_redis_t *redis,
+    ngx_http_checkout_redis_state_e state)
+{
+#if (NGX_DEBUG)
+    static const char  *names[] = {
+        "closed", "waiting to open", "opening", "login", "ready"
+    };
+
+    ngx_log_debug2(NGX_LOG_DEBUG_CORE, ngx_cycle->log, 0,
+                   "checkout redis %V: %s", &redis->settings.server->name,
+                   names[state]);
+#endif
+
+    redis->state = state;
+}
+
+
 void
-ngx_http_checkout_redis_init(ngx_http_checkout_redis_t *redis, ngx_http_checkout_shared_t *shared)
+ngx_http_checkout_redis_init(ngx_http_checkout_redis_t *redis,
+    ngx_http_checkout_shared_t *shared)
 {
     redis->state = NGX_HTTP_CHECKOUT_REDIS_CLOSED;
 
@@ -34,7 +65,14 @@ ngx_http_checkout_redis_init(ngx_http_checkout_redis_t *redis, ngx_http_checkout
     ngx_queue_init(&redis->sent);
     ngx_queue_init(&redis->waiters);
 
-    redis->connect.handler = ngx_http_checkout_connect;
+    redis->opening.settings = &redis->settings;
+    redis->opening.data = redis;
+    redis->opening.opened = ngx_http_checkout_redis_opened;
+    redis->opening.failed = ngx_http_checkout_redis_failed;
+
+    redis->login.handler = ngx_http_checkout_redis_logged_in;
+
+    redis->connect.handler = ngx_http_checkout_redis_connect;
     redis->connect.data = redis;
     redis->connect.log = ngx_cycle->log;
     redis->connect.cancelable = 1;
@@ -50,35 +88,35 @@ ngx_http_checkout_redis_busy(ngx_http_checkout_redis_t *redis)
 }
 
 
-/* Opens the connection at the end of this turn, unless it is open or a backoff is under way. */
+/*
+ * Opens the connection at the end of this cycle of the event loop, unless it
+ * is open or a back-off is under way.
+ */
 static void
 ngx_http_checkout_redis_want(ngx_http_checkout_redis_t *redis)
 {
     if (redis->state == NGX_HTTP_CHECKOUT_REDIS_CLOSED) {
-        redis->state = NGX_HTTP_CHECKOUT_REDIS_WAITING;
+        ngx_http_checkout_redis_set_state(redis,
+                                          NGX_HTTP_CHECKOUT_REDIS_WAITING);
         ngx_post_event(&redis->connect, &ngx_posted_events);
     }
 }
 
 
-/* NGX_OK when a call would be written at once. */
 ngx_int_t
 ngx_http_checkout_redis_ready(ngx_http_checkout_redis_t *redis)
 {
-    ngx_connection_t  *c;
-
     if (redis->state != NGX_HTTP_CHECKOUT_REDIS_READY || redis->drop) {
         return NGX_AGAIN;
     }
 
-    c = redis->peer.connection;
-
-    return c->write->ready ? NGX_OK : NGX_AGAIN;
+    return redis->connection->write->ready ? NGX_OK : NGX_AGAIN;
 }
 
 
 void
-ngx_http_checkout_redis_wait(ngx_http_checkout_redis_t *redis, ngx_http_checkout_waiter_t *waiter)
+ngx_http_checkout_redis_wait(ngx_http_checkout_redis_t *redis,
+    ngx_http_checkout_waiter_t *waiter)
 {
     if (!waiter->waiting) {
         waiter->waiting = 1;
@@ -115,14 +153,14 @@ ngx_http_checkout_redis_wake(ngx_http_checkout_redis_t *redis)
 }
 
 
-/* All calls of a turn are written together at its end. */
 void
-ngx_http_checkout_redis_call(ngx_http_checkout_redis_t *redis, ngx_http_checkout_call_t *call)
+ngx_http_checkout_redis_send(ngx_http_checkout_redis_t *redis,
+    ngx_http_checkout_command_t *command)
 {
-    ngx_queue_insert_tail(&redis->unsent, &call->queue);
+    ngx_queue_insert_tail(&redis->unsent, &command->queue);
 
     if (redis->state == NGX_HTTP_CHECKOUT_REDIS_READY) {
-        ngx_post_event(redis->peer.connection->write, &ngx_posted_events);
+        ngx_post_event(redis->connection->write, &ngx_posted_events);
 
     } else {
         ngx_http_checkout_redis_want(redis);
@@ -130,56 +168,20 @@ ngx_http_checkout_redis_call(ngx_http_checkout_redis_t *redis, ngx_http_checkout
 }
 
 
-static void
-ngx_http_checkout_call_free_command(ngx_http_checkout_call_t *call)
-{
-    if (call->command != NULL) {
-        redisFreeCommand(call->command);
-        call->command = NULL;
-    }
-}
-
-
-static ngx_uint_t
-ngx_http_checkout_call_begun(ngx_http_checkout_call_t *call)
-{
-    return call->begun || call->buf.pos != call->buf.start;
-}
-
-
-/* call->command holds len bytes, to be written. */
-void
-ngx_http_checkout_call_prepare(ngx_http_checkout_call_t *call, size_t len)
-{
-    ngx_memzero(&call->buf, sizeof(ngx_buf_t));
-    call->buf.start = (u_char *) call->command;
-    call->buf.pos = call->buf.start;
-    call->buf.last = call->buf.start + len;
-    call->buf.end = call->buf.last;
-    call->buf.memory = 1;
-    call->begun = 0;
-}
-
-
-/* Takes a call back of which no byte was written; NGX_DECLINED when it is too late for that. */
 ngx_int_t
-ngx_http_checkout_redis_withdraw(ngx_http_checkout_call_t *call)
+ngx_http_checkout_redis_withdraw(ngx_http_checkout_command_t *command)
 {
-    if (ngx_http_checkout_call_begun(call)) {
+    if (ngx_http_checkout_command_begun(command)) {
         return NGX_DECLINED;
     }
 
-    ngx_queue_remove(&call->queue);
-    ngx_http_checkout_call_free_command(call);
+    ngx_queue_remove(&command->queue);
+    ngx_http_checkout_command_free(command);
 
     return NGX_OK;
 }
 
 
-/*
- * Closes the connection once the replies that are on their way have come, or have not come in time; nothing
- * more is written. For the handlers of replies.
- */
 void
 ngx_http_checkout_redis_drop(ngx_http_checkout_redis_t *redis)
 {
@@ -187,44 +189,131 @@ ngx_http_checkout_redis_drop(ngx_http_checkout_redis_t *redis)
 }
 
 
-/* Is the reply an error whose first word is this one? */
-ngx_int_t
-ngx_http_checkout_redis_error_is(redisReply *reply, const char *word)
+/* It is time to open the connection, if anybody still wants it. */
+static void
+ngx_http_checkout_redis_connect(ngx_event_t *ev)
 {
-    size_t  len;
+    ngx_http_checkout_redis_t  *redis;
 
-    len = ngx_strlen(word);
+    redis = ev->data;
 
-    return reply->type == REDIS_REPLY_ERROR && (size_t) reply->len >= len
-           && ngx_strncmp(reply->str, word, len) == 0
-           && ((size_t) reply->len == len || reply->str[len] == ' ');
+    if (ngx_queue_empty(&redis->unsent) && ngx_queue_empty(&redis->waiters)) {
+        ngx_http_checkout_redis_set_state(redis,
+                                          NGX_HTTP_CHECKOUT_REDIS_CLOSED);
+        return;
+    }
+
+    redis->drop = 0;
+    redis->unread = 0;
+    redis->authenticated = 0;
+
+    ngx_http_checkout_redis_set_state(redis, NGX_HTTP_CHECKOUT_REDIS_OPENING);
+    ngx_http_checkout_opening_start(&redis->opening);
 }
 
 
-/* The connection is open: calls may go out. */
-void
-ngx_http_checkout_redis_opened(ngx_http_checkout_redis_t *redis)
+static void
+ngx_http_checkout_redis_failed(void *data, const char *reason)
 {
-    redis->state = NGX_HTTP_CHECKOUT_REDIS_READY;
+    ngx_http_checkout_redis_lost(data, reason);
+}
 
+
+/*
+ * Sends AUTH or SELECT, before all other commands.  Also for the reply to
+ * AUTH, so it leaves the connection open when it fails.
+ */
+static ngx_int_t
+ngx_http_checkout_redis_log_in(ngx_http_checkout_redis_t *redis)
+{
+    if (ngx_http_checkout_login_write(&redis->login, redis->settings.server,
+                                      redis->authenticated)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    ngx_http_checkout_redis_set_state(redis, NGX_HTTP_CHECKOUT_REDIS_LOGIN);
+    ngx_queue_insert_head(&redis->unsent, &redis->login.queue);
+    ngx_post_event(redis->connection->write, &ngx_posted_events);
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_checkout_redis_opened(void *data, ngx_connection_t *c)
+{
+    ngx_http_checkout_redis_t  *redis = data;
+
+    redis->connection = c;
+    redis->reader = checkout_reply_reader_create();
+
+    c->data = redis;
+    c->read->handler = ngx_http_checkout_redis_read;
+    c->write->handler = ngx_http_checkout_redis_write;
+
+    if (c->write->timer_set) {
+        ngx_del_timer(c->write);
+    }
+
+    if (redis->reader == NULL
+        || ngx_http_checkout_redis_log_in(redis) != NGX_OK)
+    {
+        ngx_http_checkout_redis_lost(redis, "no memory");
+    }
+}
+
+
+static void
+ngx_http_checkout_redis_logged_in(ngx_http_checkout_command_t *command,
+    redisReply *reply)
+{
+    ngx_int_t                   rc;
+    ngx_http_checkout_redis_t  *redis;
+
+    redis = ngx_queue_data(command, ngx_http_checkout_redis_t, login);
+
+    if (reply == NULL) {
+        return;
+    }
+
+    rc = ngx_http_checkout_login_read(reply, redis->settings.server,
+                                      redis->authenticated);
+
+    if (rc == NGX_AGAIN) {
+        redis->authenticated = 1;
+        rc = ngx_http_checkout_redis_log_in(redis);
+
+        if (rc == NGX_OK) {
+            return;
+        }
+    }
+
+    if (rc != NGX_OK) {
+        ngx_http_checkout_redis_drop(redis);
+        return;
+    }
+
+    ngx_http_checkout_redis_set_state(redis, NGX_HTTP_CHECKOUT_REDIS_READY);
     ngx_http_checkout_count(connects, 1);
     ngx_http_checkout_zone_connections(1);
 
     if (!ngx_queue_empty(&redis->unsent)) {
-        ngx_post_event(redis->peer.connection->write, &ngx_posted_events);
+        ngx_post_event(redis->connection->write, &ngx_posted_events);
     }
 
     ngx_http_checkout_redis_wake(redis);
 }
 
 
-/* What may be written now, as a chain: only SELECT until it is answered. */
+/* What may be written now, as a chain: until the login is done, only that. */
 static ngx_chain_t *
 ngx_http_checkout_redis_chain(ngx_http_checkout_redis_t *redis)
 {
-    ngx_queue_t               *q;
-    ngx_chain_t               *chain, **last;
-    ngx_http_checkout_call_t  *call;
+    ngx_queue_t                  *q;
+    ngx_chain_t                  *chain, **last;
+    ngx_http_checkout_command_t  *command;
 
     last = &chain;
 
@@ -232,19 +321,21 @@ ngx_http_checkout_redis_chain(ngx_http_checkout_redis_t *redis)
          q != ngx_queue_sentinel(&redis->unsent);
          q = ngx_queue_next(q))
     {
-        call = ngx_queue_data(q, ngx_http_checkout_call_t, queue);
+        command = ngx_queue_data(q, ngx_http_checkout_command_t, queue);
 
-        if (redis->state != NGX_HTTP_CHECKOUT_REDIS_READY && call != &redis->start) {
+        if (redis->state != NGX_HTTP_CHECKOUT_REDIS_READY
+            && command != &redis->login)
+        {
             break;
         }
 
-        if (redis->drop && !ngx_http_checkout_call_begun(call)) {
+        if (redis->drop && !ngx_http_checkout_command_begun(command)) {
             break;
         }
 
-        call->link.buf = &call->buf;
-        *last = &call->link;
-        last = &call->link.next;
+        command->link.buf = &command->buf;
+        *last = &command->link;
+        last = &command->link.next;
     }
 
     *last = NULL;
@@ -253,34 +344,37 @@ ngx_http_checkout_redis_chain(ngx_http_checkout_redis_t *redis)
 }
 
 
-/* Moves the calls that were written whole to those that await their reply. */
+/* Commands that were written whole await their reply. */
 static void
 ngx_http_checkout_redis_move_sent(ngx_http_checkout_redis_t *redis)
 {
-    ngx_queue_t               *q;
-    ngx_http_checkout_call_t  *call;
+    ngx_queue_t                  *q;
+    ngx_http_checkout_command_t  *command;
 
     while (!ngx_queue_empty(&redis->unsent)) {
         q = ngx_queue_head(&redis->unsent);
-        call = ngx_queue_data(q, ngx_http_checkout_call_t, queue);
+        command = ngx_queue_data(q, ngx_http_checkout_command_t, queue);
 
-        if (call->buf.pos != call->buf.last) {
+        if (command->buf.pos != command->buf.last) {
             return;
         }
 
-        ngx_http_checkout_call_free_command(call);
+        ngx_http_checkout_command_free(command);
         ngx_queue_remove(q);
         ngx_queue_insert_tail(&redis->sent, q);
     }
 }
 
 
-void
+static void
 ngx_http_checkout_redis_write(ngx_event_t *wev)
 {
-    ngx_chain_t                *chain;
-    ngx_connection_t           *c;
-    ngx_http_checkout_redis_t  *redis;
+    ngx_chain_t                  *chain;
+    ngx_connection_t             *c;
+    ngx_http_checkout_redis_t    *redis;
+#if (NGX_HTTP_SSL)
+    ngx_http_checkout_command_t  *command;
+#endif
 
     c = wev->data;
     redis = c->data;
@@ -306,8 +400,9 @@ ngx_http_checkout_redis_write(ngx_event_t *wev)
 #if (NGX_HTTP_SSL)
     if (chain != NULL && c->ssl) {
         /* OpenSSL may hold a part of it, and wants the same bytes again. */
-        ((ngx_http_checkout_call_t *) ngx_queue_data(ngx_queue_head(&redis->unsent), ngx_http_checkout_call_t,
-                                                     queue))->begun = 1;
+        command = ngx_queue_data(ngx_queue_head(&redis->unsent),
+                                 ngx_http_checkout_command_t, queue);
+        command->begun = 1;
     }
 #endif
 
@@ -335,38 +430,50 @@ ngx_http_checkout_redis_write(ngx_event_t *wev)
 }
 
 
-/* Hands the oldest call its reply. */
+/*
+ * Hands the oldest command its reply.  NGX_ERROR: the connection must be
+ * closed.
+ */
 static ngx_int_t
-ngx_http_checkout_redis_answer(ngx_http_checkout_redis_t *redis, redisReply *reply)
+ngx_http_checkout_redis_answer(ngx_http_checkout_redis_t *redis,
+    redisReply *reply)
 {
-    ngx_queue_t               *q;
-    ngx_http_checkout_call_t  *call;
+    ngx_uint_t                    is_error;
+    ngx_queue_t                  *q;
+    ngx_http_checkout_command_t  *command;
 
     if (ngx_queue_empty(&redis->sent)) {
-        ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0, "checkout: Redis %V sent a reply that nothing asked for%s%s",
-                      &redis->settings.server->name, reply->type == REDIS_REPLY_ERROR ? ": " : "",
-                      reply->type == REDIS_REPLY_ERROR ? reply->str : "");
+        is_error = reply->type == REDIS_REPLY_ERROR;
+        ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
+                      "checkout: Redis %V sent a reply that nothing asked "
+                      "for%s%s", &redis->settings.server->name,
+                      is_error ? ": " : "", is_error ? reply->str : "");
         return NGX_ERROR;
     }
 
     q = ngx_queue_head(&redis->sent);
     ngx_queue_remove(q);
-    call = ngx_queue_data(q, ngx_http_checkout_call_t, queue);
+    command = ngx_queue_data(q, ngx_http_checkout_command_t, queue);
 
-    /* A server that refuses everything is no better than one that is away: the backoff goes on. */
-    if (call != &redis->start && reply->type != REDIS_REPLY_ERROR) {
+    /*
+     * A server that refuses everything is no better than one that is away:
+     * the back-off goes on.
+     */
+    if (command != &redis->login && reply->type != REDIS_REPLY_ERROR) {
         redis->failures = 0;
     }
 
-    call->handler(call, reply);
+    command->handler(command, reply);
 
-    return redis->drop && ngx_queue_empty(&redis->sent) ? NGX_ERROR : NGX_OK;
+    return redis->drop && ngx_queue_empty(&redis->sent) ? NGX_ERROR
+                                                        : NGX_OK;
 }
 
 
-/* Every whole reply among the bytes read so far. */
+/* Every whole reply among the bytes read so far.  NGX_ERROR as above. */
 static ngx_int_t
-ngx_http_checkout_redis_answers(ngx_http_checkout_redis_t *redis, u_char *data, size_t len)
+ngx_http_checkout_redis_answers(ngx_http_checkout_redis_t *redis, u_char *data,
+    size_t len)
 {
     void       *reply;
     ngx_int_t   rc;
@@ -381,13 +488,16 @@ ngx_http_checkout_redis_answers(ngx_http_checkout_redis_t *redis, u_char *data, 
         reply = NULL;
 
         if (redisReaderGetReply(redis->reader, &reply) != REDIS_OK) {
-            ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0, "checkout: Redis %V broke the protocol: %s",
-                          &redis->settings.server->name, redis->reader->errstr);
+            ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
+                          "checkout: Redis %V broke the protocol: %s",
+                          &redis->settings.server->name,
+                          redis->reader->errstr);
             return NGX_ERROR;
         }
 
         if (reply == NULL) {
-            return redis->unread <= NGX_HTTP_CHECKOUT_REPLY_MAX ? NGX_OK : NGX_ERROR;
+            return redis->unread <= NGX_HTTP_CHECKOUT_REPLY_MAX ? NGX_OK
+                                                                : NGX_ERROR;
         }
 
         redis->unread = 0;
@@ -401,13 +511,16 @@ ngx_http_checkout_redis_answers(ngx_http_checkout_redis_t *redis, u_char *data, 
 }
 
 
-/* After something was read: the read time-out runs from the last byte, while a reply is awaited. */
+/*
+ * After something was read: the read time-out runs from the last byte, while
+ * a reply is awaited.
+ */
 static void
 ngx_http_checkout_redis_rest(ngx_http_checkout_redis_t *redis)
 {
     ngx_connection_t  *c;
 
-    c = redis->peer.connection;
+    c = redis->connection;
     c->idle = !ngx_http_checkout_redis_busy(redis);
 
     if (c->idle && ngx_exiting) {
@@ -428,7 +541,7 @@ ngx_http_checkout_redis_rest(ngx_http_checkout_redis_t *redis)
 }
 
 
-void
+static void
 ngx_http_checkout_redis_read(ngx_event_t *rev)
 {
     ssize_t                     n;
@@ -457,7 +570,8 @@ ngx_http_checkout_redis_read(ngx_event_t *rev)
         }
 
         if (n == 0 || n == NGX_ERROR) {
-            ngx_http_checkout_redis_lost(redis, n == 0 ? "closed by Redis" : "reading failed");
+            ngx_http_checkout_redis_lost(redis, n == 0 ? "closed by Redis"
+                                                       : "reading failed");
             return;
         }
 
@@ -472,57 +586,16 @@ ngx_http_checkout_redis_read(ngx_event_t *rev)
 }
 
 
-/*
- * Calls without a reply are sent again on the next connection, to be told what became of them. What the kernel
- * still holds of the first attempt must not reach Redis after the second: it is thrown away.
- */
-static void
-ngx_http_checkout_redis_reset(ngx_connection_t *c)
-{
-    struct linger  linger;
-
-    linger.l_onoff = 1;
-    linger.l_linger = 0;
-
-    if (setsockopt(c->fd, SOL_SOCKET, SO_LINGER, (const void *) &linger, sizeof(struct linger)) == -1) {
-        ngx_log_error(NGX_LOG_ALERT, c->log, ngx_socket_errno, "checkout: setsockopt(SO_LINGER) failed");
-    }
-}
-
-
 static void
 ngx_http_checkout_redis_close(ngx_http_checkout_redis_t *redis)
 {
-    ngx_pool_t        *pool;
-    ngx_connection_t  *c;
-
-    c = redis->peer.connection;
-
     if (redis->state == NGX_HTTP_CHECKOUT_REDIS_READY) {
         ngx_http_checkout_zone_connections(-1);
     }
 
-    if (c != NULL) {
-        if (ngx_http_checkout_redis_busy(redis)) {
-            ngx_http_checkout_redis_reset(c);
-        }
-
-#if (NGX_HTTP_SSL)
-        if (c->ssl) {
-            c->ssl->no_wait_shutdown = 1;
-            c->ssl->no_send_shutdown = 1;
-            (void) ngx_ssl_shutdown(c);
-        }
-#endif
-
-        pool = c->pool;
-        ngx_close_connection(c);
-        redis->peer.connection = NULL;
-
-        if (pool != NULL) {
-            ngx_destroy_pool(pool);
-        }
-    }
+    ngx_http_checkout_opening_close(&redis->opening,
+                                    ngx_http_checkout_redis_busy(redis));
+    redis->connection = NULL;
 
     if (redis->reader != NULL) {
         redisReaderFree(redis->reader);
@@ -531,16 +604,20 @@ ngx_http_checkout_redis_close(ngx_http_checkout_redis_t *redis)
 }
 
 
-/* When to connect again: at once after a connection that had worked, then later and later, with jitter. */
+/*
+ * When to connect again: at once after a connection that had worked, then
+ * later and later, with jitter.
+ */
 static void
 ngx_http_checkout_redis_back_off(ngx_http_checkout_redis_t *redis)
 {
     ngx_msec_t  delay;
 
-    redis->next_addr++;
+    redis->opening.next_address++;
 
     if (redis->failures++ == 0) {
-        redis->state = NGX_HTTP_CHECKOUT_REDIS_CLOSED;
+        ngx_http_checkout_redis_set_state(redis,
+                                          NGX_HTTP_CHECKOUT_REDIS_CLOSED);
         return;
     }
 
@@ -548,17 +625,18 @@ ngx_http_checkout_redis_back_off(ngx_http_checkout_redis_t *redis)
     delay = ngx_min(delay, NGX_HTTP_CHECKOUT_BACKOFF_MAX);
     delay = delay / 2 + (ngx_msec_t) ngx_random() % (delay / 2 + 1);
 
-    redis->state = NGX_HTTP_CHECKOUT_REDIS_WAITING;
+    ngx_http_checkout_redis_set_state(redis, NGX_HTTP_CHECKOUT_REDIS_WAITING);
     ngx_add_timer(&redis->connect, delay);
 }
 
 
-/* The calls of which something was written, in order, with the start-up call left out. */
+/* The commands of which something was written, in order; and the login. */
 static void
-ngx_http_checkout_redis_take_begun(ngx_http_checkout_redis_t *redis, ngx_queue_t *begun)
+ngx_http_checkout_redis_take_begun(ngx_http_checkout_redis_t *redis,
+    ngx_queue_t *begun)
 {
-    ngx_queue_t               *q;
-    ngx_http_checkout_call_t  *call;
+    ngx_queue_t                  *q;
+    ngx_http_checkout_command_t  *command;
 
     ngx_queue_init(begun);
 
@@ -569,10 +647,12 @@ ngx_http_checkout_redis_take_begun(ngx_http_checkout_redis_t *redis, ngx_queue_t
 
     if (!ngx_queue_empty(&redis->unsent)) {
         q = ngx_queue_head(&redis->unsent);
-        call = ngx_queue_data(q, ngx_http_checkout_call_t, queue);
+        command = ngx_queue_data(q, ngx_http_checkout_command_t, queue);
 
-        if (call == &redis->start || ngx_http_checkout_call_begun(call)) {
-            ngx_http_checkout_call_free_command(call);
+        if (command == &redis->login
+            || ngx_http_checkout_command_begun(command))
+        {
+            ngx_http_checkout_command_free(command);
             ngx_queue_remove(q);
             ngx_queue_insert_tail(begun, q);
         }
@@ -580,17 +660,23 @@ ngx_http_checkout_redis_take_begun(ngx_http_checkout_redis_t *redis, ngx_queue_t
 }
 
 
-/* reason: for the log; NULL when it is logged already, or the connection is closed on purpose. */
-void
-ngx_http_checkout_redis_lost(ngx_http_checkout_redis_t *redis, const char *reason)
+/*
+ * reason: for the log; NULL: it is logged, or the connection is closed on
+ * purpose.
+ */
+static void
+ngx_http_checkout_redis_lost(ngx_http_checkout_redis_t *redis,
+    const char *reason)
 {
-    ngx_queue_t               *q, begun;
-    ngx_http_checkout_call_t  *call;
+    ngx_queue_t                  *q, begun;
+    ngx_http_checkout_command_t  *command;
 
     if (reason != NULL
-        && (redis->failures > 0 || ngx_http_checkout_redis_busy(redis) || !ngx_queue_empty(&redis->waiters)))
+        && (redis->failures > 0 || ngx_http_checkout_redis_busy(redis)
+            || !ngx_queue_empty(&redis->waiters)))
     {
-        ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0, "checkout: connection to Redis %V lost: %s",
+        ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
+                      "checkout: connection to Redis %V lost: %s",
                       &redis->settings.server->name, reason);
     }
 
@@ -602,13 +688,13 @@ ngx_http_checkout_redis_lost(ngx_http_checkout_redis_t *redis, const char *reaso
     ngx_http_checkout_redis_take_begun(redis, &begun);
     ngx_http_checkout_redis_back_off(redis);
 
-    /* Each goes to the head of its gate's line, so the newest is the first. */
+    /* Each goes back to the head of its gate's list: so the newest first. */
     while (!ngx_queue_empty(&begun)) {
         q = ngx_queue_last(&begun);
         ngx_queue_remove(q);
 
-        call = ngx_queue_data(q, ngx_http_checkout_call_t, queue);
-        call->handler(call, NULL);
+        command = ngx_queue_data(q, ngx_http_checkout_command_t, queue);
+        command->handler(command, NULL);
     }
 
     if (!ngx_queue_empty(&redis->unsent) || !ngx_queue_empty(&redis->waiters)) {
@@ -617,14 +703,8 @@ ngx_http_checkout_redis_lost(ngx_http_checkout_redis_t *redis, const char *reaso
 }
 
 
-/* The process ends: what is still lent is left to its makers. */
 void
 ngx_http_checkout_redis_exit(ngx_http_checkout_redis_t *redis)
 {
-    if (redis->resolve != NULL) {
-        ngx_resolve_name_done(redis->resolve);
-        redis->resolve = NULL;
-    }
-
     ngx_http_checkout_redis_close(redis);
 }

@@ -1,103 +1,120 @@
 /*
- * One connection to Redis: calls go out in one stream, replies come back in the same order.
+ * One connection to Redis: commands go out in one stream, replies come back
+ * in the same order.
+ *
+ * A worker process keeps one connection for each distinct configuration.  It
+ * is opened by the first command, and again after a loss.  Nothing here
+ * blocks.  All of it belongs to the event loop.
  */
 #ifndef NGX_HTTP_CHECKOUT_REDIS_CONNECTION_H
 #define NGX_HTTP_CHECKOUT_REDIS_CONNECTION_H
 
 #include <ngx_config.h>
 #include <ngx_core.h>
-#include <ngx_http.h>
+#include <ngx_event.h>
 
 #include <hiredis/hiredis.h>
+
+#include "redis/command.h"
+#include "redis/opening.h"
 #include "redis/settings.h"
 #include "stats/counters.h"
-#include "text/reply_reader.h"
 
 
-#define NGX_HTTP_CHECKOUT_REPLY_MAX      (16 * 1024 * 1024)   /* bytes of one reply */
-#define NGX_HTTP_CHECKOUT_ADDRESSES_MAX  8        /* of one name, that are tried in turn */
-
-
-typedef struct ngx_http_checkout_call_s    ngx_http_checkout_call_t;
 typedef struct ngx_http_checkout_waiter_s  ngx_http_checkout_waiter_t;
 
-/*
- * Called once for each call whose first byte was written. reply is NULL when the connection was lost
- * before the reply came; it is freed by the connection. The handler may free the call, make new calls
- * and ask for the connection to be dropped.
- */
-typedef void (*ngx_http_checkout_reply_pt)(ngx_http_checkout_call_t *call, redisReply *reply);
-
-struct ngx_http_checkout_call_s {
-    ngx_queue_t                  queue;
-    ngx_buf_t                    buf;
-    ngx_chain_t                  link;
-    char                        *command;    /* made by hiredis, freed once it is written */
-    ngx_http_checkout_reply_pt   handler;
-    unsigned                     begun:1;    /* TLS may have written of it, though buf.pos does not show it */
-};
-
-/* Told once when the connection can take calls (again). */
+/* Who wants to know when the connection can take commands. */
 struct ngx_http_checkout_waiter_s {
     ngx_queue_t                  queue;
     void                       (*handler)(ngx_http_checkout_waiter_t *waiter);
     unsigned                     waiting:1;
 };
 
-typedef struct {
-    ngx_sockaddr_t               sockaddr;
-    socklen_t                    socklen;
-} ngx_http_checkout_address_t;
-
 typedef enum {
-    NGX_HTTP_CHECKOUT_REDIS_CLOSED,        /* the next call opens it */
-    NGX_HTTP_CHECKOUT_REDIS_WAITING,       /* for the moment to connect: this turn's end, or a backoff */
-    NGX_HTTP_CHECKOUT_REDIS_RESOLVING,
-    NGX_HTTP_CHECKOUT_REDIS_CONNECTING,
-    NGX_HTTP_CHECKOUT_REDIS_SECURING,      /* the TLS handshake is under way */
-    NGX_HTTP_CHECKOUT_REDIS_STARTING,      /* AUTH or SELECT is under way */
+    NGX_HTTP_CHECKOUT_REDIS_CLOSED,     /* the next command opens it */
+    NGX_HTTP_CHECKOUT_REDIS_WAITING,    /* to open it: until the end of this
+                                           cycle of the event loop, or for a
+                                           back-off */
+    NGX_HTTP_CHECKOUT_REDIS_OPENING,
+    NGX_HTTP_CHECKOUT_REDIS_LOGIN,      /* AUTH, SELECT */
     NGX_HTTP_CHECKOUT_REDIS_READY
 } ngx_http_checkout_redis_state_e;
 
 typedef struct {
     ngx_http_checkout_redis_settings_t  settings;
-    uint64_t                          key;       /* stands for server and database in the zone */
-    ngx_http_checkout_gauge_t        *gauge;
+    uint64_t                     key;       /* of server and database, in the
+                                               zone */
+    ngx_http_checkout_gauge_t   *gauge;     /* what was last seen of Redis */
+    ngx_uint_t                   batches;   /* of the gates, without a reply */
 
-    ngx_http_checkout_redis_state_e   state;
-    ngx_peer_connection_t             peer;
-    redisReader                      *reader;
-    size_t                            unread;    /* bytes fed to the reader since the last reply */
+    /* of connection.c */
+    ngx_http_checkout_redis_state_e  state;
+    ngx_http_checkout_opening_t  opening;
+    ngx_connection_t            *connection;
+    redisReader                 *reader;
+    size_t                       unread;    /* bytes that the reader got since
+                                               the last reply */
 
-    ngx_queue_t                       unsent;    /* calls not, or only partly, written */
-    ngx_queue_t                       sent;      /* calls whose reply is awaited, oldest first */
-    ngx_queue_t                       waiters;
-    ngx_http_checkout_call_t          start;     /* AUTH, SELECT */
+    ngx_queue_t                  unsent;    /* commands not written whole */
+    ngx_queue_t                  sent;      /* without a reply, oldest first */
+    ngx_queue_t                  waiters;
+    ngx_http_checkout_command_t  login;
 
-    ngx_resolver_ctx_t               *resolve;   /* while the name is asked for */
-    ngx_http_checkout_address_t       addresses[NGX_HTTP_CHECKOUT_ADDRESSES_MAX];   /* found last */
-    ngx_uint_t                        naddresses;
-    ngx_str_t                         peer_name;
-    u_char                            peer_text[NGX_SOCKADDR_STRLEN];
+    ngx_event_t                  connect;   /* posted, or a back-off's timer */
+    ngx_uint_t                   failures;  /* connections lost in a row that
+                                               brought no reply */
 
-    ngx_event_t                       connect;   /* posted, or a timer in a backoff */
-    ngx_uint_t                        failures;  /* connections lost in a row without a reply */
-    ngx_uint_t                        next_addr;
-    ngx_uint_t                        batches;   /* written by the gates and not answered */
-
-    unsigned                          drop:1;
-    unsigned                          authenticated:1;
+    unsigned                     drop:1;
+    unsigned                     authenticated:1;
 } ngx_http_checkout_redis_t;
 
-void ngx_http_checkout_redis_init(ngx_http_checkout_redis_t *redis, ngx_http_checkout_shared_t *shared);
+
+/*
+ * At the start of a worker process, once settings and key are set.  shared:
+ * the zone's memory; NULL: there is no zone.
+ */
+void ngx_http_checkout_redis_init(ngx_http_checkout_redis_t *redis,
+    ngx_http_checkout_shared_t *shared);
+
+/* At its end.  Commands that are on their way get no reply any more. */
 void ngx_http_checkout_redis_exit(ngx_http_checkout_redis_t *redis);
+
+/* NGX_OK: a command would be written at once.  NGX_AGAIN: it would wait. */
 ngx_int_t ngx_http_checkout_redis_ready(ngx_http_checkout_redis_t *redis);
-void ngx_http_checkout_redis_wait(ngx_http_checkout_redis_t *redis, ngx_http_checkout_waiter_t *waiter);
+
+/*
+ * waiter->handler() is called once, when the connection is ready or a reply
+ * has made room.  Opens the connection if need be.  Does nothing to a waiter
+ * that waits already.
+ */
+void ngx_http_checkout_redis_wait(ngx_http_checkout_redis_t *redis,
+    ngx_http_checkout_waiter_t *waiter);
+
+/* Calls all who wait. */
 void ngx_http_checkout_redis_wake(ngx_http_checkout_redis_t *redis);
-void ngx_http_checkout_redis_call(ngx_http_checkout_redis_t *redis, ngx_http_checkout_call_t *call);
-ngx_int_t ngx_http_checkout_redis_withdraw(ngx_http_checkout_call_t *call);
+
+/*
+ * Sends a command, whose text and handler are set.  The command stays its
+ * maker's, who must not free it until its handler is called or withdraw()
+ * succeeds.  All of one cycle of the event loop are written together at its
+ * end; never from within.  While the connection cannot be opened it waits
+ * without an end: its maker has a clock.
+ */
+void ngx_http_checkout_redis_send(ngx_http_checkout_redis_t *redis,
+    ngx_http_checkout_command_t *command);
+
+/*
+ * NGX_OK: the command is taken back, Redis got nothing of it, and its handler
+ * is not called.  NGX_DECLINED: it is too late for that.
+ */
+ngx_int_t ngx_http_checkout_redis_withdraw(
+    ngx_http_checkout_command_t *command);
+
+/*
+ * The connection is closed once the replies that are on their way have come,
+ * or have not come in time; nothing more is written.  For handlers of replies.
+ */
 void ngx_http_checkout_redis_drop(ngx_http_checkout_redis_t *redis);
-ngx_int_t ngx_http_checkout_redis_error_is(redisReply *reply, const char *word);
 
 
 #endif

@@ -1,149 +1,155 @@
 /*
- * The opening of a connection to Redis: address, connect, TLS, AUTH, SELECT.
+ * The opening of a connection: address, connect, TLS.
  *
- * One step starts the next, each in a function of its own; what fails ends in ngx_http_checkout_redis_lost(),
- * which decides when to try again. A host name is resolved anew for each connection where nginx has a
- * "resolver": a managed Redis moves its name in a failover. The addresses found last, or else those of the
- * configuration, serve when that fails. Nothing but AUTH and SELECT is written before Redis has agreed to
- * both: orders must not land in another database.
+ * One step starts the next, each in a function of its own.  A host name is
+ * resolved anew for each connection where nginx has a "resolver": a managed
+ * Redis moves its name in a failover.  The addresses found last, or else those
+ * of the configuration, serve when that fails.
  */
-#include <ngx_config.h>
-#include <ngx_core.h>
-#include <ngx_http.h>
-
-#include "redis/connection.h"
-#include "redis/private.h"
-#include "order/order.h"
-#include "text/reply_reader.h"
-#include "text/number.h"
-#include <hiredis/hiredis.h>
+#include "redis/opening.h"
 
 
-static void ngx_http_checkout_connect_resolve(ngx_http_checkout_redis_t *redis);
-static void ngx_http_checkout_connect_resolved(ngx_resolver_ctx_t *ctx);
-static void ngx_http_checkout_connect_peer(ngx_http_checkout_redis_t *redis);
-static void ngx_http_checkout_connect_done(ngx_event_t *ev);
-static void ngx_http_checkout_connect_established(ngx_http_checkout_redis_t *redis);
-static void ngx_http_checkout_connect_begin(ngx_http_checkout_redis_t *redis);
-static ngx_int_t ngx_http_checkout_connect_start(ngx_http_checkout_redis_t *redis);
-static void ngx_http_checkout_connect_started(ngx_http_checkout_call_t *call, redisReply *reply);
+static void ngx_http_checkout_opening_resolve(
+    ngx_http_checkout_opening_t *opening);
+static void ngx_http_checkout_opening_resolved(ngx_resolver_ctx_t *ctx);
+static void ngx_http_checkout_opening_connect(
+    ngx_http_checkout_opening_t *opening);
+static void ngx_http_checkout_opening_event(ngx_event_t *ev);
+static void ngx_http_checkout_opening_connected(
+    ngx_http_checkout_opening_t *opening);
 #if (NGX_HTTP_SSL)
-static void ngx_http_checkout_connect_handshake(ngx_http_checkout_redis_t *redis);
-static void ngx_http_checkout_connect_secured(ngx_connection_t *c);
+static void ngx_http_checkout_opening_handshake(
+    ngx_http_checkout_opening_t *opening);
+static void ngx_http_checkout_opening_secured(ngx_connection_t *c);
 #endif
 
 
-/* The event redis->connect: it is time to connect, if anyone still wants to. */
 void
-ngx_http_checkout_connect(ngx_event_t *ev)
+ngx_http_checkout_opening_start(ngx_http_checkout_opening_t *opening)
 {
-    ngx_http_checkout_redis_t  *redis;
+    ngx_http_checkout_redis_settings_t  *settings;
 
-    redis = ev->data;
+    settings = opening->settings;
 
-    if (ngx_queue_empty(&redis->unsent) && ngx_queue_empty(&redis->waiters)) {
-        redis->state = NGX_HTTP_CHECKOUT_REDIS_CLOSED;
-        return;
+    if (settings->server->host.len && settings->resolver != NULL) {
+        ngx_http_checkout_opening_resolve(opening);
+
+    } else {
+        ngx_http_checkout_opening_connect(opening);
     }
-
-    redis->drop = 0;
-    redis->unread = 0;
-    redis->authenticated = 0;
-
-    if (redis->settings.server->host.len && redis->settings.resolver != NULL) {
-        ngx_http_checkout_connect_resolve(redis);
-        return;
-    }
-
-    ngx_http_checkout_connect_peer(redis);
 }
 
 
 static void
-ngx_http_checkout_connect_resolve(ngx_http_checkout_redis_t *redis)
+ngx_http_checkout_opening_failed(ngx_http_checkout_opening_t *opening,
+    const char *reason)
+{
+    opening->failed(opening->data, reason);
+}
+
+
+static void
+ngx_http_checkout_opening_resolve(ngx_http_checkout_opening_t *opening)
 {
     ngx_resolver_ctx_t  *ctx;
 
-    ctx = ngx_resolve_start(redis->settings.resolver, NULL);
+    ctx = ngx_resolve_start(opening->settings->resolver, NULL);
 
     if (ctx == NULL || ctx == NGX_NO_RESOLVER) {
-        ngx_http_checkout_connect_peer(redis);
+        ngx_http_checkout_opening_connect(opening);
         return;
     }
 
-    ctx->name = redis->settings.server->host;
-    ctx->handler = ngx_http_checkout_connect_resolved;
-    ctx->data = redis;
-    ctx->timeout = redis->settings.connect_timeout;
+    ctx->name = opening->settings->server->host;
+    ctx->handler = ngx_http_checkout_opening_resolved;
+    ctx->data = opening;
+    ctx->timeout = opening->settings->connect_timeout;
     ctx->cancelable = 1;
 
-    redis->state = NGX_HTTP_CHECKOUT_REDIS_RESOLVING;
-    redis->resolve = ctx;
+    ngx_log_debug1(NGX_LOG_DEBUG_CORE, ngx_cycle->log, 0,
+                   "checkout redis %V: resolving",
+                   &opening->settings->server->name);
+
+    opening->resolve = ctx;
 
     if (ngx_resolve_name(ctx) != NGX_OK) {
-        redis->resolve = NULL;
-        ngx_http_checkout_connect_peer(redis);
+        opening->resolve = NULL;
+        ngx_http_checkout_opening_connect(opening);
     }
 }
 
 
-/* The resolver's answer may lie in its cache: then this is called from within ngx_resolve_name(). */
+/*
+ * The resolver's answer may lie in its cache: then this is called from within
+ * ngx_resolve_name().
+ */
 static void
-ngx_http_checkout_connect_resolved(ngx_resolver_ctx_t *ctx)
+ngx_http_checkout_opening_resolved(ngx_resolver_ctx_t *ctx)
 {
     ngx_uint_t                    i;
-    ngx_http_checkout_redis_t    *redis;
+    ngx_http_checkout_opening_t  *opening;
     ngx_http_checkout_address_t  *address;
 
-    redis = ctx->data;
+    opening = ctx->data;
 
     if (ctx->state) {
-        ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0, "checkout: Redis %V could not be resolved (%i: %s)",
-                      &ctx->name, ctx->state, ngx_resolver_strerror(ctx->state));
+        ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
+                      "checkout: Redis %V could not be resolved (%i: %s)",
+                      &ctx->name, ctx->state,
+                      ngx_resolver_strerror(ctx->state));
 
     } else {
-        redis->naddresses = ngx_min(ctx->naddrs, NGX_HTTP_CHECKOUT_ADDRESSES_MAX);
+        opening->naddresses = ngx_min(ctx->naddrs,
+                                      NGX_HTTP_CHECKOUT_ADDRESSES_MAX);
     }
 
-    for (i = 0; ctx->state == 0 && i < redis->naddresses; i++) {
-        address = &redis->addresses[i];
+    for (i = 0; ctx->state == 0 && i < opening->naddresses; i++) {
+        address = &opening->addresses[i];
         address->socklen = ctx->addrs[i].socklen;
-        ngx_memcpy(&address->sockaddr, ctx->addrs[i].sockaddr, address->socklen);
-        ngx_inet_set_port(&address->sockaddr.sockaddr, redis->settings.server->port);
+        ngx_memcpy(&address->sockaddr, ctx->addrs[i].sockaddr,
+                   address->socklen);
+        ngx_inet_set_port(&address->sockaddr.sockaddr,
+                          opening->settings->server->port);
     }
 
     ngx_resolve_name_done(ctx);
-    redis->resolve = NULL;
+    opening->resolve = NULL;
 
-    ngx_http_checkout_connect_peer(redis);
+    ngx_http_checkout_opening_connect(opening);
 }
 
 
-/* The next address in turn: of those that were resolved last, else of the configuration's. */
+/*
+ * The next address: of those that were resolved last, else of the
+ * configuration's.
+ */
 static void
-ngx_http_checkout_connect_address(ngx_http_checkout_redis_t *redis)
+ngx_http_checkout_opening_address(ngx_http_checkout_opening_t *opening)
 {
     ngx_uint_t                    i;
     ngx_peer_connection_t        *peer;
     ngx_http_checkout_server_t   *server;
     ngx_http_checkout_address_t  *address;
 
-    peer = &redis->peer;
-    server = redis->settings.server;
+    peer = &opening->peer;
+    server = opening->settings->server;
 
     ngx_memzero(peer, sizeof(ngx_peer_connection_t));
 
-    if (redis->naddresses) {
-        address = &redis->addresses[redis->next_addr % redis->naddresses];
+    if (opening->naddresses) {
+        i = opening->next_address % opening->naddresses;
+        address = &opening->addresses[i];
         peer->sockaddr = &address->sockaddr.sockaddr;
         peer->socklen = address->socklen;
 
-        redis->peer_name.data = redis->peer_text;
-        redis->peer_name.len = ngx_sock_ntop(peer->sockaddr, peer->socklen, redis->peer_text, NGX_SOCKADDR_STRLEN, 1);
-        peer->name = &redis->peer_name;
+        opening->peer_name.data = opening->peer_text;
+        opening->peer_name.len = ngx_sock_ntop(peer->sockaddr, peer->socklen,
+                                               opening->peer_text,
+                                               NGX_SOCKADDR_STRLEN, 1);
+        peer->name = &opening->peer_name;
 
     } else {
-        i = redis->next_addr % server->naddrs;
+        i = opening->next_address % server->naddrs;
         peer->sockaddr = server->addrs[i].sockaddr;
         peer->socklen = server->addrs[i].socklen;
         peer->name = &server->addrs[i].name;
@@ -156,79 +162,83 @@ ngx_http_checkout_connect_address(ngx_http_checkout_redis_t *redis)
 
 
 static void
-ngx_http_checkout_connect_peer(ngx_http_checkout_redis_t *redis)
+ngx_http_checkout_opening_connect(ngx_http_checkout_opening_t *opening)
 {
     ngx_int_t          rc;
     ngx_connection_t  *c;
 
-    ngx_http_checkout_connect_address(redis);
+    ngx_http_checkout_opening_address(opening);
 
-    redis->state = NGX_HTTP_CHECKOUT_REDIS_CONNECTING;
+    ngx_log_debug2(NGX_LOG_DEBUG_CORE, ngx_cycle->log, 0,
+                   "checkout redis %V: connecting to %V",
+                   &opening->settings->server->name, opening->peer.name);
 
-    rc = ngx_event_connect_peer(&redis->peer);
+    rc = ngx_event_connect_peer(&opening->peer);
 
     if (rc != NGX_OK && rc != NGX_AGAIN) {
-        ngx_http_checkout_redis_lost(redis, NULL);    /* nginx has logged why */
+        /* nginx has logged why */
+        ngx_http_checkout_opening_failed(opening, NULL);
         return;
     }
 
-    c = redis->peer.connection;
-    c->data = redis;
-    c->read->handler = ngx_http_checkout_connect_done;
-    c->write->handler = ngx_http_checkout_connect_done;
+    c = opening->peer.connection;
+    c->data = opening;
+    c->read->handler = ngx_http_checkout_opening_event;
+    c->write->handler = ngx_http_checkout_opening_event;
 
-    /* Requests keep an exiting worker alive by their clocks; the connection alone does not. */
+    /*
+     * A worker process that is told to exit waits for its requests, through
+     * their clocks, but not for the connection.
+     */
     c->read->cancelable = 1;
     c->write->cancelable = 1;
 
-    redis->reader = checkout_reply_reader_create();
-
-    if (redis->reader == NULL) {
-        ngx_http_checkout_redis_lost(redis, "no memory");
-        return;
-    }
-
     if (rc == NGX_AGAIN) {
-        ngx_add_timer(c->write, redis->settings.connect_timeout);
+        ngx_add_timer(c->write, opening->settings->connect_timeout);
         return;
     }
 
-    ngx_http_checkout_connect_established(redis);
+    ngx_http_checkout_opening_connected(opening);
 }
 
 
 static void
-ngx_http_checkout_connect_done(ngx_event_t *ev)
+ngx_http_checkout_opening_event(ngx_event_t *ev)
 {
-    int                         err;
-    socklen_t                   len;
-    ngx_connection_t           *c;
-    ngx_http_checkout_redis_t  *redis;
+    int                           err;
+    socklen_t                     len;
+    ngx_connection_t             *c;
+    ngx_http_checkout_opening_t  *opening;
 
     c = ev->data;
-    redis = c->data;
+    opening = c->data;
 
     if (ev->timedout) {
-        ngx_http_checkout_redis_lost(redis, "connecting timed out");
+        ngx_http_checkout_opening_failed(opening, "connecting timed out");
         return;
     }
 
     if (c->close) {
-        ngx_http_checkout_redis_lost(redis, NULL);
+        ngx_http_checkout_opening_failed(opening, NULL);
         return;
     }
 
     err = 0;
     len = sizeof(int);
 
-    /* BSDs and Linux return 0 and set a pending error in err; Solaris returns -1 and sets errno. */
+    /*
+     * BSDs and Linux return 0 and set a pending error in err
+     * Solaris returns -1 and sets errno
+     */
     if (getsockopt(c->fd, SOL_SOCKET, SO_ERROR, (void *) &err, &len) == -1) {
         err = ngx_socket_errno;
     }
 
     if (err) {
-        ngx_log_error(NGX_LOG_ERR, c->log, err, "checkout: connect() to Redis %V failed", redis->peer.name);
-        ngx_http_checkout_redis_lost(redis, NULL);
+        ngx_log_error(NGX_LOG_ERR, c->log, err,
+                      "checkout: connect() to Redis %V failed",
+                      opening->peer.name);
+        ngx_http_checkout_opening_failed(opening, NULL);
         return;
     }
 
@@ -236,46 +246,54 @@ ngx_http_checkout_connect_done(ngx_event_t *ev)
         return;
     }
 
-    ngx_http_checkout_connect_established(redis);
+    ngx_http_checkout_opening_connected(opening);
 }
 
 
 static void
-ngx_http_checkout_connect_established(ngx_http_checkout_redis_t *redis)
+ngx_http_checkout_opening_connected(ngx_http_checkout_opening_t *opening)
 {
     ngx_connection_t  *c;
 
-    c = redis->peer.connection;
+    c = opening->peer.connection;
 
-    /* Pipelined calls must not wait for the acknowledgement of earlier ones. */
-    if (redis->peer.sockaddr->sa_family != AF_UNIX && ngx_tcp_nodelay(c) != NGX_OK) {
-        ngx_http_checkout_redis_lost(redis, "setting TCP_NODELAY failed");
+    /* A command must not wait until earlier ones are acknowledged. */
+    if (opening->peer.sockaddr->sa_family != AF_UNIX
+        && ngx_tcp_nodelay(c) != NGX_OK)
+    {
+        ngx_http_checkout_opening_failed(opening,
+                                         "setting TCP_NODELAY failed");
         return;
     }
 
 #if (NGX_HTTP_SSL)
-    if (redis->settings.tls != NULL) {
-        ngx_http_checkout_connect_handshake(redis);
+    if (opening->settings->tls != NULL) {
+        ngx_http_checkout_opening_handshake(opening);
         return;
     }
 #endif
 
-    ngx_http_checkout_connect_begin(redis);
+    opening->opened(opening->data, c);
 }
 
 
 #if (NGX_HTTP_SSL)
 
-/* The name in the handshake, by which Redis may choose its certificate; an address must not stand there. */
+/*
+ * The name in the handshake, by which the server may choose its certificate;
+ * RFC 6066 forbids an address there.
+ */
 static ngx_int_t
-ngx_http_checkout_connect_name(ngx_http_checkout_redis_t *redis)
+ngx_http_checkout_opening_name(ngx_http_checkout_opening_t *opening)
 {
-    ngx_str_t  *name;
-    u_char      text[256];
+    ngx_str_t       *name;
+    ngx_ssl_conn_t  *connection;
+    u_char           text[256];
 
-    name = &redis->settings.tls->name;
+    name = &opening->settings->tls->name;
 
-    if (name->len == 0 || name->len >= sizeof(text) || ngx_inet_addr(name->data, name->len) != INADDR_NONE
+    if (name->len == 0 || name->len >= sizeof(text)
+        || ngx_inet_addr(name->data, name->len) != INADDR_NONE
         || ngx_strlchr(name->data, name->data + name->len, ':') != NULL)
     {
         return NGX_OK;
@@ -283,202 +301,154 @@ ngx_http_checkout_connect_name(ngx_http_checkout_redis_t *redis)
 
     ngx_cpystrn(text, name->data, name->len + 1);
 
-    return SSL_set_tlsext_host_name(redis->peer.connection->ssl->connection, (char *) text) == 1 ? NGX_OK : NGX_ERROR;
+    connection = opening->peer.connection->ssl->connection;
+
+    return SSL_set_tlsext_host_name(connection, (char *) text) == 1
+           ? NGX_OK : NGX_ERROR;
 }
 
 
 static void
-ngx_http_checkout_connect_handshake(ngx_http_checkout_redis_t *redis)
+ngx_http_checkout_opening_handshake(ngx_http_checkout_opening_t *opening)
 {
     ngx_int_t          rc;
+    ngx_ssl_t         *ssl;
     ngx_connection_t  *c;
 
-    c = redis->peer.connection;
+    ssl = &opening->settings->tls->ssl;
+    c = opening->peer.connection;
     c->pool = ngx_create_pool(256, ngx_cycle->log);
 
-    if (c->pool == NULL || ngx_ssl_create_connection(&redis->settings.tls->ssl, c, NGX_SSL_CLIENT) != NGX_OK
-        || ngx_http_checkout_connect_name(redis) != NGX_OK)
+    if (c->pool == NULL
+        || ngx_ssl_create_connection(ssl, c, NGX_SSL_CLIENT) != NGX_OK
+        || ngx_http_checkout_opening_name(opening) != NGX_OK)
     {
-        ngx_http_checkout_redis_lost(redis, "TLS cannot be started");
+        ngx_http_checkout_opening_failed(opening, "TLS cannot be started");
         return;
     }
 
-    redis->state = NGX_HTTP_CHECKOUT_REDIS_SECURING;
+    ngx_log_debug1(NGX_LOG_DEBUG_CORE, ngx_cycle->log, 0,
+                   "checkout redis %V: TLS handshake",
+                   &opening->settings->server->name);
 
     rc = ngx_ssl_handshake(c);
 
     if (rc == NGX_AGAIN) {
         if (!c->write->timer_set) {
-            ngx_add_timer(c->write, redis->settings.connect_timeout);
+            ngx_add_timer(c->write, opening->settings->connect_timeout);
         }
 
-        c->ssl->handler = ngx_http_checkout_connect_secured;
+        c->ssl->handler = ngx_http_checkout_opening_secured;
         return;
     }
 
-    ngx_http_checkout_connect_secured(c);
+    ngx_http_checkout_opening_secured(c);
 }
 
 
 static void
-ngx_http_checkout_connect_secured(ngx_connection_t *c)
+ngx_http_checkout_opening_secured(ngx_connection_t *c)
 {
-    long                        rc;
-    ngx_http_checkout_redis_t  *redis;
+    long                          rc;
+    ngx_http_checkout_tls_t      *tls;
+    ngx_http_checkout_opening_t  *opening;
 
-    redis = c->data;
+    opening = c->data;
+    tls = opening->settings->tls;
 
     if (!c->ssl->handshaked) {
-        ngx_http_checkout_redis_lost(redis, c->write->timedout ? "the TLS handshake timed out"
-                                                               : "the TLS handshake failed");
+        ngx_http_checkout_opening_failed(opening, c->write->timedout
+                                         ? "the TLS handshake timed out"
+                                         : "the TLS handshake failed");
         return;
     }
 
-    if (redis->settings.tls->verify) {
+    if (tls->verify) {
         rc = SSL_get_verify_result(c->ssl->connection);
 
         if (rc != X509_V_OK) {
-            ngx_log_error(NGX_LOG_ERR, c->log, 0, "checkout: the certificate of Redis %V is not trusted: (%l:%s)",
-                          redis->peer.name, rc, X509_verify_cert_error_string(rc));
-            ngx_http_checkout_redis_lost(redis, "its certificate is not trusted");
+            ngx_log_error(NGX_LOG_ERR, c->log, 0,
+                          "checkout: the certificate of Redis %V is not "
+                          "trusted: (%l:%s)", opening->peer.name, rc,
+                          X509_verify_cert_error_string(rc));
+            ngx_http_checkout_opening_failed(opening,
+                                          "its certificate is not trusted");
             return;
         }
 
-        if (ngx_ssl_check_host(c, &redis->settings.tls->name) != NGX_OK) {
-            ngx_log_error(NGX_LOG_ERR, c->log, 0, "checkout: the certificate of Redis %V is not one of \"%V\"",
-                          redis->peer.name, &redis->settings.tls->name);
-            ngx_http_checkout_redis_lost(redis, "its certificate has another name");
+        if (ngx_ssl_check_host(c, &tls->name) != NGX_OK) {
+            ngx_log_error(NGX_LOG_ERR, c->log, 0,
+                          "checkout: the certificate of Redis %V is not one "
+                          "of \"%V\"", opening->peer.name, &tls->name);
+            ngx_http_checkout_opening_failed(opening,
+                                          "its certificate has another name");
             return;
         }
     }
 
-    ngx_http_checkout_connect_begin(redis);
+    opening->opened(opening->data, c);
 }
 
 #endif
 
 
-/* AUTH where there is a password, then SELECT. */
-static int
-ngx_http_checkout_connect_command(ngx_http_checkout_redis_t *redis, char **command)
-{
-    int                          n;
-    char                         number[NGX_INT_T_LEN];
-    size_t                       lengths[3];
-    const char                  *argv[3];
-    ngx_http_checkout_server_t  *server;
-
-    server = redis->settings.server;
-
-    if (server->password.len == 0 || redis->authenticated) {
-        argv[0] = "SELECT";
-        lengths[0] = 6;
-        argv[1] = number;
-        lengths[1] = number_write(number, server->database) - number;
-
-        return redisFormatCommandArgv(command, 2, argv, lengths);
-    }
-
-    n = 0;
-    argv[n] = "AUTH";
-    lengths[n++] = 4;
-
-    if (server->user.len) {
-        argv[n] = (char *) server->user.data;
-        lengths[n++] = server->user.len;
-    }
-
-    argv[n] = (char *) server->password.data;
-    lengths[n++] = server->password.len;
-
-    return redisFormatCommandArgv(command, n, argv, lengths);
-}
-
-
+/*
+ * Commands without a reply are sent again on the next connection, to learn
+ * what became of them.  What the kernel still holds of the first attempt must
+ * not reach Redis after the second: it is thrown away.
+ */
 static void
-ngx_http_checkout_connect_begin(ngx_http_checkout_redis_t *redis)
+ngx_http_checkout_opening_reset(ngx_connection_t *c)
 {
-    if (ngx_http_checkout_connect_start(redis) != NGX_OK) {
-        ngx_http_checkout_redis_lost(redis, "no memory");
+    struct linger  linger;
+
+    linger.l_onoff = 1;
+    linger.l_linger = 0;
+
+    if (setsockopt(c->fd, SOL_SOCKET, SO_LINGER, (const void *) &linger,
+                   sizeof(struct linger)) == -1)
+    {
+        ngx_log_error(NGX_LOG_ALERT, c->log, ngx_socket_errno,
+                      "checkout: setsockopt(SO_LINGER) failed");
     }
 }
 
 
-/* Called by the reply to AUTH too, so it leaves the connection open when it fails. */
-static ngx_int_t
-ngx_http_checkout_connect_start(ngx_http_checkout_redis_t *redis)
+void
+ngx_http_checkout_opening_close(ngx_http_checkout_opening_t *opening,
+    ngx_uint_t reset)
 {
-    int                        len;
-    ngx_connection_t          *c;
-    ngx_http_checkout_call_t  *call;
+    ngx_pool_t        *pool;
+    ngx_connection_t  *c;
 
-    c = redis->peer.connection;
-    call = &redis->start;
-
-    if (c->write->timer_set) {
-        ngx_del_timer(c->write);
+    if (opening->resolve != NULL) {
+        ngx_resolve_name_done(opening->resolve);
+        opening->resolve = NULL;
     }
 
-    len = ngx_http_checkout_connect_command(redis, &call->command);
+    c = opening->peer.connection;
 
-    if (len < 0) {
-        call->command = NULL;
-        return NGX_ERROR;
-    }
-
-    ngx_http_checkout_call_prepare(call, len);
-    call->handler = ngx_http_checkout_connect_started;
-
-    c->read->handler = ngx_http_checkout_redis_read;
-    c->write->handler = ngx_http_checkout_redis_write;
-
-    redis->state = NGX_HTTP_CHECKOUT_REDIS_STARTING;
-    ngx_queue_insert_head(&redis->unsent, &call->queue);
-    ngx_post_event(c->write, &ngx_posted_events);
-
-    return NGX_OK;
-}
-
-
-static void
-ngx_http_checkout_connect_started(ngx_http_checkout_call_t *call, redisReply *reply)
-{
-    ngx_str_t                   word;
-    ngx_http_checkout_redis_t  *redis;
-
-    redis = (ngx_http_checkout_redis_t *) ((u_char *) call - offsetof(ngx_http_checkout_redis_t, start));
-
-    if (reply == NULL) {
+    if (c == NULL) {
         return;
     }
 
-    if (reply->type == REDIS_REPLY_ERROR) {
-        /* Only the first word: Redis repeats the arguments of a command that it does not know. */
-        word.data = (u_char *) reply->str;
-        word.len = strcspn(reply->str, " ");
-
-        if (redis->settings.server->password.len && !redis->authenticated) {
-            ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0, "checkout: Redis %V refused the password: %V",
-                          &redis->settings.server->name, &word);
-
-        } else {
-            ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0, "checkout: Redis %V refused database %ui: %V",
-                          &redis->settings.server->name, redis->settings.server->database, &word);
-        }
-
-        ngx_http_checkout_redis_drop(redis);
-        return;
+    if (reset) {
+        ngx_http_checkout_opening_reset(c);
     }
 
-    if (redis->settings.server->password.len && !redis->authenticated) {
-        redis->authenticated = 1;
-
-        if (ngx_http_checkout_connect_start(redis) != NGX_OK) {
-            ngx_http_checkout_redis_drop(redis);
-        }
-
-        return;
+#if (NGX_HTTP_SSL)
+    if (c->ssl) {
+        c->ssl->no_wait_shutdown = 1;
+        c->ssl->no_send_shutdown = 1;
+        (void) ngx_ssl_shutdown(c);
     }
+#endif
 
-    ngx_http_checkout_redis_opened(redis);
+    pool = c->pool;
+    ngx_close_connection(c);
+    opening->peer.connection = NULL;
+
+    if (pool != NULL) {
+        ngx_destroy_pool(pool);
+    }
 }

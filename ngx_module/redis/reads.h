@@ -11,21 +11,21 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
-#include "redis/connection.h"
+#include "redis/command.h"
 
 
 /*
  * find_order.lua: the order's record (order/order.h), or nil. identifier:
  * CHECKOUT_IDENTIFIER_LEN characters.
  */
-ngx_int_t ngx_http_checkout_reads_order(ngx_http_checkout_call_t *call,
+ngx_int_t ngx_http_checkout_reads_order(ngx_http_checkout_command_t *command,
     ngx_uint_t source, const char *identifier);
 
 /*
  * get_stock.lua: { stock, the register's stock, in flight }, each a string of
  * digits, or nil.
  */
-ngx_int_t ngx_http_checkout_reads_stock(ngx_http_checkout_call_t *call,
+ngx_int_t ngx_http_checkout_reads_stock(ngx_http_checkout_command_t *command,
     ngx_uint_t source, uint64_t product_id);
 
 

@@ -1,43 +1,33 @@
 /*
- * The text of a script call: EVALSHA, or EVAL with the source, in the form of the Redis protocol.
+ * The text of a script call.
  *
- * A call is begun, given its keys and arguments in the order in which the script names them, and ended:
- * then hiredis formats the whole into one buffer that belongs to the call. Only one is put together at a
- * time, so the arguments stand in memory of the process. Texts that are handed in must live until the
- * end; numbers, keys and what is written into a room are kept here.
+ * hiredis formats the whole call into one buffer, which belongs to the
+ * command.  Numbers, keys and what is written into a space stand in the
+ * process's scratch memory until then.
  */
 #include "redis/script.h"
 
-#include "gate/queue.h"
-#include "redis/connection.h"
-#include "redis/private.h"
 #include "order/identifier.h"
-#include "order/order.h"
 #include "text/number.h"
 
 
-#define NGX_HTTP_CHECKOUT_SCRIPT_ARGS     1280
-#define NGX_HTTP_CHECKOUT_SCRIPT_SCRATCH  (96 * 1024)
-
-/* The largest call is a full batch; see ngx_http_checkout_gate.c for its keys and arguments. */
-#if (NGX_HTTP_CHECKOUT_SCRIPT_ARGS < 3 + 4 + 2 + 9 * NGX_HTTP_CHECKOUT_BATCH_GROUPS                          \
-                                     + 2 * NGX_HTTP_CHECKOUT_BATCH_ORDERS)
-#error "a full batch has more arguments than a script call has room for"
-#endif
+#define NGX_HTTP_CHECKOUT_DAY_MS  86400000
 
 
-static const char  *ngx_http_checkout_script_argv[NGX_HTTP_CHECKOUT_SCRIPT_ARGS];
-static size_t       ngx_http_checkout_script_lengths[NGX_HTTP_CHECKOUT_SCRIPT_ARGS];
-static int          ngx_http_checkout_script_argc;
+static const char
+    *ngx_http_checkout_script_argv[NGX_HTTP_CHECKOUT_SCRIPT_WORDS];
+static size_t
+    ngx_http_checkout_script_lengths[NGX_HTTP_CHECKOUT_SCRIPT_WORDS];
+static int  ngx_http_checkout_script_argc;
 
-static char         ngx_http_checkout_script_scratch[NGX_HTTP_CHECKOUT_SCRIPT_SCRATCH];
-static char        *ngx_http_checkout_script_pos;
-static ngx_uint_t   ngx_http_checkout_script_overflow;
+static char
+    ngx_http_checkout_script_scratch[NGX_HTTP_CHECKOUT_SCRIPT_SCRATCH];
+static char  *ngx_http_checkout_script_pos;
+static ngx_uint_t  ngx_http_checkout_script_overflow;
 
 
-/* Room for an argument of up to size bytes, to be taken afterwards; never NULL. */
 char *
-ngx_http_checkout_script_room(size_t size)
+ngx_http_checkout_script_space(size_t size)
 {
     char  *end;
 
@@ -52,7 +42,6 @@ ngx_http_checkout_script_room(size_t size)
 }
 
 
-/* The first len bytes of the room become the next argument. */
 void
 ngx_http_checkout_script_take(size_t len)
 {
@@ -64,7 +53,7 @@ ngx_http_checkout_script_take(size_t len)
 void
 ngx_http_checkout_script_text(const char *text, size_t len)
 {
-    if (ngx_http_checkout_script_argc == NGX_HTTP_CHECKOUT_SCRIPT_ARGS) {
+    if (ngx_http_checkout_script_argc == NGX_HTTP_CHECKOUT_SCRIPT_WORDS) {
         ngx_http_checkout_script_overflow = 1;
         return;
     }
@@ -78,26 +67,26 @@ ngx_http_checkout_script_text(const char *text, size_t len)
 void
 ngx_http_checkout_script_number(uint64_t value)
 {
-    char  *room;
+    char  *space;
 
-    room = ngx_http_checkout_script_room(20);
-    ngx_http_checkout_script_take(number_write(room, value) - room);
+    space = ngx_http_checkout_script_space(NUMBER_DIGITS_MAX);
+    ngx_http_checkout_script_take(number_write(space, value) - space);
 }
 
 
-/* The one place where the names of keys are made: a tag, once there are lanes, belongs here. */
 void
-ngx_http_checkout_script_key(const char *prefix, const char *name, size_t len, const char *suffix)
+ngx_http_checkout_script_key(const char *prefix, const char *name, size_t len,
+    const char *suffix)
 {
-    char   *p, *room;
+    char   *p, *space;
     size_t  before, after;
 
     before = ngx_strlen(prefix);
     after = ngx_strlen(suffix);
 
-    room = ngx_http_checkout_script_room(before + len + after);
+    space = ngx_http_checkout_script_space(before + len + after);
 
-    p = (char *) ngx_cpymem(room, prefix, before);
+    p = (char *) ngx_cpymem(space, prefix, before);
     p = (char *) ngx_cpymem(p, name, len);
     ngx_memcpy(p, suffix, after);
 
@@ -123,14 +112,14 @@ ngx_http_checkout_script_days(void)
     now = (uint64_t) ngx_time() * 1000;
 
     ngx_http_checkout_script_day(now);
-    ngx_http_checkout_script_day(now - 86400000);
-    ngx_http_checkout_script_day(now + 86400000);
+    ngx_http_checkout_script_day(now - NGX_HTTP_CHECKOUT_DAY_MS);
+    ngx_http_checkout_script_day(now + NGX_HTTP_CHECKOUT_DAY_MS);
 }
 
 
-/* source: send the script itself, for a Redis that does not know it. */
 void
-ngx_http_checkout_script_begin(const struct checkout_script *script, ngx_uint_t source, ngx_uint_t keys)
+ngx_http_checkout_script_begin(const struct checkout_script *script,
+    ngx_uint_t source, ngx_uint_t keys)
 {
     ngx_http_checkout_script_argc = 0;
     ngx_http_checkout_script_pos = ngx_http_checkout_script_scratch;
@@ -150,23 +139,26 @@ ngx_http_checkout_script_begin(const struct checkout_script *script, ngx_uint_t 
 
 
 ngx_int_t
-ngx_http_checkout_script_end(ngx_http_checkout_call_t *call)
+ngx_http_checkout_script_end(ngx_http_checkout_command_t *command)
 {
     int  len;
 
     if (ngx_http_checkout_script_overflow) {
-        ngx_log_error(NGX_LOG_ALERT, ngx_cycle->log, 0, "checkout: a script call is larger than its bound");
+        ngx_log_error(NGX_LOG_ALERT, ngx_cycle->log, 0,
+                      "checkout: a script call is larger than its bound");
+        command->text = NULL;
         return NGX_ERROR;
     }
 
-    len = redisFormatCommandArgv(&call->command, ngx_http_checkout_script_argc, ngx_http_checkout_script_argv,
+    len = redisFormatCommandArgv(&command->text, ngx_http_checkout_script_argc,
+                                 ngx_http_checkout_script_argv,
                                  ngx_http_checkout_script_lengths);
     if (len < 0) {
-        call->command = NULL;
+        command->text = NULL;
         return NGX_ERROR;
     }
 
-    ngx_http_checkout_call_prepare(call, len);
+    ngx_http_checkout_command_prepare(command, len);
 
     return NGX_OK;
 }

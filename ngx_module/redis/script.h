@@ -1,28 +1,66 @@
 /*
- * The text of a script call: EVALSHA, or EVAL with the source, in the form of the Redis protocol.
+ * The text of a script call: EVALSHA, or EVAL with the source, in the form of
+ * the Redis protocol.
+ *
+ * A call is begun, given its keys and then its arguments in the order in which
+ * the script names them, and ended.  One is put together at a time, in memory
+ * of the process; nothing is called in between.  Nothing here blocks.
  */
 #ifndef NGX_HTTP_CHECKOUT_REDIS_SCRIPT_H
 #define NGX_HTTP_CHECKOUT_REDIS_SCRIPT_H
 
 #include <ngx_config.h>
 #include <ngx_core.h>
-#include <ngx_http.h>
 
 #include "checkout_scripts.h"
-#include "redis/connection.h"
+#include "redis/command.h"
 
 
-/* script: one call is put together at a time, in memory of the process */
+/* The bounds of a call; script_end() fails when it has more. */
+#define NGX_HTTP_CHECKOUT_SCRIPT_WORDS    1280           /* with EVALSHA */
+#define NGX_HTTP_CHECKOUT_SCRIPT_SCRATCH  (96 * 1024)    /* bytes, of all but
+                                                            text() */
 
-void ngx_http_checkout_script_begin(const struct checkout_script *script, ngx_uint_t source, ngx_uint_t keys);
-void ngx_http_checkout_script_key(const char *prefix, const char *name, size_t len, const char *suffix);
-/* orders:<today>, <yesterday>, and <tomorrow>, which a clock that is ahead wrote. */
+/* What stands in a call before its first key. */
+#define NGX_HTTP_CHECKOUT_SCRIPT_HEAD     3
+
+
+/*
+ * source: 0, or 1 to send the script itself, to a Redis that does not know it.
+ * keys: how many follow.
+ */
+void ngx_http_checkout_script_begin(const struct checkout_script *script,
+    ngx_uint_t source, ngx_uint_t keys);
+
+/*
+ * The key that prefix, name and suffix make together; they are copied.  Every
+ * name of a key passes here.
+ */
+void ngx_http_checkout_script_key(const char *prefix, const char *name,
+    size_t len, const char *suffix);
+
+/*
+ * Three keys: orders:<today>, orders:<yesterday>, and orders:<tomorrow>, which
+ * a server whose clock is ahead wrote.
+ */
 void ngx_http_checkout_script_days(void);
+
+/* A text that is not copied: it lives until script_end(). */
 void ngx_http_checkout_script_text(const char *text, size_t len);
+
 void ngx_http_checkout_script_number(uint64_t value);
-char *ngx_http_checkout_script_room(size_t size);
+
+/* size bytes, to write the next word into; never NULL. */
+char *ngx_http_checkout_script_space(size_t size);
+
+/* The first len bytes of that space are the next word. */
 void ngx_http_checkout_script_take(size_t len);
-ngx_int_t ngx_http_checkout_script_end(ngx_http_checkout_call_t *call);
+
+/*
+ * command: takes the text, and can be sent.  NGX_ERROR: no memory, or the call
+ * is larger than its bounds, which is logged; command->text is NULL.
+ */
+ngx_int_t ngx_http_checkout_script_end(ngx_http_checkout_command_t *command);
 
 
 #endif

@@ -1,45 +1,48 @@
 /*
- * The asking of Redis for one request.
+ * One run of a script in Redis, as a step of a request that waits.
  *
- * A lookup is a call with its clock. It outlives its request and is freed here: with its reply, or when it
- * could be withdrawn. Its script writes nothing, or bears being run again (push, transition), so after a lost connection
- * it is sent again while its clock runs.
+ * A call may outlive its request.  It is freed here: with its reply, or when
+ * it could be withdrawn.
  */
 #include "redis/script_call.h"
 
-#include "redis/connection.h"
-#include "request/clock.h"
-#include "request/outcome.h"
-#include "request/response.h"
-#include "request/context.h"
-#include "stats/counters.h"
-#include <hiredis/hiredis.h>
+
+static void ngx_http_checkout_script_call_reply(
+    ngx_http_checkout_command_t *command, redisReply *reply);
+static void ngx_http_checkout_script_call_late(void *data);
+static void ngx_http_checkout_script_call_gone(void *data);
 
 
-static ngx_uint_t  ngx_http_checkout_nlookups;
+static const ngx_http_checkout_step_t  ngx_http_checkout_script_call_step = {
+    ngx_http_checkout_script_call_late,
+    ngx_http_checkout_script_call_gone
+};
+
+static ngx_uint_t  ngx_http_checkout_nscript_calls;
 
 
 static void
-ngx_http_checkout_lookup_free(ngx_http_checkout_lookup_t *lookup)
+ngx_http_checkout_script_call_free(ngx_http_checkout_script_call_t *call)
 {
-    ngx_free(lookup);
-    ngx_http_checkout_nlookups--;
+    ngx_free(call);
+    ngx_http_checkout_nscript_calls--;
 }
 
 
-/* The request is answered by the caller from now on; NULL when it has gone. */
+/* The caller goes on with the request; NULL when it has gone. */
 static ngx_http_request_t *
-ngx_http_checkout_lookup_take_request(ngx_http_checkout_lookup_t *lookup)
+ngx_http_checkout_script_call_take_request(
+    ngx_http_checkout_script_call_t *call)
 {
     ngx_http_checkout_waiting_t  *waiting;
 
-    waiting = lookup->waiting;
+    waiting = call->waiting;
 
     if (waiting == NULL) {
         return NULL;
     }
 
-    lookup->waiting = NULL;
+    call->waiting = NULL;
     ngx_http_checkout_waiting_answered(waiting);
 
     return waiting->request;
@@ -48,61 +51,66 @@ ngx_http_checkout_lookup_take_request(ngx_http_checkout_lookup_t *lookup)
 
 /* Nobody waits for it any more. */
 static void
-ngx_http_checkout_lookup_gone(void *data)
+ngx_http_checkout_script_call_gone(void *data)
 {
-    ngx_http_checkout_lookup_t  *lookup = data;
+    ngx_http_checkout_script_call_t  *call = data;
 
-    lookup->waiting = NULL;
+    call->waiting = NULL;
 
-    if (ngx_http_checkout_redis_withdraw(&lookup->call) == NGX_OK) {
-        ngx_http_checkout_lookup_free(lookup);
+    if (ngx_http_checkout_redis_withdraw(&call->command) == NGX_OK) {
+        ngx_http_checkout_script_call_free(call);
     }
 }
 
 
 static void
-ngx_http_checkout_lookup_late(void *data)
+ngx_http_checkout_script_call_late(void *data)
 {
-    ngx_http_checkout_lookup_t  *lookup = data;
+    ngx_http_checkout_script_call_t  *call = data;
 
     ngx_int_t            withdrawn;
     ngx_http_request_t  *r;
 
-    r = ngx_http_checkout_lookup_take_request(lookup);
-    withdrawn = ngx_http_checkout_redis_withdraw(&lookup->call);
+    r = ngx_http_checkout_script_call_take_request(call);
+    withdrawn = ngx_http_checkout_redis_withdraw(&call->command);
 
-    lookup->done(lookup, r, NULL);
+    ngx_log_debug2(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
+                   "checkout script call: %s, to redis %V",
+                   withdrawn == NGX_OK ? "withdrawn" : "given up",
+                   &call->redis->settings.server->name);
+
+    call->done(call, r, NULL);
 
     if (withdrawn == NGX_OK) {
-        ngx_http_checkout_lookup_free(lookup);
+        ngx_http_checkout_script_call_free(call);
     }
 }
 
 
-static const ngx_http_checkout_step_t  ngx_http_checkout_lookup_step = {
-    ngx_http_checkout_lookup_late,
-    ngx_http_checkout_lookup_gone
-};
-
-
-/* Sends the lookup, or sends it again. */
+/* The first time, or again. */
 static ngx_int_t
-ngx_http_checkout_lookup_send(ngx_http_checkout_lookup_t *lookup)
+ngx_http_checkout_script_call_send(ngx_http_checkout_script_call_t *call)
 {
-    if (lookup->write(lookup) != NGX_OK) {
+    if (call->write(call) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    ngx_http_checkout_redis_call(lookup->redis, &lookup->call);
+    ngx_log_debug2(NGX_LOG_DEBUG_CORE, ngx_cycle->log, 0,
+                   "checkout script call: sent%s, to redis %V",
+                   call->source ? " with its source" : "",
+                   &call->redis->settings.server->name);
+
+    ngx_http_checkout_redis_send(call->redis, &call->command);
 
     return NGX_OK;
 }
 
 
 static ngx_uint_t
-ngx_http_checkout_lookup_again(ngx_http_checkout_lookup_t *lookup, redisReply *reply)
+ngx_http_checkout_script_call_is_to_repeat(
+    ngx_http_checkout_script_call_t *call, redisReply *reply)
 {
-    if (lookup->waiting == NULL) {
+    if (call->waiting == NULL) {
         return 0;
     }
 
@@ -110,8 +118,8 @@ ngx_http_checkout_lookup_again(ngx_http_checkout_lookup_t *lookup, redisReply *r
         return 1;
     }
 
-    if (!lookup->source && ngx_http_checkout_redis_error_is(reply, "NOSCRIPT")) {
-        lookup->source = 1;
+    if (!call->source && ngx_http_checkout_reply_is_error(reply, "NOSCRIPT")) {
+        call->source = 1;
         return 1;
     }
 
@@ -120,71 +128,84 @@ ngx_http_checkout_lookup_again(ngx_http_checkout_lookup_t *lookup, redisReply *r
 
 
 static void
-ngx_http_checkout_lookup_reply(ngx_http_checkout_call_t *call, redisReply *reply)
+ngx_http_checkout_script_call_reply(ngx_http_checkout_command_t *command,
+    redisReply *reply)
 {
-    ngx_http_request_t          *r;
-    ngx_http_checkout_lookup_t  *lookup;
+    ngx_http_request_t               *r;
+    ngx_http_checkout_script_call_t  *call;
 
-    lookup = (ngx_http_checkout_lookup_t *) call;
+    call = ngx_queue_data(command, ngx_http_checkout_script_call_t, command);
 
-    if (ngx_http_checkout_lookup_again(lookup, reply) && ngx_http_checkout_lookup_send(lookup) == NGX_OK) {
+    if (ngx_http_checkout_script_call_is_to_repeat(call, reply)
+        && ngx_http_checkout_script_call_send(call) == NGX_OK)
+    {
         return;
     }
 
-    r = ngx_http_checkout_lookup_take_request(lookup);
+    r = ngx_http_checkout_script_call_take_request(call);
 
     if (r == NULL) {
-        ngx_http_checkout_lookup_free(lookup);
+        ngx_http_checkout_script_call_free(call);
         return;
     }
 
     if (reply == NULL || reply->type == REDIS_REPLY_ERROR) {
-        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0, "checkout: Redis %V did not answer a read: %s",
-                      &lookup->redis->settings.server->name, reply ? reply->str : "connection lost");
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "checkout: Redis %V did not answer a read: %s",
+                      &call->redis->settings.server->name,
+                      reply ? reply->str : "connection lost");
         reply = NULL;
     }
 
-    lookup->done(lookup, r, reply);
+    ngx_log_debug2(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
+                   "checkout script call: %s, by redis %V",
+                   reply ? "answered" : "failed",
+                   &call->redis->settings.server->name);
 
-    ngx_http_checkout_lookup_free(lookup);
+    call->done(call, r, reply);
+
+    ngx_http_checkout_script_call_free(call);
 }
 
 
-ngx_http_checkout_lookup_t *
-ngx_http_checkout_lookup_create(ngx_http_checkout_redis_t *redis, ngx_log_t *log)
+ngx_http_checkout_script_call_t *
+ngx_http_checkout_script_call_create(ngx_http_checkout_redis_t *redis,
+    ngx_log_t *log)
 {
-    ngx_http_checkout_lookup_t  *lookup;
+    ngx_http_checkout_script_call_t  *call;
 
-    if (ngx_http_checkout_nlookups == NGX_HTTP_CHECKOUT_LOOKUPS_MAX) {
+    if (ngx_http_checkout_nscript_calls == NGX_HTTP_CHECKOUT_SCRIPT_CALLS_MAX)
+    {
         return NULL;
     }
 
-    lookup = ngx_calloc(sizeof(ngx_http_checkout_lookup_t), log);
+    call = ngx_calloc(sizeof(ngx_http_checkout_script_call_t), log);
 
-    if (lookup == NULL) {
+    if (call == NULL) {
         return NULL;
     }
 
-    ngx_http_checkout_nlookups++;
+    ngx_http_checkout_nscript_calls++;
 
-    lookup->call.handler = ngx_http_checkout_lookup_reply;
-    lookup->redis = redis;
+    call->command.handler = ngx_http_checkout_script_call_reply;
+    call->redis = redis;
 
-    return lookup;
+    return call;
 }
 
 
 ngx_int_t
-ngx_http_checkout_lookup_start(ngx_http_checkout_lookup_t *lookup, ngx_http_checkout_waiting_t *waiting,
-    ngx_http_checkout_clock_t *clock)
+ngx_http_checkout_script_call_start(ngx_http_checkout_script_call_t *call,
+    ngx_http_checkout_waiting_t *waiting, ngx_http_checkout_clock_t *clock)
 {
-    if (ngx_http_checkout_lookup_send(lookup) != NGX_OK) {
-        ngx_http_checkout_lookup_free(lookup);
+    if (ngx_http_checkout_script_call_send(call) != NGX_OK) {
+        ngx_http_checkout_script_call_free(call);
         return NGX_ERROR;
     }
 
-    lookup->waiting = waiting;
-    ngx_http_checkout_waiting_ask(waiting, &ngx_http_checkout_lookup_step, lookup, clock);
+    call->waiting = waiting;
+    ngx_http_checkout_waiting_ask(waiting, &ngx_http_checkout_script_call_step,
+                                  call, clock);
 
     return NGX_DONE;
 }

@@ -1,5 +1,8 @@
 /*
- * A read from Redis for one request.
+ * One run of a script in Redis, as a step of a request that waits.
+ *
+ * The script writes nothing, or does no harm when it runs twice: after a lost
+ * connection it is sent again while there is time.
  */
 #ifndef NGX_HTTP_CHECKOUT_REDIS_SCRIPT_CALL_H
 #define NGX_HTTP_CHECKOUT_REDIS_SCRIPT_CALL_H
@@ -8,49 +11,68 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include "order/identifier.h"
 #include "redis/connection.h"
 #include "request/clock.h"
-#include "request/context.h"
 #include "request/waiting.h"
 
 
-#define NGX_HTTP_CHECKOUT_LOOKUPS_MAX    16384    /* reads on their way at once */
+#define NGX_HTTP_CHECKOUT_SCRIPT_CALLS_MAX  16384    /* on their way at once */
 
 
-typedef struct ngx_http_checkout_lookup_s  ngx_http_checkout_lookup_t;
+typedef struct ngx_http_checkout_script_call_s
+    ngx_http_checkout_script_call_t;
 
 /*
- * Called once in the event loop, unless the request went away; it goes on with the request, or ends it with
- * ngx_http_checkout_finish(). reply: NULL when Redis gave no answer in time, or an error. Both belong to others
- * and end with the call.
+ * Puts the call together, from script_begin() to script_end(&call->command).
+ * It is asked again when the call is sent again.  NGX_OK, or NGX_ERROR.
  */
-typedef void (*ngx_http_checkout_lookup_pt)(ngx_http_checkout_lookup_t *lookup, ngx_http_request_t *r,
+typedef ngx_int_t (*ngx_http_checkout_script_write_pt)(
+    ngx_http_checkout_script_call_t *call);
+
+/*
+ * The step is over.  Called once in the event loop, unless the request went
+ * away; it begins the next step, or ends with ngx_http_checkout_finish().
+ * reply: NULL when Redis gave no answer in time, or an error.  Call and reply
+ * end when this returns.
+ */
+typedef void (*ngx_http_checkout_script_done_pt)(
+    ngx_http_checkout_script_call_t *call, ngx_http_request_t *r,
     redisReply *reply);
 
-struct ngx_http_checkout_lookup_s {
-    ngx_http_checkout_call_t      call;
-    ngx_http_checkout_waiting_t  *waiting;     /* the request; NULL once it is answered or gone */
-    ngx_http_checkout_redis_t    *redis;
+struct ngx_http_checkout_script_call_s {
+    /* of the caller */
+    ngx_http_checkout_script_write_pt  write;
+    ngx_http_checkout_script_done_pt   done;
+    void                        *data;       /* may be of the request's pool */
+    uint64_t                     product_id;
+    char                         identifier[CHECKOUT_IDENTIFIER_LEN];
 
-    /* of the maker; write() puts the call together, and is asked again when it has to be sent again */
-    ngx_int_t                   (*write)(ngx_http_checkout_lookup_t *lookup);
-    ngx_http_checkout_lookup_pt   done;
-    void                         *data;        /* may be of the request's pool */
-    uint64_t                      product_id;
-    char                          identifier[CHECKOUT_IDENTIFIER_LEN];
+    /* for write() */
+    ngx_http_checkout_command_t  command;
+    unsigned                     source:1;   /* send the script itself */
 
-    unsigned                      source:1;    /* send the script itself */
+    /* of script_call.c */
+    ngx_http_checkout_redis_t   *redis;
+    ngx_http_checkout_waiting_t *waiting;    /* NULL: answered, or gone */
 };
 
-/* NULL: no memory, or too many. Set write and done, then start it. */
-ngx_http_checkout_lookup_t *ngx_http_checkout_lookup_create(ngx_http_checkout_redis_t *redis, ngx_log_t *log);
 
 /*
- * NGX_DONE: a step of the request has begun. clock: the time of it, NULL where it is the request's. NGX_ERROR: it
- * could not be sent, done() is not called, and the lookup is gone.
+ * A zeroed call.  NULL: no memory, or too many are on their way.  Set write
+ * and done; then start it, it cannot be given back otherwise.
  */
-ngx_int_t ngx_http_checkout_lookup_start(ngx_http_checkout_lookup_t *lookup, ngx_http_checkout_waiting_t *waiting,
-    ngx_http_checkout_clock_t *clock);
+ngx_http_checkout_script_call_t *ngx_http_checkout_script_call_create(
+    ngx_http_checkout_redis_t *redis, ngx_log_t *log);
+
+/*
+ * NGX_DONE: a step of the request has begun, and done() is called later, never
+ * from within.  NGX_ERROR: it could not be put together, and is freed.  clock:
+ * the time of the step; NULL: as much as the request has.
+ */
+ngx_int_t ngx_http_checkout_script_call_start(
+    ngx_http_checkout_script_call_t *call,
+    ngx_http_checkout_waiting_t *waiting, ngx_http_checkout_clock_t *clock);
 
 
 #endif

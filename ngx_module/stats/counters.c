@@ -1,35 +1,27 @@
 /*
- * The shared memory of all worker processes: what is sold out, and counters. It outlives reloads.
+ * The shared memory of all worker processes: counters, what was last seen of each Redis, and a rest for the layers above.
+ * It outlives reloads.
  *
  * Nothing here takes a lock. Counters stand in a slot for each worker process and are added to atomically,
- * since an old process and its successor may share a slot. Marks stand in a table of sets of four, found by a
- * hash of server and product; the oldest of a set makes room. A mark carries a checksum over its words, so one
- * that is read while it is written, or that was written by two processes at once or by one that died, is no
- * mark: Redis is asked then. Without "checkout_zone" the counters are the process's own and nobody reads them.
+ * since an old process and its successor may share a slot. Without "checkout_zone" the counters are the process's own and
+ * nobody reads them.
  */
 #include "stats/counters.h"
+
+#include "stats/hash.h"
 
 
 
 #define NGX_HTTP_CHECKOUT_SLOTS    32     /* for worker processes; more share them */
 #define NGX_HTTP_CHECKOUT_SERVERS  16
-#define NGX_HTTP_CHECKOUT_WAYS     4
-#define NGX_HTTP_CHECKOUT_SKEW     1000   /* ms by which the time of another process may be ahead */
+#define NGX_HTTP_CHECKOUT_REST_MIN 1024   /* bytes */
 
-
-typedef struct {
-    volatile uint64_t              product_id;
-    volatile uint64_t              server;
-    volatile uint64_t              left;
-    volatile uint64_t              seen;      /* ngx_current_msec, the same clock in all processes */
-    volatile uint64_t              check;
-} ngx_http_checkout_mark_t;
 
 struct ngx_http_checkout_shared_s {
     ngx_http_checkout_counters_t   slots[NGX_HTTP_CHECKOUT_SLOTS];
     ngx_http_checkout_gauge_t      servers[NGX_HTTP_CHECKOUT_SERVERS];
-    ngx_uint_t                     sets;
-    ngx_http_checkout_mark_t       marks[][NGX_HTTP_CHECKOUT_WAYS];
+    size_t                         rest_size;
+    uint64_t                       rest[];    /* of the layers above */
 };
 
 
@@ -39,18 +31,6 @@ static ngx_http_checkout_gauge_t      ngx_http_checkout_own_gauge;
 ngx_http_checkout_counters_t         *ngx_http_checkout_counters = &ngx_http_checkout_own_counters;
 
 
-/* The finalizer of SplitMix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number generators"). */
-static uint64_t
-ngx_http_checkout_mix(uint64_t x)
-{
-    x += 0x9e3779b97f4a7c15ULL;
-    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ULL;
-    x = (x ^ (x >> 27)) * 0x94d049bb133111ebULL;
-
-    return x ^ (x >> 31);
-}
-
-
 /* What stands for a server and its database in the zone; never 0. */
 uint64_t
 ngx_http_checkout_zone_key(const ngx_str_t *name, ngx_uint_t database)
@@ -58,110 +38,13 @@ ngx_http_checkout_zone_key(const ngx_str_t *name, ngx_uint_t database)
     size_t    i;
     uint64_t  key;
 
-    key = ngx_http_checkout_mix(database);
+    key = ngx_http_checkout_hash(database);
 
     for (i = 0; i < name->len; i++) {
-        key = ngx_http_checkout_mix(key ^ name->data[i]);
+        key = ngx_http_checkout_hash(key ^ name->data[i]);
     }
 
     return key ? key : 1;
-}
-
-
-static uint64_t
-ngx_http_checkout_mark_check(uint64_t product_id, uint64_t server, uint64_t left, uint64_t seen)
-{
-    return ngx_http_checkout_mix(product_id ^ ngx_http_checkout_mix(server ^ ngx_http_checkout_mix(left
-                                                                            ^ ngx_http_checkout_mix(seen))));
-}
-
-
-static ngx_http_checkout_mark_t *
-ngx_http_checkout_mark_set(ngx_http_checkout_shared_t *shared, uint64_t server, uint64_t product_id)
-{
-    return shared->marks[ngx_http_checkout_mix(server ^ product_id) % shared->sets];
-}
-
-
-/* ms since the mark was seen; a moment of the near future counts as now, another one as long ago. */
-static ngx_msec_t
-ngx_http_checkout_mark_age(uint64_t seen)
-{
-    ngx_msec_int_t  age;
-
-    age = (ngx_msec_int_t) (ngx_current_msec - (ngx_msec_t) seen);
-
-    if (age >= 0) {
-        return (ngx_msec_t) age;
-    }
-
-    return age > -NGX_HTTP_CHECKOUT_SKEW ? 0 : NGX_MAX_INT_T_VALUE;
-}
-
-
-/* NGX_OK, and what a mark younger than max_age says is left of the product; else NGX_DECLINED. */
-ngx_int_t
-ngx_http_checkout_zone_left(ngx_http_checkout_shared_t *shared, uint64_t server, uint64_t product_id,
-    ngx_msec_t max_age, uint64_t *left)
-{
-    uint64_t                   seen, check;
-    ngx_uint_t                 i;
-    ngx_http_checkout_mark_t  *mark;
-
-    mark = ngx_http_checkout_mark_set(shared, server, product_id);
-
-    for (i = 0; i < NGX_HTTP_CHECKOUT_WAYS; i++, mark++) {
-        if (mark->product_id != product_id || mark->server != server) {
-            continue;
-        }
-
-        *left = mark->left;
-        seen = mark->seen;
-        check = mark->check;
-
-        if (ngx_http_checkout_mark_age(seen) < max_age
-            && check == ngx_http_checkout_mark_check(product_id, server, *left, seen))
-        {
-            return NGX_OK;
-        }
-    }
-
-    return NGX_DECLINED;
-}
-
-
-/* Redis refused an order for want of units, in a call that was sent at `seen`. */
-void
-ngx_http_checkout_zone_mark(ngx_http_checkout_shared_t *shared, uint64_t server, uint64_t product_id, uint64_t left,
-    ngx_msec_t seen)
-{
-    ngx_uint_t                 i;
-    ngx_msec_t                 age, oldest_age;
-    ngx_http_checkout_mark_t  *mark, *oldest;
-
-    mark = ngx_http_checkout_mark_set(shared, server, product_id);
-    oldest = mark;
-    oldest_age = 0;
-
-    for (i = 0; i < NGX_HTTP_CHECKOUT_WAYS; i++, mark++) {
-        if (mark->product_id == product_id && mark->server == server) {
-            oldest = mark;
-            break;
-        }
-
-        age = mark->product_id ? ngx_http_checkout_mark_age(mark->seen) : NGX_MAX_INT_T_VALUE;
-
-        if (age > oldest_age) {
-            oldest_age = age;
-            oldest = mark;
-        }
-    }
-
-    oldest->product_id = product_id;
-    oldest->server = server;
-    oldest->left = left;
-    oldest->seen = seen;
-    oldest->check = ngx_http_checkout_mark_check(product_id, server, left, seen);
 }
 
 
@@ -254,7 +137,7 @@ ngx_http_checkout_zone_sum(ngx_http_checkout_shared_t *shared, ngx_http_checkout
 }
 
 
-/* All that the zone has in one piece: counters first, the rest is for marks. */
+/* All that the zone has, in one piece. */
 static ngx_http_checkout_shared_t *
 ngx_http_checkout_zone_alloc(ngx_slab_pool_t *pool)
 {
@@ -262,19 +145,29 @@ ngx_http_checkout_zone_alloc(ngx_slab_pool_t *pool)
     ngx_http_checkout_shared_t  *shared;
 
     for (size = pool->pfree * ngx_pagesize;
-         size > sizeof(ngx_http_checkout_shared_t) + sizeof(shared->marks[0]);
+         size > sizeof(ngx_http_checkout_shared_t)
+                + NGX_HTTP_CHECKOUT_REST_MIN;
          size -= ngx_pagesize)
     {
         pool->log_nomem = 0;
         shared = ngx_slab_calloc(pool, size);
 
         if (shared != NULL) {
-            shared->sets = (size - sizeof(ngx_http_checkout_shared_t)) / sizeof(shared->marks[0]);
+            shared->rest_size = size - sizeof(ngx_http_checkout_shared_t);
             return shared;
         }
     }
 
     return NULL;
+}
+
+
+void *
+ngx_http_checkout_zone_rest(ngx_http_checkout_shared_t *shared, size_t *size)
+{
+    *size = shared->rest_size;
+
+    return shared->rest;
 }
 
 

@@ -1,5 +1,5 @@
 /*
- * Counters in shared memory, and what was last seen of each Redis. Marks of sold-out products stand there too.
+ * Counters in shared memory, and what was last seen of each Redis.
  */
 #ifndef NGX_HTTP_CHECKOUT_STATS_COUNTERS_H
 #define NGX_HTTP_CHECKOUT_STATS_COUNTERS_H
@@ -90,10 +90,13 @@ void ngx_http_checkout_zone_sql_connections(ngx_int_t more);
 void ngx_http_checkout_zone_sql_waiting(ngx_int_t more);
 void ngx_http_checkout_zone_sum(ngx_http_checkout_shared_t *shared, ngx_http_checkout_counters_t *sum);
 ngx_http_checkout_gauge_t *ngx_http_checkout_zone_gauge(ngx_http_checkout_shared_t *shared, uint64_t server);
-ngx_int_t ngx_http_checkout_zone_left(ngx_http_checkout_shared_t *shared, uint64_t server, uint64_t product_id,
-    ngx_msec_t max_age, uint64_t *left);
-void ngx_http_checkout_zone_mark(ngx_http_checkout_shared_t *shared, uint64_t server, uint64_t product_id,
-    uint64_t left, ngx_msec_t seen);
+
+/*
+ * The memory of the zone that is not used here, and its size, 1024 bytes at
+ * least.  It is zeroed when the zone is made, and aligned for uint64_t.
+ */
+void *ngx_http_checkout_zone_rest(ngx_http_checkout_shared_t *shared,
+    size_t *size);
 
 
 #endif
