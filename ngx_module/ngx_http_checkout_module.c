@@ -15,7 +15,7 @@
 #include "redis/connection.h"
 #include "request/clock.h"
 #include "request/variables.h"
-#include "sql/job.h"
+#include "sql/process.h"
 #include "stats/counters.h"
 #include "order/order.h"
 

@@ -1,50 +1,105 @@
 /*
- * A job on a MySQL server: its clock, its servers one after the other, and its answer.
+ * A job on a MySQL server: its request and deadline, its servers one after the
+ * other, and its outcome.
  *
- * A job is made by whoever answers the request, and started. A balancer gives a server, the server's pool a connection,
- * at once or after a wait; a try runs the job there. A server that does not answer is reported to the balancer, and
- * the next one is asked while there is one and the request's clock runs. What a server says of the statement or its
- * data ends the job: another would say the same.
+ * A balancer gives a server, the server's pool a connection, at once or after
+ * a wait; a run does the job there. A server that does not answer is reported
+ * to the balancer, and the next one is asked while there is one and the
+ * request's deadline is ahead. What a server says of the statement or its data
+ * ends the job: another would say the same.
  *
- * The job is freed when nobody counts on it any more: it has been answered, or its request has gone, and no try of it
- * runs. Its request may go at any time; a try that runs then is let be, and its connection is used again. The outcome
- * is told from an event of its own, so no caller is called back from within. Time-outs of tries are kept also without
- * a request: a server that is silent is found out, and a thread that hangs is freed.
+ * The job is freed when its outcome was reported, or its request has gone, and
+ * no run of it is under way. The request may go at any time; a run that is
+ * under way then goes on, and its connection is used again. The outcome is
+ * reported from an event of its own, so no caller is called back from within.
+ * Runs have their time-outs also without a request: so a server that is silent
+ * is found out, and its thread comes free.
  */
-#include "sql/private.h"
+#include "sql/job.h"
+
+#include "request/context.h"
+#include "request/response.h"
+#include "request/sticky.h"
+#include "sql/balancer.h"
+#include "sql/errors.h"
+#include "sql/pool.h"
+#include "sql/thread.h"
+#include "sql/upstream_state.h"
+#include "stats/counters.h"
+#include "stats/histograms.h"
 
 
-#define NGX_HTTP_CHECKOUT_LOCK_WAIT  1205    /* MySQL's number: Lock wait timeout exceeded */
+#define NGX_HTTP_CHECKOUT_JOBS_MAX   16384    /* of one worker process */
+#define NGX_HTTP_CHECKOUT_JOBS_KEPT  1024     /* of these, for writing jobs */
 
 
 typedef enum {
-    NGX_HTTP_CHECKOUT_TRY_DONE,
-    NGX_HTTP_CHECKOUT_TRY_REFUSED,     /* the data is */
-    NGX_HTTP_CHECKOUT_TRY_WRONG,       /* the statement, or its moment: every server would say so */
-    NGX_HTTP_CHECKOUT_TRY_SLOW,        /* the statement: the server has ended it in time */
-    NGX_HTTP_CHECKOUT_TRY_LOCKED,      /* somebody else kept a row for too long: nothing was changed */
-    NGX_HTTP_CHECKOUT_TRY_STALE,       /* the server had closed an idle connection */
-    NGX_HTTP_CHECKOUT_TRY_LOST,        /* against somebody else, and the connection with it */
-    NGX_HTTP_CHECKOUT_TRY_FAILED       /* the server */
-} ngx_http_checkout_try_verdict_e;
+    NGX_HTTP_CHECKOUT_JOB_IDLE,          /* not started, or with nothing more
+                                            to ask */
+    NGX_HTTP_CHECKOUT_JOB_WAITING,       /* for a connection; timer: the
+                                            longest wait */
+    NGX_HTTP_CHECKOUT_JOB_CONNECTING,    /* in a run; timer: its time-out */
+    NGX_HTTP_CHECKOUT_JOB_RUNNING        /* in a run; timer: the time-out of
+                                            the statement under way */
+} ngx_http_checkout_job_state_e;
+
+/* The whole of a job; others have a pointer to its public part. */
+typedef struct {
+    ngx_http_checkout_job_t          public;
+    ngx_http_checkout_job_state_e    state;
+    ngx_uint_t                       refs;   /* one until the outcome was
+                                                reported or the request has
+                                                gone, one for each run */
+    ngx_http_request_t              *request;   /* NULL: gone or answered */
+    ngx_http_cleanup_t              *cleanup;   /* of the request */
+    const ngx_http_checkout_sql_settings_t  *settings;
+    ngx_http_checkout_peer_t         peer;
+    ngx_http_checkout_pool_t        *pool;   /* while it waits or runs */
+    ngx_http_checkout_pool_wait_t    wait;
+    ngx_http_checkout_run_t         *run;    /* while it runs */
+    ngx_uint_t                       repeats;   /* of it, as it lost */
+    ngx_http_checkout_upstream_state_t  upstream_state;
+    ngx_event_t                      timer;
+    ngx_event_t                      deadline;  /* of the request */
+    ngx_event_t                      report;    /* posted with the outcome */
+    ngx_http_checkout_sql_outcome_e  outcome;
+    struct sql_result                result;
+    unsigned                         decided:1; /* the outcome is known, or
+                                                   nobody waits for it */
+    unsigned                         sticky:1;  /* the primary is asked for a
+                                                   client that has just
+                                                   written */
+    unsigned                         saturated:1;   /* a server that answers
+                                                       had no connection */
+} ngx_http_checkout_sql_job_t;
 
 
 static ngx_uint_t  ngx_http_checkout_njobs;
 
 
-static void ngx_http_checkout_task_timer(ngx_event_t *ev);
-static void ngx_http_checkout_task_alarm(ngx_event_t *ev);
-static void ngx_http_checkout_task_ended(ngx_event_t *ev);
-static void ngx_http_checkout_task_next(ngx_http_checkout_task_t *task);
+static void ngx_http_checkout_job_timeout(ngx_event_t *ev);
+static void ngx_http_checkout_job_late(ngx_event_t *ev);
+static void ngx_http_checkout_job_report(ngx_event_t *ev);
+static void ngx_http_checkout_job_connected(
+    ngx_http_checkout_pool_wait_t *wait, ngx_http_checkout_conn_t *conn);
+static void ngx_http_checkout_job_next(ngx_http_checkout_sql_job_t *job);
+static void ngx_http_checkout_job_run_ended(ngx_http_checkout_run_t *run);
+
+
+static ngx_http_checkout_sql_job_t *
+ngx_http_checkout_job_whole(ngx_http_checkout_job_t *public)
+{
+    return ngx_queue_data(public, ngx_http_checkout_sql_job_t, public);
+}
 
 
 ngx_http_checkout_job_t *
 ngx_http_checkout_job_create(ngx_http_request_t *r,
-    ngx_http_checkout_sql_settings_t *settings)
+    const ngx_http_checkout_sql_settings_t *settings)
 {
-    ngx_uint_t                 kept;
-    ngx_pool_t                *pool;
-    ngx_http_checkout_task_t  *task;
+    ngx_uint_t                    kept;
+    ngx_pool_t                   *pool;
+    ngx_http_checkout_sql_job_t  *job;
 
     if (settings->access == NULL) {
         return NULL;
@@ -62,62 +117,66 @@ ngx_http_checkout_job_create(ngx_http_request_t *r,
         return NULL;
     }
 
-    task = ngx_pcalloc(pool, sizeof(ngx_http_checkout_task_t));
+    job = ngx_pcalloc(pool, sizeof(ngx_http_checkout_sql_job_t));
 
-    if (task == NULL) {
+    if (job == NULL) {
         ngx_destroy_pool(pool);
         return NULL;
     }
 
-    task->job.pool = pool;
-    task->settings = settings;
-    task->refs = 1;
-    task->state = NGX_HTTP_CHECKOUT_TASK_RESTING;
+    job->public.pool = pool;
+    job->settings = settings;
+    job->refs = 1;
+    job->state = NGX_HTTP_CHECKOUT_JOB_IDLE;
+    job->wait.ready = ngx_http_checkout_job_connected;
 
-    task->timer.handler = ngx_http_checkout_task_timer;
-    task->alarm.handler = ngx_http_checkout_task_alarm;
-    task->ended.handler = ngx_http_checkout_task_ended;
-    task->timer.data = task->alarm.data = task->ended.data = task;
-    task->timer.log = task->alarm.log = task->ended.log = ngx_cycle->log;
+    job->timer.handler = ngx_http_checkout_job_timeout;
+    job->deadline.handler = ngx_http_checkout_job_late;
+    job->report.handler = ngx_http_checkout_job_report;
+    job->timer.data = job->deadline.data = job->report.data = job;
+    job->timer.log = job->deadline.log = job->report.log = ngx_cycle->log;
 
     ngx_http_checkout_njobs++;
 
-    return &task->job;
+    return &job->public;
 }
 
 
-void
-ngx_http_checkout_task_release(ngx_http_checkout_task_t *task)
+static void
+ngx_http_checkout_job_unref(ngx_http_checkout_sql_job_t *job)
 {
-    if (--task->refs != 0) {
+    if (--job->refs != 0) {
         return;
     }
 
-    ngx_http_checkout_peer_end(&task->peer);
-    buffer_free(&task->result.body);
-    ngx_destroy_pool(task->job.pool);
+    ngx_log_debug1(NGX_LOG_DEBUG_HTTP, ngx_cycle->log, 0,
+                   "checkout sql job %p: freed", job);
+
+    ngx_http_checkout_peer_end(&job->peer);
+    buffer_free(&job->result.body);
+    ngx_destroy_pool(job->public.pool);
     ngx_http_checkout_njobs--;
 }
 
 
-/* A job that was not started. */
 void
-ngx_http_checkout_job_destroy(ngx_http_checkout_job_t *job)
+ngx_http_checkout_job_destroy(ngx_http_checkout_job_t *public)
 {
-    ngx_http_checkout_task_release((ngx_http_checkout_task_t *) job);
+    ngx_http_checkout_job_unref(ngx_http_checkout_job_whole(public));
 }
 
 
 static ngx_log_t *
-ngx_http_checkout_task_log(ngx_http_checkout_task_t *task)
+ngx_http_checkout_job_log(ngx_http_checkout_sql_job_t *job)
 {
-    return task->request != NULL ? task->request->connection->log : ngx_cycle->log;
+    return job->request != NULL ? job->request->connection->log
+                                : ngx_cycle->log;
 }
 
 
-/* While servers are away each request has an error to tell: one in a second is told as such, as the gate does it. */
+/* While servers are away each request has an error; one a second is enough. */
 static ngx_uint_t
-ngx_http_checkout_task_level(time_t *logged)
+ngx_http_checkout_job_log_level(time_t *logged)
 {
     if (*logged == ngx_time()) {
         return NGX_LOG_INFO;
@@ -130,7 +189,21 @@ ngx_http_checkout_task_level(time_t *logged)
 
 
 static void
-ngx_http_checkout_task_stop_timer(ngx_event_t *ev)
+ngx_http_checkout_job_set_state(ngx_http_checkout_sql_job_t *job,
+    ngx_http_checkout_job_state_e state)
+{
+    static char *names[] = { "idle", "waiting", "connecting", "running" };
+
+    job->state = state;
+
+    ngx_log_debug3(NGX_LOG_DEBUG_HTTP, ngx_http_checkout_job_log(job), 0,
+                   "checkout sql job %p: %s, server %V", job, names[state],
+                   &job->peer.name);
+}
+
+
+static void
+ngx_http_checkout_job_stop_timer(ngx_event_t *ev)
 {
     if (ev->timer_set) {
         ngx_del_timer(ev);
@@ -138,138 +211,150 @@ ngx_http_checkout_task_stop_timer(ngx_event_t *ev)
 }
 
 
-/* The request is not this job's any more, whether it is answered or goes away. */
+/* The request is answered, or goes away. It is returned; NULL: it has gone. */
 static ngx_http_request_t *
-ngx_http_checkout_task_take_request(ngx_http_checkout_task_t *task)
+ngx_http_checkout_job_detach(ngx_http_checkout_sql_job_t *job)
 {
     ngx_http_request_t  *r;
 
-    r = task->request;
-    task->request = NULL;
-    task->logged = 0;
-    ngx_http_checkout_peer_forget_request(&task->peer);
-    ngx_http_checkout_task_stop_timer(&task->alarm);
+    r = job->request;
+    job->request = NULL;
+    job->upstream_state.open = 0;
+    ngx_http_checkout_peer_detach(&job->peer);
+    ngx_http_checkout_job_stop_timer(&job->deadline);
 
     if (r != NULL) {
-        task->cleanup->handler = NULL;
+        job->cleanup->handler = NULL;
     }
 
     return r;
 }
 
 
-/* Nothing more is tried; the outcome is told soon. */
+/* No more server is asked; the outcome is reported soon. */
 static void
-ngx_http_checkout_task_decide(ngx_http_checkout_task_t *task, ngx_http_checkout_sql_outcome_e outcome)
+ngx_http_checkout_job_decide(ngx_http_checkout_sql_job_t *job,
+    ngx_http_checkout_sql_outcome_e outcome)
 {
-    if (task->decided) {
+    if (job->decided) {
         return;
     }
 
-    task->decided = 1;
-    task->outcome = outcome;
-    ngx_http_checkout_task_stop_timer(&task->alarm);
+    ngx_log_debug2(NGX_LOG_DEBUG_HTTP, ngx_http_checkout_job_log(job), 0,
+                   "checkout sql job %p: outcome %d", job, (int) outcome);
+
+    job->decided = 1;
+    job->outcome = outcome;
+    ngx_http_checkout_job_stop_timer(&job->deadline);
     ngx_http_checkout_count(sql_jobs[outcome], 1);
-    ngx_post_event(&task->ended, &ngx_posted_events);
+    ngx_post_event(&job->report, &ngx_posted_events);
 }
 
 
 static void
-ngx_http_checkout_task_stop_waiting(ngx_http_checkout_task_t *task)
+ngx_http_checkout_job_stop_waiting(ngx_http_checkout_sql_job_t *job)
 {
-    ngx_http_checkout_task_stop_timer(&task->timer);
-    ngx_http_checkout_pool_leave(task);
-    task->state = NGX_HTTP_CHECKOUT_TASK_RESTING;
-    ngx_http_checkout_peer_release(&task->peer, 0);
+    ngx_http_checkout_job_stop_timer(&job->timer);
+    ngx_http_checkout_pool_leave(&job->wait);
+    ngx_http_checkout_job_set_state(job, NGX_HTTP_CHECKOUT_JOB_IDLE);
+    ngx_http_checkout_peer_release(&job->peer, 0);
 }
 
 
 /* The request goes away. */
 static void
-ngx_http_checkout_task_detach(void *data)
+ngx_http_checkout_job_cleanup(void *data)
 {
-    ngx_http_checkout_task_t *task = data;
+    ngx_http_checkout_sql_job_t *job = data;
 
-    if (!task->decided) {
-        task->decided = 1;
+    ngx_log_debug1(NGX_LOG_DEBUG_HTTP, ngx_http_checkout_job_log(job), 0,
+                   "checkout sql job %p: its request goes away", job);
+
+    if (!job->decided) {
+        job->decided = 1;
         ngx_http_checkout_count(sql_gone, 1);
     }
 
-    if (task->ended.posted) {
-        ngx_delete_posted_event(&task->ended);
+    if (job->report.posted) {
+        ngx_delete_posted_event(&job->report);
     }
 
-    if (task->state == NGX_HTTP_CHECKOUT_TASK_WAITING) {
-        ngx_http_checkout_task_stop_waiting(task);
+    if (job->state == NGX_HTTP_CHECKOUT_JOB_WAITING) {
+        ngx_http_checkout_job_stop_waiting(job);
     }
 
-    (void) ngx_http_checkout_task_take_request(task);
-    ngx_http_checkout_task_release(task);
+    (void) ngx_http_checkout_job_detach(job);
+    ngx_http_checkout_job_unref(job);
 }
 
 
-/* The outcome is told. The caller may free the request, and start another job for it. */
+/* done() may free the request, and start another job for it. */
 static void
-ngx_http_checkout_task_ended(ngx_event_t *ev)
+ngx_http_checkout_job_report(ngx_event_t *ev)
 {
-    ngx_http_checkout_task_t *task = ev->data;
+    ngx_http_checkout_sql_job_t *job = ev->data;
 
     ngx_http_request_t  *r;
 
-    r = ngx_http_checkout_task_take_request(task);
+    r = ngx_http_checkout_job_detach(job);
 
-    task->job.done(&task->job, r, task->outcome,
-                   task->outcome == NGX_HTTP_CHECKOUT_SQL_DONE ? &task->result : NULL);
+    job->public.done(&job->public, r, job->outcome,
+                     job->outcome == NGX_HTTP_CHECKOUT_SQL_DONE ? &job->result
+                                                                : NULL);
 
-    ngx_http_checkout_task_release(task);
+    ngx_http_checkout_job_unref(job);
 }
 
 
-/* The request's own clock. */
+/* The request's deadline has come. */
 static void
-ngx_http_checkout_task_alarm(ngx_event_t *ev)
+ngx_http_checkout_job_late(ngx_event_t *ev)
 {
-    ngx_http_checkout_task_t *task = ev->data;
+    ngx_http_checkout_sql_job_t *job = ev->data;
 
     ngx_http_checkout_ctx_t  *ctx;
 
-    ctx = task->request != NULL ? ngx_http_get_module_ctx(task->request, ngx_http_checkout_module) : NULL;
+    ctx = job->request != NULL
+          ? ngx_http_get_module_ctx(job->request, ngx_http_checkout_module)
+          : NULL;
 
     if (ctx != NULL) {
         ctx->waiting.late = 1;
     }
 
-    if (task->state == NGX_HTTP_CHECKOUT_TASK_WAITING) {
-        ngx_http_checkout_task_stop_waiting(task);
+    if (job->state == NGX_HTTP_CHECKOUT_JOB_WAITING) {
+        ngx_http_checkout_job_stop_waiting(job);
     }
 
-    ngx_http_checkout_state_end(task, NULL, NGX_HTTP_GATEWAY_TIME_OUT);
-    ngx_http_checkout_task_decide(task, NGX_HTTP_CHECKOUT_SQL_LATE);
+    ngx_http_checkout_upstream_state_close(&job->upstream_state, job->request,
+                                           NGX_HTTP_GATEWAY_TIME_OUT, NULL);
+    ngx_http_checkout_job_decide(job, NGX_HTTP_CHECKOUT_SQL_LATE);
 }
 
 
 static ngx_int_t
-ngx_http_checkout_task_attach(ngx_http_checkout_task_t *task, ngx_http_request_t *r)
+ngx_http_checkout_job_attach(ngx_http_checkout_sql_job_t *job,
+    ngx_http_request_t *r)
 {
-    task->cleanup = ngx_http_cleanup_add(r, 0);
+    job->cleanup = ngx_http_cleanup_add(r, 0);
 
-    if (task->cleanup == NULL) {
+    if (job->cleanup == NULL) {
         return NGX_ERROR;
     }
 
-    task->cleanup->handler = ngx_http_checkout_task_detach;
-    task->cleanup->data = task;
-    task->request = r;
+    job->cleanup->handler = ngx_http_checkout_job_cleanup;
+    job->cleanup->data = job;
+    job->request = r;
 
     return NGX_OK;
 }
 
 
-/* The request waits, and nginx looks whether its client is still there. */
+/* While the request waits, nginx checks whether its client is still there. */
 static void
-ngx_http_checkout_task_watch_client(ngx_http_request_t *r)
+ngx_http_checkout_job_watch_client(ngx_http_request_t *r)
 {
-    /* while a body is passed over, reading is the business of that */
+    /* while a body is discarded, that does the reading */
     if (r != r->main || r->discard_body) {
         return;
     }
@@ -286,7 +371,8 @@ ngx_http_checkout_task_watch_client(ngx_http_request_t *r)
 
 
 static ngx_msec_t
-ngx_http_checkout_task_time(ngx_http_request_t *r, ngx_http_checkout_task_t *task, ngx_uint_t again)
+ngx_http_checkout_job_time(ngx_http_request_t *r,
+    ngx_http_checkout_sql_job_t *job, ngx_uint_t again)
 {
     ngx_msec_int_t            left;
     ngx_http_checkout_ctx_t  *ctx;
@@ -294,224 +380,287 @@ ngx_http_checkout_task_time(ngx_http_request_t *r, ngx_http_checkout_task_t *tas
     ctx = ngx_http_get_module_ctx(r, ngx_http_checkout_module);
 
     if (!again || ctx == NULL) {
-        return task->settings->timeout;
+        return job->settings->timeout;
     }
 
-    left = (ngx_msec_int_t) (ctx->started + task->settings->timeout - ngx_current_msec);
+    left = (ngx_msec_int_t) (ctx->started + job->settings->timeout
+                             - ngx_current_msec);
 
     return left > 0 ? (ngx_msec_t) left : 1;
 }
 
 
 static ngx_http_upstream_srv_conf_t *
-ngx_http_checkout_task_upstream(ngx_http_checkout_task_t *task, ngx_http_request_t *r)
+ngx_http_checkout_job_upstream(ngx_http_checkout_sql_job_t *job,
+    ngx_http_request_t *r)
 {
-    if (task->job.primary || task->settings->read_from == NULL) {
-        task->job.of_primary = 1;
-        return task->settings->primary;
+    const ngx_http_checkout_sql_settings_t  *settings;
+
+    settings = job->settings;
+
+    if (job->public.primary || settings->read_from == NULL) {
+        job->public.of_primary = 1;
+        return settings->primary;
     }
 
-    /* a client that has just written reads from the primary, where there is one */
-    task->sticky = task->settings->primary != NULL && ngx_http_checkout_sticky(r);
-    task->job.of_primary = task->sticky;
+    /* a client that has just written reads from the primary, if there is one */
+    job->sticky = settings->primary != NULL && ngx_http_checkout_sticky(r);
+    job->public.of_primary = job->sticky;
 
-    return task->sticky ? task->settings->primary : task->settings->read_from;
+    return job->sticky ? settings->primary : settings->read_from;
 }
 
 
-/* No server of the upstream answers. A sticky client would rather read what may be old than nothing. */
+/*
+ * No server of the upstream answers. For a sticky client the replicas are
+ * asked then: what may be old is better than nothing.
+ */
 static void
-ngx_http_checkout_task_fail(ngx_http_checkout_task_t *task)
+ngx_http_checkout_job_no_answer(ngx_http_checkout_sql_job_t *job)
 {
-    if (task->decided || !task->sticky) {
-        ngx_http_checkout_task_decide(task, NGX_HTTP_CHECKOUT_SQL_FAILED);
+    if (job->decided || !job->sticky) {
+        ngx_http_checkout_job_decide(job, NGX_HTTP_CHECKOUT_SQL_FAILED);
         return;
     }
 
-    task->sticky = 0;
-    task->job.of_primary = 0;
-    ngx_http_checkout_peer_end(&task->peer);
-    ngx_memzero(&task->peer, sizeof(ngx_http_checkout_peer_t));
+    job->sticky = 0;
+    job->public.of_primary = 0;
+    ngx_http_checkout_peer_end(&job->peer);
+    ngx_memzero(&job->peer, sizeof(ngx_http_checkout_peer_t));
 
-    if (ngx_http_checkout_peer_init(&task->peer, task->request, task->settings->read_from, task->job.pool) != NGX_OK) {
-        ngx_http_checkout_task_decide(task, NGX_HTTP_CHECKOUT_SQL_FAILED);
+    if (ngx_http_checkout_peer_init(&job->peer, job->request,
+                                    job->settings->read_from,
+                                    job->public.pool) != NGX_OK)
+    {
+        ngx_http_checkout_job_decide(job, NGX_HTTP_CHECKOUT_SQL_FAILED);
         return;
     }
 
-    ngx_http_checkout_task_next(task);
+    ngx_http_checkout_job_next(job);
 }
 
 
-/* No server is left to be asked: for want of connections to one that works, or for want of one that works. */
+/* No server is left: those that answer have no connection, or none answers. */
 static void
-ngx_http_checkout_task_no_server(ngx_http_checkout_task_t *task)
+ngx_http_checkout_job_no_server(ngx_http_checkout_sql_job_t *job)
 {
-    if (task->crowded) {
-        ngx_http_checkout_task_decide(task, NGX_HTTP_CHECKOUT_SQL_BUSY);
+    if (job->saturated) {
+        ngx_http_checkout_job_decide(job, NGX_HTTP_CHECKOUT_SQL_BUSY);
 
     } else {
-        ngx_http_checkout_task_fail(task);
+        ngx_http_checkout_job_no_answer(job);
     }
 }
 
 
 ngx_int_t
-ngx_http_checkout_job_start(ngx_http_request_t *r, ngx_http_checkout_job_t *job, ngx_uint_t again)
+ngx_http_checkout_job_start(ngx_http_request_t *r,
+    ngx_http_checkout_job_t *public, ngx_uint_t again)
 {
-    ngx_http_checkout_task_t      *task;
-    ngx_http_upstream_srv_conf_t  *upstream;
+    ngx_http_checkout_sql_job_t    *job;
+    ngx_http_upstream_srv_conf_t   *upstream;
+    const ngx_http_checkout_directive_t  *handler;
 
-    task = (ngx_http_checkout_task_t *) job;
+    job = ngx_http_checkout_job_whole(public);
 
-    if (ngx_http_checkout_task_attach(task, r) != NGX_OK) {
-        ngx_http_checkout_job_destroy(job);
+    if (ngx_http_checkout_job_attach(job, r) != NGX_OK) {
+        ngx_http_checkout_job_destroy(public);
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    ngx_add_timer(&task->alarm, ngx_http_checkout_task_time(r, task, again));
-    upstream = ngx_http_checkout_task_upstream(task, r);
+    ngx_add_timer(&job->deadline, ngx_http_checkout_job_time(r, job, again));
+    upstream = ngx_http_checkout_job_upstream(job, r);
 
-    if (upstream == NULL || ngx_http_checkout_peer_init(&task->peer, r, upstream, job->pool) != NGX_OK) {
+    if (upstream == NULL
+        || ngx_http_checkout_peer_init(&job->peer, r, upstream, public->pool)
+           != NGX_OK)
+    {
+        handler = job->settings->handler;
         ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
-                      "checkout: no MySQL server can be chosen for \"%V\" in %V:%ui", &task->settings->handler->name,
-                      &task->settings->handler->file, task->settings->handler->line);
-        ngx_http_checkout_task_decide(task, NGX_HTTP_CHECKOUT_SQL_FAILED);
+                      "checkout: no MySQL server can be chosen for \"%V\" "
+                      "in %V:%ui", &handler->name, &handler->file,
+                      handler->line);
+        ngx_http_checkout_job_decide(job, NGX_HTTP_CHECKOUT_SQL_FAILED);
 
     } else {
-        ngx_http_checkout_state_separate(r);
-        ngx_http_checkout_task_next(task);
+        ngx_http_checkout_upstream_state_separate(r);
+        ngx_http_checkout_job_next(job);
     }
 
     if (!again) {
         r->main->count++;
-        ngx_http_checkout_task_watch_client(r);
+        ngx_http_checkout_job_watch_client(r);
     }
 
     return NGX_DONE;
 }
 
 
-/* A server could not be asked for want of a connection. NGX_AGAIN: another may be. */
-static ngx_int_t
-ngx_http_checkout_task_crowded(ngx_http_checkout_task_t *task, ngx_http_checkout_pool_t *pool)
-{
-    task->crowded |= !pool->failing;
-    ngx_http_checkout_peer_release(&task->peer, 0);
-
-    if (ngx_http_checkout_peer_left(&task->peer)) {
-        return NGX_AGAIN;
-    }
-
-    ngx_http_checkout_task_no_server(task);
-
-    return NGX_DONE;
-}
-
-
-/* Asks the servers that are left, until one has a connection or a place in its queue. */
+/* Starts a run. */
 static void
-ngx_http_checkout_task_next(ngx_http_checkout_task_t *task)
+ngx_http_checkout_job_run_on(ngx_http_checkout_sql_job_t *job,
+    ngx_http_checkout_conn_t *conn)
 {
-    ngx_int_t                  rc;
-    ngx_http_checkout_pool_t  *pool;
-
-    do {
-        rc = ngx_http_checkout_peer_next(&task->peer, ngx_http_checkout_task_log(task));
-
-        if (rc != NGX_OK) {
-            ngx_log_error(ngx_http_checkout_task_level(&task->settings->access->logged), ngx_http_checkout_task_log(task), 0,
-                          "checkout: no live MySQL server is left for \"%V\" in %V:%ui", &task->settings->handler->name,
-                          &task->settings->handler->file, task->settings->handler->line);
-            ngx_http_checkout_task_no_server(task);
-            return;
-        }
-
-        pool = ngx_http_checkout_pool_get(task->settings->access, &task->peer);
-
-        if (pool == NULL) {
-            ngx_http_checkout_peer_release(&task->peer, 0);
-            ngx_http_checkout_task_decide(task, NGX_HTTP_CHECKOUT_SQL_FAILED);
-            return;
-        }
-
-        rc = ngx_http_checkout_pool_enter(pool, task);
-
-        if (rc == NGX_AGAIN) {
-            task->state = NGX_HTTP_CHECKOUT_TASK_WAITING;
-            ngx_add_timer(&task->timer, pool->access->pool.timeout);
-            return;
-        }
-
-        if (rc == NGX_BUSY) {
-            rc = ngx_http_checkout_task_crowded(task, pool);
-        }
-
-    } while (rc == NGX_AGAIN);
-}
-
-
-/* A connection has come free for it, or is there. */
-void
-ngx_http_checkout_task_run(ngx_http_checkout_task_t *task, ngx_http_checkout_conn_t *conn)
-{
+    ngx_http_checkout_work_t     work;
     ngx_http_checkout_access_t  *access;
 
-    access = conn->pool->access;
-    task->try = ngx_http_checkout_try_start(task, conn);
-    ngx_http_checkout_task_stop_timer(&task->timer);
+    work.job = job->public.run;
+    work.input = job->public.input;
+    work.repeats = job->repeats;
+    work.done = ngx_http_checkout_job_run_ended;
+    work.data = job;
 
-    if (task->try == NULL) {
-        task->state = NGX_HTTP_CHECKOUT_TASK_RESTING;
+    access = job->settings->access;
+    job->run = ngx_http_checkout_run_start(conn, &work);
+    ngx_http_checkout_job_stop_timer(&job->timer);
+
+    if (job->run == NULL) {
+        ngx_http_checkout_job_set_state(job, NGX_HTTP_CHECKOUT_JOB_IDLE);
         ngx_http_checkout_pool_drop(conn);
-        ngx_http_checkout_peer_release(&task->peer, 0);
-        ngx_http_checkout_task_decide(task, NGX_HTTP_CHECKOUT_SQL_BUSY);
+        ngx_http_checkout_peer_release(&job->peer, 0);
+        ngx_http_checkout_job_decide(job, NGX_HTTP_CHECKOUT_SQL_BUSY);
         return;
     }
 
-    ngx_http_checkout_state_begin(task);
+    job->refs++;
 
-    if (task->try->connects) {
-        task->state = NGX_HTTP_CHECKOUT_TASK_CONNECTING;
-        ngx_add_timer(&task->timer, ngx_min(access->connect_timeout, access->read_timeout));
+    if (job->request != NULL) {
+        ngx_http_checkout_upstream_state_open(&job->upstream_state,
+                                              job->request, &job->peer.name);
+    }
+
+    if (job->run->connects) {
+        ngx_http_checkout_job_set_state(job, NGX_HTTP_CHECKOUT_JOB_CONNECTING);
+        ngx_add_timer(&job->timer, ngx_min(access->connect_timeout,
+                                           access->read_timeout));
 
     } else {
-        task->state = NGX_HTTP_CHECKOUT_TASK_RUNNING;
-        ngx_add_timer(&task->timer, access->read_timeout);
+        ngx_http_checkout_job_set_state(job, NGX_HTTP_CHECKOUT_JOB_RUNNING);
+        ngx_add_timer(&job->timer, access->read_timeout);
     }
+}
+
+
+/* A connection has come free for a job that waits. */
+static void
+ngx_http_checkout_job_connected(ngx_http_checkout_pool_wait_t *wait,
+    ngx_http_checkout_conn_t *conn)
+{
+    ngx_http_checkout_job_run_on(
+        ngx_queue_data(wait, ngx_http_checkout_sql_job_t, wait), conn);
+}
+
+
+/*
+ * Asks the held server's pool for a connection. NGX_DONE: the job runs, waits
+ * or is decided. NGX_AGAIN: another server may be asked.
+ */
+static ngx_int_t
+ngx_http_checkout_job_enter(ngx_http_checkout_sql_job_t *job,
+    ngx_http_checkout_pool_t *pool)
+{
+    ngx_int_t                  rc;
+    ngx_http_checkout_conn_t  *conn;
+
+    job->pool = pool;
+    rc = ngx_http_checkout_pool_enter(pool, &job->wait, &conn);
+
+    if (rc == NGX_OK) {
+        ngx_http_checkout_job_run_on(job, conn);
+        return NGX_DONE;
+    }
+
+    if (rc == NGX_AGAIN) {
+        ngx_http_checkout_job_set_state(job, NGX_HTTP_CHECKOUT_JOB_WAITING);
+        ngx_add_timer(&job->timer, job->settings->access->pool.timeout);
+        return NGX_DONE;
+    }
+
+    job->saturated |= ngx_http_checkout_pool_answers(pool);
+    ngx_http_checkout_peer_release(&job->peer, 0);
+
+    if (ngx_http_checkout_peer_left(&job->peer)) {
+        return NGX_AGAIN;
+    }
+
+    ngx_http_checkout_job_no_server(job);
+
+    return NGX_DONE;
+}
+
+
+/* Asks the servers that are left. */
+static void
+ngx_http_checkout_job_next(ngx_http_checkout_sql_job_t *job)
+{
+    ngx_log_t                            *log;
+    ngx_http_checkout_pool_t             *pool;
+    ngx_http_checkout_access_t           *access;
+    const ngx_http_checkout_directive_t  *handler;
+
+    access = job->settings->access;
+    log = ngx_http_checkout_job_log(job);
+
+    do {
+        if (ngx_http_checkout_peer_next(&job->peer, log) != NGX_OK) {
+            handler = job->settings->handler;
+            ngx_log_error(ngx_http_checkout_job_log_level(&access->logged),
+                          log, 0,
+                          "checkout: no live MySQL server is left for \"%V\" "
+                          "in %V:%ui", &handler->name, &handler->file,
+                          handler->line);
+            ngx_http_checkout_job_no_server(job);
+            return;
+        }
+
+        pool = ngx_http_checkout_pool_get(access, &job->peer.sockaddr,
+                                          job->peer.socklen);
+
+        if (pool == NULL) {
+            ngx_http_checkout_peer_release(&job->peer, 0);
+            ngx_http_checkout_job_decide(job, NGX_HTTP_CHECKOUT_SQL_FAILED);
+            return;
+        }
+
+    } while (ngx_http_checkout_job_enter(job, pool) == NGX_AGAIN);
 }
 
 
 /* The server that is held does not answer. */
 static void
-ngx_http_checkout_task_peer_failed(ngx_http_checkout_task_t *task)
+ngx_http_checkout_job_server_failed(ngx_http_checkout_sql_job_t *job)
 {
-    task->pool->failing = 1;
-    task->state = NGX_HTTP_CHECKOUT_TASK_RESTING;
-    ngx_http_checkout_peer_release(&task->peer, NGX_PEER_FAILED);
+    ngx_http_checkout_pool_set_answers(job->pool, 0);
+    ngx_http_checkout_job_set_state(job, NGX_HTTP_CHECKOUT_JOB_IDLE);
+    ngx_http_checkout_peer_release(&job->peer, NGX_PEER_FAILED);
 
-    if (task->decided) {
+    if (job->decided) {
         return;
     }
 
-    if (ngx_http_checkout_peer_left(&task->peer) == 0) {
-        ngx_http_checkout_task_no_server(task);
+    if (ngx_http_checkout_peer_left(&job->peer) == 0) {
+        ngx_http_checkout_job_no_server(job);
         return;
     }
 
-    ngx_http_checkout_task_next(task);
+    ngx_http_checkout_job_next(job);
 }
 
 
-/* The try's time is over. */
+/* The run's time is over. Its thread and its reference end later. */
 static void
-ngx_http_checkout_task_give_up(ngx_http_checkout_task_t *task)
+ngx_http_checkout_job_abandon_run(ngx_http_checkout_sql_job_t *job)
 {
-    ngx_uint_t                connecting;
-    ngx_http_checkout_try_t  *try;
+    time_t                               *logged;
+    ngx_uint_t                            connecting;
+    ngx_http_checkout_run_t              *run;
+    const ngx_http_checkout_directive_t  *handler;
 
-    try = task->try;
-    task->try = NULL;
-    connecting = task->state == NGX_HTTP_CHECKOUT_TASK_CONNECTING;
+    run = job->run;
+    job->run = NULL;
+    handler = job->settings->handler;
+    logged = ngx_http_checkout_pool_logged(job->pool);
+    connecting = job->state == NGX_HTTP_CHECKOUT_JOB_CONNECTING;
 
     if (connecting) {
         ngx_http_checkout_count(sql_connect_timeouts, 1);
@@ -520,181 +669,149 @@ ngx_http_checkout_task_give_up(ngx_http_checkout_task_t *task)
         ngx_http_checkout_count(sql_read_timeouts, 1);
     }
 
-    ngx_log_error(ngx_http_checkout_task_level(&task->pool->logged), ngx_http_checkout_task_log(task), 0,
-                  "checkout: MySQL %V timed out while it was %s, for \"%V\" in %V:%ui", &task->peer.name,
-                  connecting ? "connected to" : "running the job", &task->settings->handler->name, &task->settings->handler->file,
-                  task->settings->handler->line);
+    ngx_log_error(ngx_http_checkout_job_log_level(logged),
+                  ngx_http_checkout_job_log(job), 0,
+                  "checkout: MySQL %V timed out while it was %s, for \"%V\" "
+                  "in %V:%ui", &job->peer.name,
+                  connecting ? "connected to" : "running the job",
+                  &handler->name, &handler->file, handler->line);
 
-    ngx_http_checkout_state_end(task, try, NGX_HTTP_GATEWAY_TIME_OUT);
-    ngx_http_checkout_try_abandon(try);
-    ngx_http_checkout_task_peer_failed(task);
+    ngx_http_checkout_upstream_state_close(&job->upstream_state, job->request,
+                                           NGX_HTTP_GATEWAY_TIME_OUT, run);
+    ngx_http_checkout_run_abandon(run);
+    ngx_http_checkout_job_server_failed(job);
 }
 
 
+/* ms that are left of a time-out; negative: it is over. */
 static ngx_msec_int_t
-ngx_http_checkout_task_left(uint64_t since, ngx_msec_t timeout)
+ngx_http_checkout_job_time_left(uint64_t since, ngx_msec_t timeout)
 {
-    return (ngx_msec_int_t) timeout - (ngx_msec_int_t) ((ngx_http_checkout_now_us() - since) / 1000);
+    uint64_t  passed;
+
+    passed = (ngx_http_checkout_now_us() - since) / 1000;
+
+    return (ngx_msec_int_t) timeout - (ngx_msec_int_t) passed;
 }
 
 
 /*
- * The time-out of a try may be over. The thread does not say what it has come to, so that is looked at here: at least
- * as often as the read time-out, which begins anew with each statement, at the moment that the thread noted.
+ * The time-out of a run may be over. The thread does not report its steps, so
+ * they are checked here, at least once in a read time-out. That begins anew
+ * with each statement, at the moment that the thread has noted.
  */
 static void
-ngx_http_checkout_task_look(ngx_http_checkout_task_t *task)
+ngx_http_checkout_job_check_run(ngx_http_checkout_sql_job_t *job)
 {
-    ngx_msec_int_t               left;
-    ngx_http_checkout_access_t  *access;
+    uint64_t                        since;
+    ngx_msec_int_t                  left;
+    ngx_http_checkout_access_t     *access;
+    ngx_http_checkout_run_phase_e   phase;
 
-    access = task->pool->access;
+    access = job->settings->access;
+    phase = ngx_http_checkout_run_phase(job->run);
 
-    if (ngx_http_checkout_try_phase(task->try) == NGX_HTTP_CHECKOUT_TRY_RUN) {
-        task->state = NGX_HTTP_CHECKOUT_TASK_RUNNING;
+    if (job->state == NGX_HTTP_CHECKOUT_JOB_CONNECTING
+        && phase == NGX_HTTP_CHECKOUT_RUN_RUNNING)
+    {
+        ngx_http_checkout_job_set_state(job, NGX_HTTP_CHECKOUT_JOB_RUNNING);
     }
 
-    if (task->state == NGX_HTTP_CHECKOUT_TASK_RUNNING) {
-        left = ngx_http_checkout_task_left(ngx_http_checkout_try_since(task->try), access->read_timeout);
+    if (job->state == NGX_HTTP_CHECKOUT_JOB_RUNNING) {
+        since = ngx_http_checkout_run_since(job->run);
+        left = ngx_http_checkout_job_time_left(since, access->read_timeout);
 
     } else {
-        left = ngx_min(ngx_http_checkout_task_left(task->try->begun, access->connect_timeout),
-                       (ngx_msec_int_t) access->read_timeout);
+        left = ngx_http_checkout_job_time_left(job->run->begun,
+                                               access->connect_timeout);
+        left = ngx_min(left, (ngx_msec_int_t) access->read_timeout);
     }
 
     if (left <= 0) {
-        ngx_http_checkout_task_give_up(task);
+        ngx_http_checkout_job_abandon_run(job);
         return;
     }
 
-    ngx_add_timer(&task->timer, (ngx_msec_t) left);
+    ngx_add_timer(&job->timer, (ngx_msec_t) left);
 }
 
 
-/* The longest wait for a connection, or the time-out of a try, is over. */
+/* It has waited for a connection as long as it may. */
 static void
-ngx_http_checkout_task_timer(ngx_event_t *ev)
+ngx_http_checkout_job_wait_over(ngx_http_checkout_sql_job_t *job)
 {
-    ngx_http_checkout_task_t *task = ev->data;
+    job->saturated |= ngx_http_checkout_pool_answers(job->pool);
+    ngx_http_checkout_job_stop_waiting(job);
 
-    switch (task->state) {
+    /* the connections may hang, while another server has one to spare */
+    if (ngx_http_checkout_peer_left(&job->peer)) {
+        ngx_http_checkout_job_next(job);
+        return;
+    }
 
-    case NGX_HTTP_CHECKOUT_TASK_WAITING:
-        task->crowded |= !task->pool->failing;
-        ngx_http_checkout_task_stop_waiting(task);
+    ngx_http_checkout_job_no_server(job);
+}
 
-        /* its connections may hang, and another server be idle */
-        if (ngx_http_checkout_peer_left(&task->peer)) {
-            ngx_http_checkout_task_next(task);
-            return;
-        }
 
-        ngx_http_checkout_task_no_server(task);
+/* The timer of the present state. */
+static void
+ngx_http_checkout_job_timeout(ngx_event_t *ev)
+{
+    ngx_http_checkout_sql_job_t *job = ev->data;
+
+    switch (job->state) {
+
+    case NGX_HTTP_CHECKOUT_JOB_WAITING:
+        ngx_http_checkout_job_wait_over(job);
         return;
 
-    case NGX_HTTP_CHECKOUT_TASK_CONNECTING:
-    case NGX_HTTP_CHECKOUT_TASK_RUNNING:
-        ngx_http_checkout_task_look(task);
+    case NGX_HTTP_CHECKOUT_JOB_CONNECTING:
+    case NGX_HTTP_CHECKOUT_JOB_RUNNING:
+        ngx_http_checkout_job_check_run(job);
         return;
 
-    case NGX_HTTP_CHECKOUT_TASK_RESTING:
+    case NGX_HTTP_CHECKOUT_JOB_IDLE:
         return;
     }
 }
 
 
-/*
- * Errors that are the server's own trouble, and that another server need not have: MySQL Reference Manual and MariaDB
- * Knowledge Base, "Error Codes". All others are taken for the statement's.
- */
-static ngx_uint_t
-ngx_http_checkout_is_servers_error(unsigned code)
+static ngx_http_checkout_run_class_e
+ngx_http_checkout_job_classify(ngx_http_checkout_run_t *run)
 {
-    ngx_uint_t  i;
+    ngx_http_checkout_run_end_t  end;
 
-    static const unsigned  codes[] = {
-        1021, 1026, 1030, 1037, 1038, 1041, 1114,   /* disk, memory */
-        1040, 1129, 1130, 1203, 1226,               /* too many connections, host blocked, resources used up */
-        1053, 1077, 1079, 1080, 1927, 3169, 4031,   /* it shuts down, or ends this session */
-        1158, 1159, 1160, 1161,                     /* network */
-        1194, 1195, 1290, 1792, 1836,               /* a table is broken; read-only */
-    };
+    end.connected = run->connected != 0;
+    end.reused = run->reused;
+    end.result = run->rc;
+    end.code = run->code;
+    end.repeats = run->repeats;
 
-    if (code >= 2000 && code < 3000) {
-        return 1;    /* the client library: no connection, or one that was lost */
-    }
-
-    for (i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
-        if (codes[i] == code) {
-            return 1;
-        }
-    }
-
-    return 0;
-}
-
-
-/* Errors by which a session that the server has ended shows itself. */
-static ngx_uint_t
-ngx_http_checkout_is_lost(unsigned code)
-{
-    return (code >= 2000 && code < 3000) || code == 1053 || code == 1927 || code == 3169 || code == 4031
-           || (code >= 1158 && code <= 1161);
-}
-
-
-static ngx_http_checkout_try_verdict_e
-ngx_http_checkout_try_verdict(ngx_http_checkout_try_t *try)
-{
-    if (try->connected == 0) {
-        return NGX_HTTP_CHECKOUT_TRY_FAILED;
-    }
-
-    switch (try->rc) {
-
-    case DB_OK:
-        return NGX_HTTP_CHECKOUT_TRY_DONE;
-
-    case DB_POISON:
-        return NGX_HTTP_CHECKOUT_TRY_REFUSED;
-
-    case DB_AGAIN:
-        return try->runs <= NGX_HTTP_CHECKOUT_JOB_AGAIN ? NGX_HTTP_CHECKOUT_TRY_LOST : NGX_HTTP_CHECKOUT_TRY_WRONG;
-
-    case DB_RETRY:
-        break;
-    }
-
-    if (error_is_timeout(try->code)) {
-        return NGX_HTTP_CHECKOUT_TRY_SLOW;
-    }
-
-    if (try->code == NGX_HTTP_CHECKOUT_LOCK_WAIT) {
-        return NGX_HTTP_CHECKOUT_TRY_LOCKED;
-    }
-
-    if (try->reused && ngx_http_checkout_is_lost(try->code)) {
-        return NGX_HTTP_CHECKOUT_TRY_STALE;
-    }
-
-    return ngx_http_checkout_is_servers_error(try->code) ? NGX_HTTP_CHECKOUT_TRY_FAILED
-                                                         : NGX_HTTP_CHECKOUT_TRY_WRONG;
+    return ngx_http_checkout_run_classify(&end);
 }
 
 
 static void
-ngx_http_checkout_task_log_error(ngx_http_checkout_task_t *task, ngx_http_checkout_try_t *try, ngx_uint_t level)
+ngx_http_checkout_job_log_error(ngx_http_checkout_sql_job_t *job,
+    ngx_http_checkout_run_t *run, ngx_uint_t level)
 {
-    ngx_log_error(level, ngx_http_checkout_task_log(task), 0,
-                  "checkout: MySQL %V %s: error %ud \"%s\", for \"%V\" in %V:%ui", &task->peer.name,
-                  try->connected ? "did not run the job" : "could not be connected to", try->code, try->error,
-                  &task->settings->handler->name, &task->settings->handler->file, task->settings->handler->line);
+    const ngx_http_checkout_directive_t  *handler;
+
+    handler = job->settings->handler;
+
+    ngx_log_error(level, ngx_http_checkout_job_log(job), 0,
+                  "checkout: MySQL %V %s: error %ud \"%s\", for \"%V\" "
+                  "in %V:%ui", &job->peer.name,
+                  run->connected ? "did not run the job"
+                                 : "could not be connected to",
+                  run->code, run->error, &handler->name, &handler->file,
+                  handler->line);
 }
 
 
 /* What $upstream_status says of a server that answered. */
 static ngx_uint_t
-ngx_http_checkout_outcome_status(ngx_http_checkout_sql_outcome_e outcome)
+ngx_http_checkout_job_upstream_status(ngx_http_checkout_sql_outcome_e outcome)
 {
     switch (outcome) {
 
@@ -713,194 +830,176 @@ ngx_http_checkout_outcome_status(ngx_http_checkout_sql_outcome_e outcome)
 }
 
 
-/* The server answered, and the job is over. */
+/* The server answered; no other is asked. */
 static void
-ngx_http_checkout_task_answered(ngx_http_checkout_task_t *task, ngx_http_checkout_try_t *try,
-    ngx_http_checkout_sql_outcome_e outcome)
+ngx_http_checkout_job_server_answered(ngx_http_checkout_sql_job_t *job,
+    ngx_http_checkout_run_t *run, ngx_http_checkout_sql_outcome_e outcome)
 {
-    task->pool->failing = 0;
-    task->state = NGX_HTTP_CHECKOUT_TASK_RESTING;
-    ngx_http_checkout_state_end(task, try, ngx_http_checkout_outcome_status(outcome));
-    ngx_http_checkout_peer_release(&task->peer, 0);
+    ngx_uint_t  status;
 
-    if (try->conn->db.mysql != NULL) {
-        ngx_http_checkout_pool_put(try->conn);
+    status = ngx_http_checkout_job_upstream_status(outcome);
+
+    ngx_http_checkout_pool_set_answers(job->pool, 1);
+    ngx_http_checkout_job_set_state(job, NGX_HTTP_CHECKOUT_JOB_IDLE);
+    ngx_http_checkout_upstream_state_close(&job->upstream_state, job->request,
+                                           status, run);
+    ngx_http_checkout_peer_release(&job->peer, 0);
+
+    if (ngx_http_checkout_conn_is_open(run->conn)) {
+        ngx_http_checkout_pool_put(run->conn);
 
     } else {
-        ngx_http_checkout_pool_drop(try->conn);
+        ngx_http_checkout_pool_drop(run->conn);
     }
 
-    if (!task->decided) {
-        task->result = try->result;
-        ngx_memzero(&try->result, sizeof(struct sql_result));
-        ngx_http_checkout_task_decide(task, outcome);
+    if (!job->decided) {
+        job->result = run->result;
+        ngx_memzero(&run->result, sizeof(struct sql_result));
+        ngx_http_checkout_job_decide(job, outcome);
     }
 }
 
 
 /* Once more, on a new connection to the same server. */
 static void
-ngx_http_checkout_task_reconnect(ngx_http_checkout_task_t *task, ngx_http_checkout_try_t *try)
+ngx_http_checkout_job_reconnect(ngx_http_checkout_sql_job_t *job,
+    ngx_http_checkout_run_t *run)
 {
-    ngx_http_checkout_state_end(task, try, NGX_HTTP_BAD_GATEWAY);
-    task->runs = try->runs;
-    try->conn->stale = try->conn->db.mysql != NULL;
+    ngx_http_checkout_upstream_state_close(&job->upstream_state, job->request,
+                                           NGX_HTTP_BAD_GATEWAY, run);
+    job->repeats = run->repeats;
+    run->conn->stale = ngx_http_checkout_conn_is_open(run->conn);
 
-    if (task->decided) {
-        task->state = NGX_HTTP_CHECKOUT_TASK_RESTING;
-        ngx_http_checkout_pool_drop(try->conn);
-        ngx_http_checkout_peer_release(&task->peer, 0);
+    if (job->decided) {
+        ngx_http_checkout_job_set_state(job, NGX_HTTP_CHECKOUT_JOB_IDLE);
+        ngx_http_checkout_pool_drop(run->conn);
+        ngx_http_checkout_peer_release(&job->peer, 0);
         return;
     }
 
-    ngx_http_checkout_task_run(task, try->conn);
+    ngx_http_checkout_job_run_on(job, run->conn);
 }
 
 
-/* The thread is done with a try that was not given up; its reference is the caller's. */
-void
-ngx_http_checkout_task_tried(ngx_http_checkout_task_t *task, ngx_http_checkout_try_t *try)
+/* The server's own trouble. */
+static void
+ngx_http_checkout_job_run_failed(ngx_http_checkout_sql_job_t *job,
+    ngx_http_checkout_run_t *run)
 {
-    ngx_http_checkout_try_verdict_e  verdict;
+    time_t  *logged;
 
-    task->try = NULL;
-    ngx_http_checkout_task_stop_timer(&task->timer);
-    verdict = ngx_http_checkout_try_verdict(try);
+    logged = ngx_http_checkout_pool_logged(job->pool);
+    ngx_http_checkout_job_log_error(job, run,
+                                    ngx_http_checkout_job_log_level(logged));
 
-    switch (verdict) {
+    if (run->connected) {
+        ngx_http_checkout_count(sql_losses, 1);
 
-    case NGX_HTTP_CHECKOUT_TRY_REFUSED:
-    case NGX_HTTP_CHECKOUT_TRY_WRONG:
-    case NGX_HTTP_CHECKOUT_TRY_SLOW:
-    case NGX_HTTP_CHECKOUT_TRY_LOCKED:
-        ngx_http_checkout_task_log_error(task, try, NGX_LOG_ERR);
-        break;
-
-    case NGX_HTTP_CHECKOUT_TRY_FAILED:
-        ngx_http_checkout_task_log_error(task, try, ngx_http_checkout_task_level(&task->pool->logged));
-        break;
-
-    default:
-        break;
+    } else {
+        ngx_http_checkout_count(sql_connect_errors, 1);
     }
 
-    switch (verdict) {
+    ngx_http_checkout_upstream_state_close(&job->upstream_state, job->request,
+                                           NGX_HTTP_BAD_GATEWAY, run);
+    ngx_http_checkout_pool_drop(run->conn);
+    ngx_http_checkout_job_server_failed(job);
+}
 
-    case NGX_HTTP_CHECKOUT_TRY_DONE:
-        ngx_http_checkout_task_answered(task, try, NGX_HTTP_CHECKOUT_SQL_DONE);
-        break;
 
-    case NGX_HTTP_CHECKOUT_TRY_REFUSED:
-        ngx_http_checkout_task_answered(task, try, NGX_HTTP_CHECKOUT_SQL_REFUSED);
-        break;
+/* A run that was waited for has ended. */
+static void
+ngx_http_checkout_job_ran(ngx_http_checkout_sql_job_t *job,
+    ngx_http_checkout_run_t *run)
+{
+    ngx_http_checkout_sql_outcome_e  outcome;
 
-    case NGX_HTTP_CHECKOUT_TRY_WRONG:
-        ngx_http_checkout_task_answered(task, try, NGX_HTTP_CHECKOUT_SQL_FAILED);
-        break;
+    job->run = NULL;
+    ngx_http_checkout_job_stop_timer(&job->timer);
 
-    case NGX_HTTP_CHECKOUT_TRY_SLOW:
-        ngx_http_checkout_task_answered(task, try, NGX_HTTP_CHECKOUT_SQL_LATE);
-        break;
+    switch (ngx_http_checkout_job_classify(run)) {
 
-    case NGX_HTTP_CHECKOUT_TRY_LOCKED:
-        ngx_http_checkout_task_answered(task, try, NGX_HTTP_CHECKOUT_SQL_BUSY);
-        break;
+    case NGX_HTTP_CHECKOUT_RUN_DONE:
+        ngx_http_checkout_job_server_answered(job, run,
+                                              NGX_HTTP_CHECKOUT_SQL_DONE);
+        return;
 
-    case NGX_HTTP_CHECKOUT_TRY_STALE:
+    case NGX_HTTP_CHECKOUT_RUN_STALE:
         ngx_http_checkout_count(sql_reconnects, 1);
-        ngx_http_checkout_task_reconnect(task, try);
+        ngx_http_checkout_job_reconnect(job, run);
+        return;
+
+    case NGX_HTTP_CHECKOUT_RUN_LOST:
+        ngx_http_checkout_job_reconnect(job, run);
+        return;
+
+    case NGX_HTTP_CHECKOUT_RUN_FAILED:
+        ngx_http_checkout_job_run_failed(job, run);
+        return;
+
+    case NGX_HTTP_CHECKOUT_RUN_REFUSED:
+        outcome = NGX_HTTP_CHECKOUT_SQL_REFUSED;
         break;
 
-    case NGX_HTTP_CHECKOUT_TRY_LOST:
-        ngx_http_checkout_task_reconnect(task, try);
+    case NGX_HTTP_CHECKOUT_RUN_SLOW:
+        outcome = NGX_HTTP_CHECKOUT_SQL_LATE;
         break;
 
-    case NGX_HTTP_CHECKOUT_TRY_FAILED:
-        if (try->connected) {
-            ngx_http_checkout_count(sql_losses, 1);
+    case NGX_HTTP_CHECKOUT_RUN_LOCKED:
+        outcome = NGX_HTTP_CHECKOUT_SQL_BUSY;
+        break;
 
-        } else {
-            ngx_http_checkout_count(sql_connect_errors, 1);
-        }
-
-        ngx_http_checkout_state_end(task, try, NGX_HTTP_BAD_GATEWAY);
-        ngx_http_checkout_pool_drop(try->conn);
-        ngx_http_checkout_task_peer_failed(task);
+    default: /* NGX_HTTP_CHECKOUT_RUN_WRONG */
+        outcome = NGX_HTTP_CHECKOUT_SQL_FAILED;
         break;
     }
 
-    ngx_http_checkout_try_free(try);
+    ngx_http_checkout_job_log_error(job, run, NGX_LOG_ERR);
+    ngx_http_checkout_job_server_answered(job, run, outcome);
+}
+
+
+/* The thread is done with a run. Its reference ends, and may free the job. */
+static void
+ngx_http_checkout_job_run_ended(ngx_http_checkout_run_t *run)
+{
+    ngx_http_checkout_sql_job_t *job = run->work.data;
+
+    if (ngx_http_checkout_run_phase(run) == NGX_HTTP_CHECKOUT_RUN_ABANDONED) {
+        ngx_http_checkout_pool_drop(run->conn);
+
+    } else {
+        ngx_http_checkout_job_ran(job, run);
+    }
+
+    ngx_http_checkout_run_free(run);
+    ngx_http_checkout_job_unref(job);
 }
 
 
 ngx_int_t
-ngx_http_checkout_sql_refuse(ngx_http_request_t *r, ngx_http_checkout_sql_outcome_e outcome)
+ngx_http_checkout_sql_refuse(ngx_http_request_t *r,
+    ngx_http_checkout_sql_outcome_e outcome)
 {
+    ngx_http_checkout_code_e  code;
+
     switch (outcome) {
 
     case NGX_HTTP_CHECKOUT_SQL_REFUSED:
-        return ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_INVALID_REQUEST, NULL, 0);
+        code = NGX_HTTP_CHECKOUT_INVALID_REQUEST;
+        break;
 
     case NGX_HTTP_CHECKOUT_SQL_BUSY:
-        return ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_UNAVAILABLE, NULL, 0);
+        code = NGX_HTTP_CHECKOUT_UNAVAILABLE;
+        break;
 
     case NGX_HTTP_CHECKOUT_SQL_LATE:
-        return ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_GATEWAY_TIMEOUT, NULL, 0);
+        code = NGX_HTTP_CHECKOUT_GATEWAY_TIMEOUT;
+        break;
 
     default:
-        return ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_BAD_GATEWAY, NULL, 0);
-    }
-}
-
-
-/* A worker process starts, with its own user: can it read what the client library will? */
-static void
-ngx_http_checkout_sql_check_file(ngx_cycle_t *cycle, const char *name)
-{
-    if (name != NULL && access(name, R_OK) == -1) {
-        ngx_log_error(NGX_LOG_ALERT, cycle->log, ngx_errno,
-                      "checkout: the worker process cannot read \"%s\", which its connections to MySQL need", name);
-    }
-}
-
-
-ngx_int_t
-ngx_http_checkout_sql_init(ngx_cycle_t *cycle,
-    ngx_http_checkout_threads_settings_t *threads, ngx_array_t *accesses)
-{
-    ngx_uint_t                    i;
-    ngx_http_checkout_access_t  **list;
-
-    ngx_http_checkout_pools_init();
-
-    if (accesses->nelts == 0) {
-        return NGX_OK;
+        code = NGX_HTTP_CHECKOUT_BAD_GATEWAY;
+        break;
     }
 
-    list = accesses->elts;
-
-    for (i = 0; i < accesses->nelts; i++) {
-        ngx_http_checkout_sql_check_file(cycle, list[i]->server.ssl_ca);
-        ngx_http_checkout_sql_check_file(cycle, list[i]->server.ssl_cert);
-        ngx_http_checkout_sql_check_file(cycle, list[i]->server.ssl_key);
-    }
-
-    return ngx_http_checkout_threads_init(cycle, threads);
-}
-
-
-/* nginx has told the threads to end before. */
-void
-ngx_http_checkout_sql_exit(ngx_array_t *accesses)
-{
-    ngx_uint_t  alone;
-
-    if (accesses->nelts) {
-        alone = ngx_http_checkout_threads_wait();
-        ngx_http_checkout_pools_exit();
-
-        if (alone) {
-            mysql_library_end();
-        }
-    }
+    return ngx_http_checkout_refuse(r, code, NULL, 0);
 }

@@ -1,5 +1,7 @@
 /*
  * Jobs on MySQL servers, in nginx's thread pool.
+ *
+ * All functions are the event loop's; none blocks.
  */
 #ifndef NGX_HTTP_CHECKOUT_SQL_JOB_H
 #define NGX_HTTP_CHECKOUT_SQL_JOB_H
@@ -13,51 +15,73 @@
 
 
 typedef enum {
-    NGX_HTTP_CHECKOUT_SQL_DONE,      /* result is whole */
-    NGX_HTTP_CHECKOUT_SQL_REFUSED,   /* MySQL refuses the data of the job (DB_POISON) */
-    NGX_HTTP_CHECKOUT_SQL_FAILED,    /* no server that could be asked gave an answer: 502 */
-    NGX_HTTP_CHECKOUT_SQL_BUSY,      /* no connection, or no lock, came free in time; nothing was changed: 503 */
-    NGX_HTTP_CHECKOUT_SQL_LATE       /* the request's clock, or the server's for a statement, ran out: 504 */
+    NGX_HTTP_CHECKOUT_SQL_DONE,      /* the result is whole */
+    NGX_HTTP_CHECKOUT_SQL_REFUSED,   /* MySQL refuses the data (DB_POISON) */
+    NGX_HTTP_CHECKOUT_SQL_FAILED,    /* no server gave an answer */
+    NGX_HTTP_CHECKOUT_SQL_BUSY,      /* no connection, or no lock, came free in
+                                        time; nothing was changed */
+    NGX_HTTP_CHECKOUT_SQL_LATE       /* the request's deadline has come, or the
+                                        server's time-out of a statement */
 } ngx_http_checkout_sql_outcome_e;
 
 typedef struct ngx_http_checkout_job_s  ngx_http_checkout_job_t;
 
 /*
- * Called once in the event loop, unless the request went away; it answers the request, or goes on with it, and ends with
- * ngx_http_checkout_finish() where it ends it. result: NULL unless DONE; it belongs to the room and ends with the call.
+ * Called once from the event loop, unless the request went away before. It
+ * goes on with the request, or answers it with ngx_http_checkout_finish().
+ * result: NULL unless DONE. It and the job are freed after the call.
  */
-typedef void (*ngx_http_checkout_job_pt)(ngx_http_checkout_job_t *job, ngx_http_request_t *r,
-    ngx_http_checkout_sql_outcome_e outcome, struct sql_result *result);
+typedef void (*ngx_http_checkout_job_pt)(ngx_http_checkout_job_t *job,
+    ngx_http_request_t *r, ngx_http_checkout_sql_outcome_e outcome,
+    struct sql_result *result);
 
+/* The public part of a job. The caller fills it in before the start. */
 struct ngx_http_checkout_job_s {
-    ngx_pool_t                  *pool;       /* the job's own: input is made of it, and outlives the request */
-    void                        *input;
-    sql_job_pt                   run;        /* in a thread */
+    ngx_pool_t                  *pool;       /* the job's own, for `input`: the
+                                                job may outlive its request */
+    void                        *input;      /* not changed after the start */
+    sql_job_pt                   run;        /* called in a thread, again after
+                                                some failures: mysql/sql_job.h */
     ngx_http_checkout_job_pt     done;
-    void                        *data;       /* of the caller; may be of the request's pool */
-    unsigned                     primary:1;  /* the primary is asked, whatever the request is */
-    unsigned                     of_primary:1;  /* told with the outcome: the primary was asked last */
-    /* what follows is the room's own */
+    void                        *data;       /* for done(); may be of the
+                                                request's pool */
+    unsigned                     primary:1;  /* ask the primary */
+    unsigned                     of_primary:1;   /* set for done(): the primary
+                                                    was asked last */
 };
 
-/* A worker process starts. accesses: ngx_http_checkout_access_t * */
-ngx_int_t ngx_http_checkout_sql_init(ngx_cycle_t *cycle,
-    ngx_http_checkout_threads_settings_t *threads, ngx_array_t *accesses);
-void ngx_http_checkout_sql_exit(ngx_array_t *accesses);
-
-/* NULL: no memory, or too many jobs. Set input, run, done (and primary); then start it, or destroy it. */
+/*
+ * A new job. settings: of the location. NULL: no memory, too many jobs, or
+ * settings->access is NULL. It is then started, or destroyed.
+ */
 ngx_http_checkout_job_t *ngx_http_checkout_job_create(ngx_http_request_t *r,
-    ngx_http_checkout_sql_settings_t *settings);
+    const ngx_http_checkout_sql_settings_t *settings);
+
+/* Frees a job that was not started. */
 void ngx_http_checkout_job_destroy(ngx_http_checkout_job_t *job);
 
 /*
- * The request waits from now on: NGX_DONE, and r->main->count has grown by one as for every handler that goes on later
- * (not when `again`: the request waits already, and its handler has returned). done() is never called from within.
+ * Starts the job; it is not the caller's any more. done() is never called from
+ * within.
+ *
+ * again: 0 from a request's handler, whose return value this can be;
+ * r->main->count grows by one. 1 where the request waits already, and its
+ * handler has returned: the count stays, and the deadline counts from the
+ * request's start.
+ *
+ * NGX_DONE: the request waits. NGX_HTTP_INTERNAL_SERVER_ERROR: no memory; the
+ * job is freed, done() is not called.
  */
-ngx_int_t ngx_http_checkout_job_start(ngx_http_request_t *r, ngx_http_checkout_job_t *job, ngx_uint_t again);
+ngx_int_t ngx_http_checkout_job_start(ngx_http_request_t *r,
+    ngx_http_checkout_job_t *job, ngx_uint_t again);
 
-/* The usual answers of an outcome other than DONE: 502 bad_gateway, 503 unavailable, 504 gateway_timeout, 422. */
-ngx_int_t ngx_http_checkout_sql_refuse(ngx_http_request_t *r, ngx_http_checkout_sql_outcome_e outcome);
+/*
+ * Answers a request whose job did not end in DONE: 422 invalid_request
+ * (REFUSED), 502 bad_gateway (FAILED), 503 unavailable (BUSY), 504
+ * gateway_timeout (LATE). Returns what ngx_http_checkout_refuse() does.
+ */
+ngx_int_t ngx_http_checkout_sql_refuse(ngx_http_request_t *r,
+    ngx_http_checkout_sql_outcome_e outcome);
 
 
 #endif

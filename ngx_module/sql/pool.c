@@ -1,16 +1,40 @@
 /*
- * The connections to one server with one way to enter, and the jobs that wait for one of them.
+ * The connections to one server with one way to enter, and the jobs that wait
+ * for one of them.
  *
- * There is a pool for each address that a balancer has chosen, made when it is first needed. It holds at most `size`
- * connections, whatever they do, and at most `queue` waiting jobs. A connection belongs to its pool, is idle or in a
- * try, and is closed when it has been idle for `idle`, when the server closed it, or when a try of it was given up. A
- * pool without connections and jobs goes away after the same time, so that addresses that come and go leave nothing
- * behind.
+ * There is a pool for each address that a balancer has chosen, made when it is
+ * first needed. It holds at most `size` connections, whatever they do, and at
+ * most `queue` waiting jobs. A connection is idle or in a run. It is closed
+ * when it was idle for `idle`, when the server has closed it, and when a run
+ * on it was abandoned. A pool without connections and jobs goes away after the
+ * same time, so that addresses that come and go leave nothing behind.
  *
- * Jobs that wait are started by ngx_http_checkout_pool_dispatch(), which everybody calls who made room: it takes the
- * pools in turn, since all share the threads.
+ * All pools share the threads, so dispatch takes the pools by turns.
  */
-#include "sql/private.h"
+#include "sql/pool.h"
+
+#include "sql/thread.h"
+#include "stats/counters.h"
+
+
+struct ngx_http_checkout_pool_s {
+    ngx_queue_t                  queue;      /* among all of the process */
+    ngx_http_checkout_access_t  *access;
+    struct db_server             server;     /* where, and how to enter */
+    ngx_sockaddr_t               sockaddr;
+    socklen_t                    socklen;
+    char                         host[NGX_SOCKADDR_STRLEN + 1];
+                                             /* literal address, or the path of
+                                                the socket */
+    ngx_queue_t                  idle;       /* the last used first */
+    ngx_queue_t                  all;
+    ngx_uint_t                   connections;
+    ngx_queue_t                  waiting;    /* the oldest first */
+    ngx_uint_t                   nwaiting;
+    ngx_event_t                  timer;      /* closes what is idle */
+    time_t                       logged;
+    unsigned                     answers:1;
+};
 
 
 static ngx_queue_t  ngx_http_checkout_pools;
@@ -26,7 +50,7 @@ ngx_http_checkout_pools_init(void)
 }
 
 
-/* The address as the client library wants it: digits and a port, or the path of a socket. */
+/* As the client library wants it: digits and a port, or a socket's path. */
 static void
 ngx_http_checkout_pool_address(ngx_http_checkout_pool_t *pool)
 {
@@ -37,8 +61,11 @@ ngx_http_checkout_pool_address(ngx_http_checkout_pool_t *pool)
 
 #if (NGX_HAVE_UNIX_DOMAIN)
     if (sa->sa_family == AF_UNIX) {
-        (void) ngx_cpystrn((u_char *) pool->host, (u_char *) pool->sockaddr.sockaddr_un.sun_path,
-                           ngx_min(sizeof(pool->host), sizeof(pool->sockaddr.sockaddr_un.sun_path)));
+        (void) ngx_cpystrn((u_char *) pool->host,
+                           (u_char *) pool->sockaddr.sockaddr_un.sun_path,
+                           ngx_min(sizeof(pool->host),
+                                   sizeof(pool->sockaddr.sockaddr_un
+                                          .sun_path)));
         pool->server.socket = pool->host;
         return;
     }
@@ -46,14 +73,15 @@ ngx_http_checkout_pool_address(ngx_http_checkout_pool_t *pool)
 
 #if (NGX_HAVE_INET6)
     if (sa->sa_family == AF_INET6) {
-        len = ngx_inet6_ntop(pool->sockaddr.sockaddr_in6.sin6_addr.s6_addr, (u_char *) pool->host,
-                             sizeof(pool->host) - 1);
+        len = ngx_inet6_ntop(pool->sockaddr.sockaddr_in6.sin6_addr.s6_addr,
+                             (u_char *) pool->host, sizeof(pool->host) - 1);
 
     } else
 #endif
     {
-        len = ngx_inet_ntop(sa->sa_family, &pool->sockaddr.sockaddr_in.sin_addr, (u_char *) pool->host,
-                            sizeof(pool->host) - 1);
+        len = ngx_inet_ntop(sa->sa_family,
+                            &pool->sockaddr.sockaddr_in.sin_addr,
+                            (u_char *) pool->host, sizeof(pool->host) - 1);
     }
 
     pool->host[len] = '\0';
@@ -62,9 +90,9 @@ ngx_http_checkout_pool_address(ngx_http_checkout_pool_t *pool)
 }
 
 
-/* NULL: no memory. */
 ngx_http_checkout_pool_t *
-ngx_http_checkout_pool_get(ngx_http_checkout_access_t *access, ngx_http_checkout_peer_t *peer)
+ngx_http_checkout_pool_get(ngx_http_checkout_access_t *access,
+    ngx_sockaddr_t *sockaddr, socklen_t socklen)
 {
     ngx_queue_t               *q;
     ngx_http_checkout_pool_t  *pool;
@@ -76,8 +104,8 @@ ngx_http_checkout_pool_get(ngx_http_checkout_access_t *access, ngx_http_checkout
         pool = ngx_queue_data(q, ngx_http_checkout_pool_t, queue);
 
         if (pool->access == access
-            && ngx_cmp_sockaddr(&pool->sockaddr.sockaddr, pool->socklen, &peer->sockaddr.sockaddr, peer->socklen, 1)
-               == NGX_OK)
+            && ngx_cmp_sockaddr(&pool->sockaddr.sockaddr, pool->socklen,
+                                &sockaddr->sockaddr, socklen, 1) == NGX_OK)
         {
             return pool;
         }
@@ -91,8 +119,9 @@ ngx_http_checkout_pool_get(ngx_http_checkout_access_t *access, ngx_http_checkout
 
     pool->access = access;
     pool->server = access->server;
-    pool->sockaddr = peer->sockaddr;
-    pool->socklen = peer->socklen;
+    pool->sockaddr = *sockaddr;
+    pool->socklen = socklen;
+    pool->answers = 1;
     ngx_http_checkout_pool_address(pool);
 
     ngx_queue_init(&pool->idle);
@@ -108,6 +137,10 @@ ngx_http_checkout_pool_get(ngx_http_checkout_access_t *access, ngx_http_checkout
 
     ngx_queue_insert_tail(&ngx_http_checkout_pools, &pool->queue);
 
+    ngx_log_debug3(NGX_LOG_DEBUG_HTTP, ngx_cycle->log, 0,
+                   "checkout sql pool %p: created for %s, %s", pool,
+                   pool->host, access->writes ? "writes" : "reads");
+
     return pool;
 }
 
@@ -118,6 +151,9 @@ ngx_http_checkout_pool_free(ngx_http_checkout_pool_t *pool)
     if (pool->timer.timer_set) {
         ngx_del_timer(&pool->timer);
     }
+
+    ngx_log_debug1(NGX_LOG_DEBUG_HTTP, ngx_cycle->log, 0,
+                   "checkout sql pool %p: freed", pool);
 
     ngx_queue_remove(&pool->queue);
     ngx_free(pool);
@@ -135,20 +171,29 @@ ngx_http_checkout_conn_create(ngx_http_checkout_pool_t *pool)
         conn->pool = pool;
         conn->db.server = &pool->server;
         conn->fd = -1;
+        conn->writes = pool->access->writes;
         ngx_queue_insert_tail(&pool->all, &conn->all);
         pool->connections++;
         ngx_http_checkout_zone_sql_connections(1);
+
+        ngx_log_debug3(NGX_LOG_DEBUG_HTTP, ngx_cycle->log, 0,
+                       "checkout sql pool %p: connection %p created, of %ui",
+                       pool, conn, pool->connections);
     }
 
     return conn;
 }
 
 
-/* The connection is closed already, or is closed here. */
-void
+/* The connection is closed already, or is closed here, which blocks. */
+static void
 ngx_http_checkout_conn_free(ngx_http_checkout_conn_t *conn)
 {
-    ngx_http_checkout_conn_forget_socket(conn);
+    ngx_log_debug2(NGX_LOG_DEBUG_HTTP, ngx_cycle->log, 0,
+                   "checkout sql pool %p: connection %p freed", conn->pool,
+                   conn);
+
+    ngx_http_checkout_conn_close_fd(conn);
     db_close(&conn->db);
     ngx_queue_remove(&conn->all);
     conn->pool->connections--;
@@ -157,60 +202,69 @@ ngx_http_checkout_conn_free(ngx_http_checkout_conn_t *conn)
 }
 
 
-/* Whatever it held is free now; the second descriptor of its socket is not needed any more. */
-void
-ngx_http_checkout_conn_forget_socket(ngx_http_checkout_conn_t *conn)
+/* The run is over that has closed a connection. */
+static void
+ngx_http_checkout_conn_closed(ngx_http_checkout_run_t *run)
 {
-    if (conn->fd != -1) {
-        (void) close(conn->fd);
-        conn->fd = -1;
+    ngx_http_checkout_conn_free(run->conn);
+    ngx_http_checkout_run_free(run);
+}
+
+
+/* Closes it in a thread. Its place in the pool stays taken until then. */
+static void
+ngx_http_checkout_conn_close(ngx_http_checkout_conn_t *conn)
+{
+    ngx_http_checkout_work_t  work;
+
+    ngx_memzero(&work, sizeof(ngx_http_checkout_work_t));
+    work.done = ngx_http_checkout_conn_closed;
+
+    if (ngx_http_checkout_run_start(conn, &work) == NULL) {
+        ngx_http_checkout_conn_free(conn);
     }
 }
 
 
-/* A connection that a try may have now; NULL: there is none, and there may be no more. */
+/* NULL: a thread or a connection is missing, and there may be no more. */
 static ngx_http_checkout_conn_t *
 ngx_http_checkout_pool_take(ngx_http_checkout_pool_t *pool)
 {
     ngx_queue_t  *q;
 
-    if (ngx_http_checkout_threads_free(pool->access) == 0) {
+    if (ngx_http_checkout_threads_free(pool->access->writes) == 0) {
         return NULL;
     }
 
     if (!ngx_queue_empty(&pool->idle)) {
         q = ngx_queue_head(&pool->idle);
         ngx_queue_remove(q);
-        return ngx_queue_data(q, ngx_http_checkout_conn_t, queue);
+        return ngx_queue_data(q, ngx_http_checkout_conn_t, idle);
     }
 
-    return pool->connections < pool->access->pool.size ? ngx_http_checkout_conn_create(pool) : NULL;
+    return pool->connections < pool->access->pool.size
+           ? ngx_http_checkout_conn_create(pool) : NULL;
 }
 
 
-/* NGX_OK: the task runs. NGX_AGAIN: it waits. NGX_BUSY: too many wait. */
 ngx_int_t
-ngx_http_checkout_pool_enter(ngx_http_checkout_pool_t *pool, ngx_http_checkout_task_t *task)
+ngx_http_checkout_pool_enter(ngx_http_checkout_pool_t *pool,
+    ngx_http_checkout_pool_wait_t *wait, ngx_http_checkout_conn_t **conn)
 {
-    ngx_http_checkout_conn_t  *conn;
-
-    task->pool = pool;
-
     if (pool->nwaiting == 0) {
-        conn = ngx_http_checkout_pool_take(pool);
+        *conn = ngx_http_checkout_pool_take(pool);
 
-        if (conn != NULL) {
-            ngx_http_checkout_task_run(task, conn);
+        if (*conn != NULL) {
             return NGX_OK;
         }
     }
 
     if (pool->nwaiting == pool->access->pool.queue) {
-        task->pool = NULL;
         return NGX_BUSY;
     }
 
-    ngx_queue_insert_tail(&pool->waiting, &task->queue);
+    wait->pool = pool;
+    ngx_queue_insert_tail(&pool->waiting, &wait->queue);
     pool->nwaiting++;
     ngx_http_checkout_zone_sql_waiting(1);
 
@@ -218,22 +272,21 @@ ngx_http_checkout_pool_enter(ngx_http_checkout_pool_t *pool, ngx_http_checkout_t
 }
 
 
-/* The task waits no more. */
 void
-ngx_http_checkout_pool_leave(ngx_http_checkout_task_t *task)
+ngx_http_checkout_pool_leave(ngx_http_checkout_pool_wait_t *wait)
 {
-    ngx_queue_remove(&task->queue);
-    task->pool->nwaiting--;
+    ngx_queue_remove(&wait->queue);
+    wait->pool->nwaiting--;
     ngx_http_checkout_zone_sql_waiting(-1);
 }
 
 
-/* Starts one task of the pool, if one waits and can have a connection. */
+/* Serves one job of the pool. 1: it did; 0: none waits, or none can be. */
 static ngx_uint_t
 ngx_http_checkout_pool_serve(ngx_http_checkout_pool_t *pool)
 {
-    ngx_http_checkout_conn_t  *conn;
-    ngx_http_checkout_task_t  *task;
+    ngx_http_checkout_conn_t       *conn;
+    ngx_http_checkout_pool_wait_t  *wait;
 
     if (pool->nwaiting == 0) {
         return 0;
@@ -245,15 +298,16 @@ ngx_http_checkout_pool_serve(ngx_http_checkout_pool_t *pool)
         return 0;
     }
 
-    task = ngx_queue_data(ngx_queue_head(&pool->waiting), ngx_http_checkout_task_t, queue);
-    ngx_http_checkout_pool_leave(task);
-    ngx_http_checkout_task_run(task, conn);
+    wait = ngx_queue_data(ngx_queue_head(&pool->waiting),
+                          ngx_http_checkout_pool_wait_t, queue);
+    ngx_http_checkout_pool_leave(wait);
+    wait->ready(wait, conn);
 
     return 1;
 }
 
 
-/* Bounded by the threads: each task that starts takes one. */
+/* Ends: each job that is served makes a queue shorter. */
 void
 ngx_http_checkout_pool_dispatch(void)
 {
@@ -274,7 +328,7 @@ ngx_http_checkout_pool_dispatch(void)
             next = ngx_queue_next(q);
             pool = ngx_queue_data(q, ngx_http_checkout_pool_t, queue);
 
-            /* who was served stands behind the others from now on */
+            /* a pool that was served stands behind the others */
             if (ngx_http_checkout_pool_serve(pool)) {
                 served = 1;
                 ngx_queue_remove(&pool->queue);
@@ -290,26 +344,52 @@ ngx_http_checkout_pool_dispatch(void)
 }
 
 
-/* A try ended well: the connection can be used again. */
 void
 ngx_http_checkout_pool_put(ngx_http_checkout_conn_t *conn)
 {
     conn->idle_since = ngx_current_msec;
     conn->used = 1;
-    ngx_queue_insert_head(&conn->pool->idle, &conn->queue);
+    ngx_queue_insert_head(&conn->pool->idle, &conn->idle);
 }
 
 
-/* A connection that is not idle is not wanted any more. */
 void
 ngx_http_checkout_pool_drop(ngx_http_checkout_conn_t *conn)
 {
-    if (conn->db.mysql != NULL) {
-        ngx_http_checkout_try_close(conn);
+    if (ngx_http_checkout_conn_is_open(conn)) {
+        ngx_http_checkout_conn_close(conn);
         return;
     }
 
     ngx_http_checkout_conn_free(conn);
+}
+
+
+ngx_uint_t
+ngx_http_checkout_pool_answers(ngx_http_checkout_pool_t *pool)
+{
+    return pool->answers;
+}
+
+
+void
+ngx_http_checkout_pool_set_answers(ngx_http_checkout_pool_t *pool,
+    ngx_uint_t answers)
+{
+    if (pool->answers != answers) {
+        ngx_log_debug2(NGX_LOG_DEBUG_HTTP, ngx_cycle->log, 0,
+                       "checkout sql pool %p: %s", pool,
+                       answers ? "answers again" : "does not answer");
+    }
+
+    pool->answers = answers;
+}
+
+
+time_t *
+ngx_http_checkout_pool_logged(ngx_http_checkout_pool_t *pool)
+{
+    return &pool->logged;
 }
 
 
@@ -331,7 +411,7 @@ ngx_http_checkout_pool_timer(ngx_event_t *ev)
 
     while (!ngx_queue_empty(&pool->idle)) {
         q = ngx_queue_last(&pool->idle);
-        conn = ngx_queue_data(q, ngx_http_checkout_conn_t, queue);
+        conn = ngx_queue_data(q, ngx_http_checkout_conn_t, idle);
         age = ngx_current_msec - conn->idle_since;
 
         if (age < pool->access->pool.idle) {
@@ -340,14 +420,13 @@ ngx_http_checkout_pool_timer(ngx_event_t *ev)
         }
 
         ngx_queue_remove(q);
-        ngx_http_checkout_try_close(conn);
+        ngx_http_checkout_conn_close(conn);
     }
 
     ngx_add_timer(&pool->timer, next);
 }
 
 
-/* The process ends, its threads are gone: nothing runs any more. */
 void
 ngx_http_checkout_pools_exit(void)
 {
@@ -360,7 +439,8 @@ ngx_http_checkout_pools_exit(void)
 
         while (!ngx_queue_empty(&pool->all)) {
             q = ngx_queue_head(&pool->all);
-            ngx_http_checkout_conn_free(ngx_queue_data(q, ngx_http_checkout_conn_t, all));
+            ngx_http_checkout_conn_free(ngx_queue_data(q,
+                                        ngx_http_checkout_conn_t, all));
         }
 
         ngx_http_checkout_pool_free(pool);

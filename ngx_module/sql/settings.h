@@ -34,7 +34,8 @@ typedef struct {
     ngx_http_checkout_pool_conf_t  pool;
     ngx_uint_t                   writes;     /* 1: of locations that write;
                                                 readers have others */
-    ngx_array_t                  upstreams;  /* ngx_http_upstream_srv_conf_t * */
+    ngx_array_t                  upstreams;
+                                 /* ngx_http_upstream_srv_conf_t * */
     ngx_str_t                    file;       /* of the first location's */
     ngx_uint_t                   line;       /* handler */
     time_t                       logged;     /* of a worker process: second of

@@ -1,38 +1,51 @@
 /*
- * One run of a job on one connection, in a thread of nginx's pool: connect where needed, run, report to the event loop.
+ * One run of a job on one connection, in a thread of nginx's pool: connect
+ * where needed, run the job, report to the event loop.
  *
- * The event loop makes a try and frees it; in between the thread alone uses try and connection, but for `phase`, which
- * both change, `fd`, which the thread publishes with it, and the moment of the last statement (db_begun()). The job's
- * input outlives the try, which counts as one of the job's references.
+ * The event loop makes a run and frees it. In between the thread alone uses
+ * the run and its connection, with three exceptions: `phase`, which both
+ * change; `fd`, which the thread publishes with it; and the moment of the last
+ * statement (db_begun()). The job's input outlives the run.
  *
- * A time-out is nginx's: the client library knows whole seconds, and counts them for each read. When a try is given up,
- * its thread is woken by shutting down the socket, through a second descriptor of it: that one belongs to the event
- * loop, so that no number is hit that the thread has closed and nginx uses for something else. While it connects there
- * is no descriptor yet, and the thread ends with the library's own time-out, or finds when it is connected that the try
- * was given up: whoever changes `phase` first decides whether the job begins, so that none runs after its answer.
+ * Time-outs are nginx's: the client library knows whole seconds, and counts
+ * them for each read. A run that is abandoned has its thread woken up by a
+ * shutdown of the socket, through a second descriptor of it. That one belongs
+ * to the event loop: the thread may have closed the first, and nginx may use
+ * its number for something else by now. While the thread connects there is no
+ * descriptor yet; it ends by the library's own time-out, or finds, once it is
+ * connected, that the run was abandoned. Whoever changes `phase` first decides
+ * whether the job begins, so no job begins after its request was answered.
  *
- * No more tries run at once than there are threads, whatever the pools would allow, and some of these are out of the
- * readers' reach: servers that a name stands for may be more than were known when the threads were counted.
+ * No more runs are under way than there are threads, whatever the pools allow,
+ * and jobs that read leave some threads to those that write: a name may turn
+ * out to have more addresses than were counted with the configuration.
  */
-#include "sql/private.h"
+#include "sql/thread.h"
+
+#include "sql/errors.h"
+#include "stats/counters.h"
+#include "stats/histograms.h"
 
 #include <dirent.h>
 #include <pthread.h>
 
 
-#define NGX_HTTP_CHECKOUT_END_WAIT     1000    /* ms, for threads that end */
-#define NGX_HTTP_CHECKOUT_HANG_MARGIN  2000    /* ms, by which the client library rounds its time-outs up */
+#define NGX_HTTP_CHECKOUT_END_WAIT        1000    /* ms, for threads to end */
+
+/* ms by which the client library rounds its time-outs up */
+#define NGX_HTTP_CHECKOUT_OVERDUE_MARGIN  2000
 
 
 static ngx_thread_pool_t  *ngx_http_checkout_threads;
+static void              (*ngx_http_checkout_threads_released)(void);
 static ngx_uint_t          ngx_http_checkout_threads_max;
-static ngx_uint_t          ngx_http_checkout_threads_kept;      /* for who writes */
+static ngx_uint_t          ngx_http_checkout_threads_kept;
 static ngx_uint_t          ngx_http_checkout_threads_busy;
-static ngx_uint_t          ngx_http_checkout_threads_reading;   /* of the busy ones */
+static ngx_uint_t          ngx_http_checkout_threads_reading;   /* and busy */
 static pthread_key_t       ngx_http_checkout_thread_key;
 
 
-static void ngx_http_checkout_try_done(ngx_event_t *ev);
+static void ngx_http_checkout_run_ended(ngx_event_t *ev);
 
 
 /* Threads that a process has; 0: the system does not say. */
@@ -66,21 +79,23 @@ ngx_http_checkout_thread_end(void *data)
 }
 
 
-/* A worker process starts. */
 ngx_int_t
 ngx_http_checkout_threads_init(ngx_cycle_t *cycle,
-    ngx_http_checkout_threads_settings_t *settings)
+    ngx_http_checkout_threads_settings_t *settings, void (*released)(void))
 {
     ngx_uint_t  n;
 
     ngx_http_checkout_threads = ngx_thread_pool_get(cycle, &settings->pool);
+    ngx_http_checkout_threads_released = released;
     ngx_http_checkout_threads_max = settings->max;
     ngx_http_checkout_threads_kept = settings->kept;
     ngx_http_checkout_threads_busy = 0;
     ngx_http_checkout_threads_reading = 0;
 
     if (ngx_http_checkout_threads == NULL) {
-        ngx_log_error(NGX_LOG_EMERG, cycle->log, 0, "checkout: there is no thread pool \"%V\"", &settings->pool);
+        ngx_log_error(NGX_LOG_EMERG, cycle->log, 0,
+                      "checkout: there is no thread pool \"%V\"",
+                      &settings->pool);
         return NGX_ERROR;
     }
 
@@ -89,14 +104,18 @@ ngx_http_checkout_threads_init(ngx_cycle_t *cycle,
 
     if (n != 0 && n < settings->max + 1) {
         ngx_log_error(NGX_LOG_ALERT, cycle->log, 0,
-                      "checkout: the process has %ui threads, \"checkout_thread_pool %V threads=%ui\" needs more: "
-                      "jobs will wait for each other", n - 1, &settings->pool, settings->max);
+                      "checkout: the process has %ui threads, "
+                      "\"checkout_thread_pool %V threads=%ui\" needs more: "
+                      "jobs will wait for each other", n - 1, &settings->pool,
+                      settings->max);
     }
 
-    if (mysql_library_init(0, NULL, NULL) != 0 || pthread_key_create(&ngx_http_checkout_thread_key,
-                                                                    ngx_http_checkout_thread_end) != 0)
+    if (mysql_library_init(0, NULL, NULL) != 0
+        || pthread_key_create(&ngx_http_checkout_thread_key,
+                              ngx_http_checkout_thread_end) != 0)
     {
-        ngx_log_error(NGX_LOG_EMERG, cycle->log, 0, "checkout: the MySQL client library cannot be used");
+        ngx_log_error(NGX_LOG_EMERG, cycle->log, 0,
+                      "checkout: the MySQL client library cannot be used");
         return NGX_ERROR;
     }
 
@@ -105,16 +124,20 @@ ngx_http_checkout_threads_init(ngx_cycle_t *cycle,
 
 
 /*
- * A worker process ends. nginx has told its threads to, but does not wait until they are gone; what they still do then,
- * the libraries' clean-up for each thread, must not meet the clean-up for all, here or when nginx unloads the module.
- * 0: some are still there, and what they use stays for the system to take back.
+ * nginx has told its threads to end, but does not wait until they are gone.
+ * The libraries' clean-up for each thread, which they still do, must not meet
+ * the clean-up for all, here or when nginx unloads the module.
  */
 ngx_uint_t
 ngx_http_checkout_threads_wait(void)
 {
     ngx_uint_t  i;
 
-    for (i = 0; i < NGX_HTTP_CHECKOUT_END_WAIT && ngx_http_checkout_threads_count() > 1; i++) {
+    for (i = 0; i < NGX_HTTP_CHECKOUT_END_WAIT; i++) {
+        if (ngx_http_checkout_threads_count() <= 1) {
+            break;
+        }
+
         ngx_msleep(1);
     }
 
@@ -122,83 +145,85 @@ ngx_http_checkout_threads_wait(void)
 }
 
 
-/* May a try start now? */
 ngx_uint_t
-ngx_http_checkout_threads_free(ngx_http_checkout_access_t *access)
+ngx_http_checkout_threads_free(ngx_uint_t writes)
 {
     if (ngx_http_checkout_threads_busy >= ngx_http_checkout_threads_max) {
         return 0;
     }
 
-    return access->writes || ngx_http_checkout_threads_reading < ngx_http_checkout_threads_max
-                                                                 - ngx_http_checkout_threads_kept;
+    return writes || ngx_http_checkout_threads_reading
+                     < ngx_http_checkout_threads_max
+                       - ngx_http_checkout_threads_kept;
 }
 
 
-/* In a thread that speaks to MySQL: the client library wants to be told of its beginning and of its end. */
+/* The client library wants to know when a thread begins and when it ends. */
 static void
 ngx_http_checkout_thread_enter(void)
 {
     if (pthread_getspecific(ngx_http_checkout_thread_key) == NULL) {
         (void) mysql_thread_init();
-        (void) pthread_setspecific(ngx_http_checkout_thread_key, &ngx_http_checkout_thread_key);
+        (void) pthread_setspecific(ngx_http_checkout_thread_key,
+                                   &ngx_http_checkout_thread_key);
     }
 }
 
 
 static void
-ngx_http_checkout_try_note_error(ngx_http_checkout_try_t *try, struct db *db)
+ngx_http_checkout_run_note_error(ngx_http_checkout_run_t *run, struct db *db)
 {
-    try->code = db->code;
-    ngx_memcpy(try->error, db->error, sizeof(try->error));
+    run->code = db->code;
+    ngx_memcpy(run->error, db->error, sizeof(run->error));
 }
 
 
 static void
-ngx_http_checkout_try_forget_result(struct sql_result *result)
+ngx_http_checkout_run_clear_result(struct sql_result *result)
 {
     buffer_free(&result->body);
     ngx_memzero(result, sizeof(struct sql_result));
 }
 
 
-ngx_http_checkout_try_phase_e
-ngx_http_checkout_try_phase(ngx_http_checkout_try_t *try)
+ngx_http_checkout_run_phase_e
+ngx_http_checkout_run_phase(ngx_http_checkout_run_t *run)
 {
-    return __atomic_load_n(&try->phase, __ATOMIC_ACQUIRE);
+    return __atomic_load_n(&run->phase, __ATOMIC_ACQUIRE);
 }
 
 
-/* µs: when the statement that is under way was sent, or else the try's own last step. */
 uint64_t
-ngx_http_checkout_try_since(ngx_http_checkout_try_t *try)
+ngx_http_checkout_run_since(ngx_http_checkout_run_t *run)
 {
     uint64_t  since;
 
-    since = ngx_http_checkout_try_phase(try) == NGX_HTTP_CHECKOUT_TRY_RUN ? try->connected : try->begun;
+    since = ngx_http_checkout_run_phase(run) == NGX_HTTP_CHECKOUT_RUN_RUNNING
+            ? run->connected : run->begun;
 
-    /* one of the job before it, on the same connection, is older */
-    return ngx_max(since, db_begun(&try->conn->db));
+    /* a statement of the run before, on the same connection, is older */
+    return ngx_max(since, db_begun(&run->conn->db));
 }
 
 
-/* In the thread: the job begins, unless the try was given up before. */
+/* In the thread. 1: the job may begin; 0: the run was abandoned before. */
 static ngx_uint_t
-ngx_http_checkout_try_begin(ngx_http_checkout_try_t *try, struct db *db)
+ngx_http_checkout_run_begin(ngx_http_checkout_run_t *run, struct db *db)
 {
-    uint32_t  phase = NGX_HTTP_CHECKOUT_TRY_CONNECT;
+    uint32_t  phase = NGX_HTTP_CHECKOUT_RUN_CONNECTING;
 
-    try->connected = ngx_http_checkout_now_us();
+    run->connected = ngx_http_checkout_now_us();
 
-    if (__atomic_compare_exchange_n(&try->phase, &phase, NGX_HTTP_CHECKOUT_TRY_RUN, 0, __ATOMIC_ACQ_REL,
-                                    __ATOMIC_ACQUIRE))
+    if (__atomic_compare_exchange_n(&run->phase, &phase,
+                                    NGX_HTTP_CHECKOUT_RUN_RUNNING, 0,
+                                    __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
     {
         return 1;
     }
 
-    if (try->fd != -1) {
-        (void) close(try->fd);
-        try->fd = -1;
+    if (run->fd != -1) {
+        (void) close(run->fd);
+        run->fd = -1;
     }
 
     db_close(db);
@@ -207,277 +232,253 @@ ngx_http_checkout_try_begin(ngx_http_checkout_try_t *try, struct db *db)
 }
 
 
-/* In the thread. The job may begin: 1. */
+/* In the thread. 1: the job may begin. */
 static ngx_uint_t
-ngx_http_checkout_try_connect(ngx_http_checkout_try_t *try, struct db *db)
+ngx_http_checkout_run_connect(ngx_http_checkout_run_t *run, struct db *db)
 {
-    if (try->reopen) {
+    if (run->reopen) {
         db_close(db);
     }
 
-    if (ngx_http_checkout_try_phase(try) == NGX_HTTP_CHECKOUT_TRY_GIVEN_UP) {
+    if (ngx_http_checkout_run_phase(run) == NGX_HTTP_CHECKOUT_RUN_ABANDONED) {
         db_close(db);
         return 0;
     }
 
     if (db->mysql == NULL) {
-        try->rc = db_open(db);
+        run->rc = db_open(db);
 
-        if (try->rc != DB_OK) {
-            ngx_http_checkout_try_note_error(try, db);
+        if (run->rc != DB_OK) {
+            ngx_http_checkout_run_note_error(run, db);
             return 0;
         }
 
-        try->fd = fcntl((int) db->mysql->net.fd, F_DUPFD_CLOEXEC, 0);
+        run->fd = fcntl((int) db->mysql->net.fd, F_DUPFD_CLOEXEC, 0);
     }
 
-    return ngx_http_checkout_try_begin(try, db);
+    return ngx_http_checkout_run_begin(run, db);
 }
 
 
-/* In the thread. What is left open would meet the next job on this connection. */
+/* In the thread. What a job leaves open would meet the next one. */
 static void
-ngx_http_checkout_try_leave_clean(ngx_http_checkout_try_t *try, struct db *db)
+ngx_http_checkout_run_leave_clean(ngx_http_checkout_run_t *run,
+    struct db *db)
 {
     if (db->mysql == NULL) {
         return;
     }
 
-    if (try->rc != DB_OK) {
+    if (run->rc != DB_OK) {
         db_rollback(db);
         return;
     }
 
-    if ((db->mysql->server_status & SERVER_STATUS_IN_TRANS) || mysql_more_results(db->mysql)) {
-        try->rc = DB_RETRY;
-        try->code = 0;
-        (void) ngx_cpystrn((u_char *) try->error, (u_char *) "the job ended in the middle of a transaction",
-                           sizeof(try->error));
-        ngx_http_checkout_try_forget_result(&try->result);
+    if ((db->mysql->server_status & SERVER_STATUS_IN_TRANS)
+        || mysql_more_results(db->mysql))
+    {
+        run->rc = DB_RETRY;
+        run->code = 0;
+        (void) ngx_cpystrn((u_char *) run->error,
+                           (u_char *) "the job ended in the middle of a "
+                                      "transaction", sizeof(run->error));
+        ngx_http_checkout_run_clear_result(&run->result);
         db_close(db);
     }
 }
 
 
-/* The body of a try, in a thread. */
+/* In the thread. */
 static void
-ngx_http_checkout_try_body(void *data, ngx_log_t *log)
+ngx_http_checkout_run_body(void *data, ngx_log_t *log)
 {
-    ngx_http_checkout_try_t *try = data;
+    ngx_http_checkout_run_t *run = data;
 
-    struct db                 *db;
-    ngx_http_checkout_task_t  *task;
+    struct db  *db;
 
     ngx_http_checkout_thread_enter();
 
-    db = &try->conn->db;
-    task = try->task;
+    db = &run->conn->db;
 
-    if (task == NULL) {
+    if (run->work.job == NULL) {
         db_close(db);
         return;
     }
 
-    if (!ngx_http_checkout_try_connect(try, db)) {
+    if (!ngx_http_checkout_run_connect(run, db)) {
         return;
     }
 
     do {
-        try->rc = task->job.run(db, task->job.input, &try->result);
+        run->rc = run->work.job(db, run->work.input, &run->result);
 
-        if (try->rc != DB_OK) {
-            ngx_http_checkout_try_note_error(try, db);
-            ngx_http_checkout_try_forget_result(&try->result);
+        if (run->rc != DB_OK) {
+            ngx_http_checkout_run_note_error(run, db);
+            ngx_http_checkout_run_clear_result(&run->result);
         }
 
-        ngx_http_checkout_try_leave_clean(try, db);
+        ngx_http_checkout_run_leave_clean(run, db);
 
-    } while (try->rc == DB_AGAIN && try->runs++ < NGX_HTTP_CHECKOUT_JOB_AGAIN && db->mysql != NULL
-             && ngx_http_checkout_try_phase(try) == NGX_HTTP_CHECKOUT_TRY_RUN);
+    } while (run->rc == DB_AGAIN
+             && run->repeats++ < NGX_HTTP_CHECKOUT_REPEATS_MAX
+             && db->mysql != NULL
+             && ngx_http_checkout_run_phase(run)
+                == NGX_HTTP_CHECKOUT_RUN_RUNNING);
 }
 
 
-/* Has the server closed a connection that should be silent? */
+/* Does the connection have to be opened again? */
 static ngx_uint_t
-ngx_http_checkout_try_is_stale(ngx_http_checkout_conn_t *conn)
+ngx_http_checkout_run_reopens(ngx_http_checkout_conn_t *conn)
 {
-    char     byte;
-    ssize_t  n;
-
-    if (conn->db.mysql == NULL || conn->fd == -1) {
-        return 0;
-    }
-
-    n = recv(conn->fd, &byte, 1, MSG_PEEK|MSG_DONTWAIT);
-
-    return n >= 0 || (ngx_socket_errno != NGX_EAGAIN && ngx_socket_errno != NGX_EINTR);
-}
-
-
-static ngx_http_checkout_try_t *
-ngx_http_checkout_try_post(ngx_http_checkout_task_t *task, ngx_http_checkout_conn_t *conn, ngx_uint_t reopen)
-{
-    ngx_http_checkout_try_t  *try;
-
-    try = ngx_calloc(sizeof(ngx_http_checkout_try_t), ngx_cycle->log);
-
-    if (try == NULL) {
-        return NULL;
-    }
-
-    try->thread.ctx = try;
-    try->thread.handler = ngx_http_checkout_try_body;
-    try->thread.event.data = try;
-    try->thread.event.handler = ngx_http_checkout_try_done;
-    try->thread.event.log = ngx_cycle->log;
-    try->task = task;
-    try->conn = conn;
-    try->begun = ngx_http_checkout_now_us();
-    try->phase = NGX_HTTP_CHECKOUT_TRY_CONNECT;
-    try->fd = -1;
-    try->connects = reopen || conn->db.mysql == NULL;
-    try->reused = conn->used && !try->connects;
-    try->reopen = reopen;
-    try->runs = task != NULL ? task->runs : 0;
-
-    if (ngx_thread_task_post(ngx_http_checkout_threads, &try->thread) != NGX_OK) {
-        ngx_free(try);
-        return NULL;
-    }
-
-    ngx_http_checkout_threads_busy++;
-    ngx_http_checkout_threads_reading += !conn->pool->access->writes;
-
-    return try;
-}
-
-
-/* NULL: no memory, or the thread pool takes no more. */
-ngx_http_checkout_try_t *
-ngx_http_checkout_try_start(ngx_http_checkout_task_t *task, ngx_http_checkout_conn_t *conn)
-{
-    ngx_uint_t                reopen;
-    ngx_http_checkout_try_t  *try;
+    ngx_uint_t  reopen;
 
     reopen = conn->stale;
     conn->stale = 0;
 
-    if (!reopen && ngx_http_checkout_try_is_stale(conn)) {
+    if (!reopen && ngx_http_checkout_conn_is_stale(conn)) {
         ngx_http_checkout_count(sql_reconnects, 1);
         reopen = 1;
     }
 
-    if (reopen || conn->db.mysql == NULL) {
-        ngx_http_checkout_conn_forget_socket(conn);
+    if (reopen || !ngx_http_checkout_conn_is_open(conn)) {
+        ngx_http_checkout_conn_close_fd(conn);
     }
 
-    try = ngx_http_checkout_try_post(task, conn, reopen);
-
-    if (try != NULL) {
-        task->refs++;
-    }
-
-    return try;
+    return reopen;
 }
 
 
-/* A new connection's second descriptor goes from the try, whose thread has published it, to the connection. */
-static void
-ngx_http_checkout_try_take_socket(ngx_http_checkout_try_t *try)
+ngx_http_checkout_run_t *
+ngx_http_checkout_run_start(ngx_http_checkout_conn_t *conn,
+    const ngx_http_checkout_work_t *work)
 {
-    if (try->fd != -1) {
+    ngx_uint_t                reopen;
+    ngx_http_checkout_run_t  *run;
+
+    reopen = work->job != NULL ? ngx_http_checkout_run_reopens(conn) : 0;
+
+    run = ngx_calloc(sizeof(ngx_http_checkout_run_t), ngx_cycle->log);
+
+    if (run == NULL) {
+        return NULL;
+    }
+
+    run->task.ctx = run;
+    run->task.handler = ngx_http_checkout_run_body;
+    run->task.event.data = run;
+    run->task.event.handler = ngx_http_checkout_run_ended;
+    run->task.event.log = ngx_cycle->log;
+    run->work = *work;
+    run->repeats = work->repeats;
+    run->conn = conn;
+    run->begun = ngx_http_checkout_now_us();
+    run->phase = NGX_HTTP_CHECKOUT_RUN_CONNECTING;
+    run->fd = -1;
+    run->connects = reopen || !ngx_http_checkout_conn_is_open(conn);
+    run->reused = conn->used && !run->connects;
+    run->reopen = reopen;
+
+    if (ngx_thread_task_post(ngx_http_checkout_threads, &run->task) != NGX_OK) {
+        ngx_free(run);
+        return NULL;
+    }
+
+    ngx_http_checkout_threads_busy++;
+    ngx_http_checkout_threads_reading += !conn->writes;
+
+    ngx_log_debug3(NGX_LOG_DEBUG_HTTP, ngx_cycle->log, 0,
+                   "checkout sql run %p: started on connection %p, %s", run,
+                   conn, work->job == NULL ? "closes it"
+                         : run->connects ? "connects" : "is connected");
+
+    return run;
+}
+
+
+/* The second descriptor goes from the run that has opened the connection. */
+static void
+ngx_http_checkout_run_move_fd(ngx_http_checkout_run_t *run)
+{
+    if (run->fd != -1) {
         ngx_http_checkout_count(sql_connects, 1);
-        ngx_http_checkout_conn_forget_socket(try->conn);
-        try->conn->fd = try->fd;
-        try->fd = -1;
+        ngx_http_checkout_conn_close_fd(run->conn);
+        run->conn->fd = run->fd;
+        run->fd = -1;
     }
 }
 
 
 static void
-ngx_http_checkout_try_hangs_on(ngx_event_t *ev)
+ngx_http_checkout_run_overdue(ngx_event_t *ev)
 {
     /* void */
 }
 
 
 /*
- * The task goes on without it. A worker process that is told to exit stays in its event loop while a timer runs, and
- * only there it can wait for the thread: nginx's end of a thread pool asks again and again, and keeps a core busy. The
- * timer is for as long as the client library may take.
+ * A worker process that is told to exit stays in its event loop while a timer
+ * runs, and only there it can wait for the thread: nginx's end of a thread
+ * pool asks again and again, and keeps a core busy. The timer is for as long
+ * as the client library may take.
  */
 void
-ngx_http_checkout_try_abandon(ngx_http_checkout_try_t *try)
+ngx_http_checkout_run_abandon(ngx_http_checkout_run_t *run)
 {
-    uint32_t  phase;
+    uint32_t                 phase;
+    const struct db_server  *server;
 
-    phase = __atomic_exchange_n(&try->phase, NGX_HTTP_CHECKOUT_TRY_GIVEN_UP, __ATOMIC_ACQ_REL);
+    phase = __atomic_exchange_n(&run->phase, NGX_HTTP_CHECKOUT_RUN_ABANDONED,
+                                __ATOMIC_ACQ_REL);
 
-    if (phase == NGX_HTTP_CHECKOUT_TRY_RUN) {
-        ngx_http_checkout_try_take_socket(try);
+    if (phase == NGX_HTTP_CHECKOUT_RUN_RUNNING) {
+        ngx_http_checkout_run_move_fd(run);
     }
 
-    if (try->conn->fd != -1) {
-        (void) shutdown(try->conn->fd, SHUT_RDWR);
+    if (run->conn->fd != -1) {
+        (void) shutdown(run->conn->fd, SHUT_RDWR);
     }
 
-    try->hanging.handler = ngx_http_checkout_try_hangs_on;
-    try->hanging.data = try;
-    try->hanging.log = ngx_cycle->log;
-    ngx_add_timer(&try->hanging, try->conn->pool->server.connect_timeout + try->conn->pool->server.timeout
-                                 + NGX_HTTP_CHECKOUT_HANG_MARGIN);
-}
+    server = run->conn->db.server;
 
+    run->overdue.handler = ngx_http_checkout_run_overdue;
+    run->overdue.data = run;
+    run->overdue.log = ngx_cycle->log;
+    ngx_add_timer(&run->overdue, server->connect_timeout + server->timeout
+                                 + NGX_HTTP_CHECKOUT_OVERDUE_MARGIN);
 
-/* Closes a connection in a thread; its place stays taken until that is done. */
-void
-ngx_http_checkout_try_close(ngx_http_checkout_conn_t *conn)
-{
-    if (ngx_http_checkout_try_post(NULL, conn, 0) == NULL) {
-        ngx_http_checkout_conn_free(conn);
-    }
+    ngx_log_debug1(NGX_LOG_DEBUG_HTTP, ngx_cycle->log, 0,
+                   "checkout sql run %p: abandoned", run);
 }
 
 
 void
-ngx_http_checkout_try_free(ngx_http_checkout_try_t *try)
+ngx_http_checkout_run_free(ngx_http_checkout_run_t *run)
 {
-    ngx_http_checkout_try_forget_result(&try->result);
-    ngx_free(try);
+    ngx_http_checkout_run_clear_result(&run->result);
+    ngx_free(run);
 }
 
 
 /* The thread is done: in the event loop. */
 static void
-ngx_http_checkout_try_done(ngx_event_t *ev)
+ngx_http_checkout_run_ended(ngx_event_t *ev)
 {
-    ngx_http_checkout_try_t *try = ev->data;
-
-    ngx_http_checkout_task_t  *task;
+    ngx_http_checkout_run_t *run = ev->data;
 
     ngx_http_checkout_threads_busy--;
-    ngx_http_checkout_threads_reading -= !try->conn->pool->access->writes;
-    ngx_http_checkout_try_take_socket(try);
+    ngx_http_checkout_threads_reading -= !run->conn->writes;
+    ngx_http_checkout_run_move_fd(run);
 
-    if (try->hanging.timer_set) {
-        ngx_del_timer(&try->hanging);
+    if (run->overdue.timer_set) {
+        ngx_del_timer(&run->overdue);
     }
 
-    task = try->task;
+    ngx_log_debug3(NGX_LOG_DEBUG_HTTP, ngx_cycle->log, 0,
+                   "checkout sql run %p: ended, result %d, error %ud", run,
+                   (int) run->rc, run->code);
 
-    if (task == NULL) {
-        ngx_http_checkout_conn_free(try->conn);
-        ngx_http_checkout_try_free(try);
+    run->work.done(run);
 
-    } else if (ngx_http_checkout_try_phase(try) == NGX_HTTP_CHECKOUT_TRY_GIVEN_UP) {
-        ngx_http_checkout_pool_drop(try->conn);
-        ngx_http_checkout_try_free(try);
-        ngx_http_checkout_task_release(task);
-
-    } else {
-        ngx_http_checkout_task_tried(task, try);
-        ngx_http_checkout_task_release(task);
-    }
-
-    ngx_http_checkout_pool_dispatch();
+    ngx_http_checkout_threads_released();
 }

@@ -1,0 +1,117 @@
+/*
+ * One run of a job on one connection, in a thread of nginx's pool.
+ *
+ * All functions are the event loop's; none blocks but
+ * ngx_http_checkout_threads_wait(). What a thread may touch: see thread.c.
+ */
+#ifndef NGX_HTTP_CHECKOUT_SQL_THREAD_H
+#define NGX_HTTP_CHECKOUT_SQL_THREAD_H
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+#include <ngx_thread_pool.h>
+
+#include "mysql/sql_job.h"
+#include "sql/connection.h"
+#include "sql/settings.h"
+
+
+typedef struct ngx_http_checkout_run_s  ngx_http_checkout_run_t;
+
+/*
+ * Called once in the event loop when the thread is done with the run and its
+ * connection, also where the run was abandoned. Both are the callee's now: it
+ * frees the run, and gives the connection back to its pool, or to a new run.
+ */
+typedef void (*ngx_http_checkout_run_pt)(ngx_http_checkout_run_t *run);
+
+/* What a run does, and whom it tells. */
+typedef struct {
+    sql_job_pt                   job;        /* NULL: close the connection */
+    const void                  *input;      /* of the job; outlives the run */
+    ngx_uint_t                   repeats;    /* that were needed before, as
+                                                the job lost */
+    ngx_http_checkout_run_pt     done;
+    void                        *data;       /* for done() */
+} ngx_http_checkout_work_t;
+
+typedef enum {
+    NGX_HTTP_CHECKOUT_RUN_CONNECTING,        /* or not begun */
+    NGX_HTTP_CHECKOUT_RUN_RUNNING,           /* set by the thread */
+    NGX_HTTP_CHECKOUT_RUN_ABANDONED          /* set by the event loop: a job
+                                                that has not begun will not */
+} ngx_http_checkout_run_phase_e;
+
+/* What done() may read of it; until then only `begun` and `connects`. */
+struct ngx_http_checkout_run_s {
+    ngx_http_checkout_work_t     work;
+    ngx_http_checkout_conn_t    *conn;
+
+    struct sql_result            result;     /* whole where rc is DB_OK */
+    enum db_result               rc;
+    unsigned                     code;       /* MySQL's number of the error */
+    char                         error[sizeof(((struct db *) 0)->error)];
+    uint64_t                     begun;      /* us, of CLOCK_MONOTONIC */
+    uint64_t                     connected;  /* us; 0: it never was */
+    ngx_uint_t                   repeats;    /* work.repeats, and its own */
+    unsigned                     connects:1; /* it has to connect first */
+    unsigned                     reused:1;   /* the connection has run a job
+                                                before, and stayed open */
+    /* of thread.c */
+    unsigned                     reopen:1;   /* the server has closed the
+                                                connection */
+    uint32_t                     phase;      /* ngx_http_checkout_run_phase_e;
+                                                atomic */
+    int                          fd;         /* as in conn, of a connection
+                                                that this run has opened; the
+                                                thread's until it is RUNNING */
+    ngx_event_t                  overdue;    /* while it is abandoned */
+    ngx_thread_task_t            task;
+};
+
+/*
+ * A worker process starts. released(): called whenever a thread has come free,
+ * after the run's done(). NGX_ERROR: what is missing is logged.
+ */
+ngx_int_t ngx_http_checkout_threads_init(ngx_cycle_t *cycle,
+    ngx_http_checkout_threads_settings_t *settings, void (*released)(void));
+
+/*
+ * A worker process ends: blocks for up to a second until its threads are gone.
+ * 0: some are still there; what they use must not be freed.
+ */
+ngx_uint_t ngx_http_checkout_threads_wait(void);
+
+/* 1: a run may start now, of a job that writes, or of one that reads. */
+ngx_uint_t ngx_http_checkout_threads_free(ngx_uint_t writes);
+
+/*
+ * Starts a run; *work is copied. The caller has asked
+ * ngx_http_checkout_threads_free(), except where a connection is closed.
+ * NULL: no memory, or nginx's queue of tasks is full; the connection stays the
+ * caller's and done() is not called.
+ */
+ngx_http_checkout_run_t *ngx_http_checkout_run_start(
+    ngx_http_checkout_conn_t *conn, const ngx_http_checkout_work_t *work);
+
+ngx_http_checkout_run_phase_e ngx_http_checkout_run_phase(
+    ngx_http_checkout_run_t *run);
+
+/*
+ * us: when the statement under way was sent; before the first one, when the
+ * run was connected, or else when it was started.
+ */
+uint64_t ngx_http_checkout_run_since(ngx_http_checkout_run_t *run);
+
+/*
+ * Nobody waits for the run any longer. Its socket is shut down, so that its
+ * thread wakes up; done() follows then.
+ */
+void ngx_http_checkout_run_abandon(ngx_http_checkout_run_t *run);
+
+/* Only after done() was called; the connection is not touched. */
+void ngx_http_checkout_run_free(ngx_http_checkout_run_t *run);
+
+
+#endif
