@@ -980,7 +980,7 @@ ngx_int_t
 ngx_http_checkout_sql_refuse(ngx_http_request_t *r,
     ngx_http_checkout_sql_outcome_e outcome)
 {
-    ngx_http_checkout_code_e  code;
+    ngx_http_checkout_outcome_e  code;
 
     switch (outcome) {
 
