@@ -60,6 +60,9 @@ sources     = $(sort $(shell find $1 -name '*.c'))
 COMMON_C   := $(call sources,common)
 WORKER_C   := $(filter-out $(MAINS),$(call sources,worker))
 UNIT_C     := $(call sources,t/unit)
+# Files of the module without nginx: neither the file nor its header names one of nginx's. Unit tests link them.
+PURE_C     := $(sort $(shell find ngx_module -name '*.c' | while read -r f; do \
+                  [ -f "$${f%.c}.h" ] && ! grep -q '<ngx_' "$$f" "$${f%.c}.h" && echo "$$f"; done; true))
 FUZZ_C     := $(sort $(wildcard t/fuzz/fuzz_*.c))
 MODULE_SRC := config $(sort $(shell find ngx_module common -name '*.[ch]'))
 GENERATED  := $(BUILD)/gen/checkout_scripts.h $(if $(wildcard sql/embed),$(BUILD)/gen/checkout_migrations.h)
@@ -71,6 +74,7 @@ MODULE     := $(BUILD)/ngx_http_checkout_module.so
 UNIT_TESTS := $(patsubst t/unit/%.c,$(BUILD)/t/unit/%,$(UNIT_C))
 FUZZERS    := $(patsubst t/fuzz/%.c,$(BUILD)/t/fuzz/%,$(FUZZ_C))
 LIBRARIES  := $(BUILD)/libcheckout-worker.a $(BUILD)/libcheckout-common.a
+PURE       := $(BUILD)/libcheckout-module-pure.a
 
 .PHONY: all programs module unit fuzzers
 all: programs $(if $(wildcard config),module)
@@ -106,7 +110,8 @@ $(BUILD)/flags: FORCE
 $(BUILD)/obj/%.o: %.c $(BUILD)/flags | $(GENERATED)
 	@echo "  CC      $@"
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(C_FLAGS) $(if $(filter t/unit/%,$<),$(CHECK_CFLAGS)) -c -o $@ $<
+	$(Q)$(CC) $(if $(filter ngx_module/% t/unit/ngx_module/%,$<),-Ingx_module) $(C_FLAGS) \
+	    $(if $(filter t/unit/%,$<),$(CHECK_CFLAGS)) -c -o $@ $<
 
 # An archive is made anew, so that it does not keep what is gone.
 $(BUILD)/libcheckout-common.a: $(call object,$(COMMON_C))
@@ -114,6 +119,10 @@ $(BUILD)/libcheckout-common.a: $(call object,$(COMMON_C))
 	$(Q)rm -f $@ && ar rcs $@ $^
 
 $(BUILD)/libcheckout-worker.a: $(call object,$(WORKER_C))
+	@echo "  AR      $@"
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+$(PURE): $(call object,$(PURE_C))
 	@echo "  AR      $@"
 	$(Q)rm -f $@ && ar rcs $@ $^
 
@@ -125,7 +134,7 @@ $(BUILD)/checkoutctl: $(call object,worker/checkoutctl.c) $(LIBRARIES)
 	@echo "  LINK    $@"
 	$(Q)$(CC) $(L_FLAGS) -o $@ $^ $(WORKER_LIBS) -lm
 
-$(BUILD)/t/unit/%: $(BUILD)/obj/t/unit/%.o $(LIBRARIES)
+$(BUILD)/t/unit/%: $(BUILD)/obj/t/unit/%.o $(PURE) $(LIBRARIES)
 	@echo "  LINK    $@"
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(L_FLAGS) -o $@ $^ $(CHECK_LIBS) $(WORKER_LIBS) -lm
@@ -157,7 +166,7 @@ failpoints:
 	    $(BUILD)/failpoints/checkout-worker $(BUILD)/failpoints/checkoutctl
 
 .SECONDARY: $(call object,$(UNIT_C) $(wildcard bench/*.c)) $(patsubst %.c,$(BUILD)/obj/fuzz/%.o,$(COMMON_C) $(FUZZ_C))
--include $(patsubst %.o,%.d,$(call object,$(COMMON_C) $(WORKER_C) $(MAINS) $(UNIT_C)))
+-include $(patsubst %.o,%.d,$(call object,$(COMMON_C) $(WORKER_C) $(PURE_C) $(MAINS) $(UNIT_C)))
 
 
 # --- the nginx module ------------------------------------------------------------------------------------------
