@@ -66,15 +66,18 @@ static const struct command commands[] = {
     { "dlq", "retry", ctl_dlq_retry, "LETTER | --all", "back to the queue",
       "After the cause is gone. The units stay in flight; what dies again comes back as a new letter.\n" },
     { "dlq", "drop", ctl_dlq_drop, "LETTER --yes", "ends its orders as failed, gives the units back",
-      "MySQL gets a failed order with the reason \"dropped\" first; then the letter goes and its units come back, once,\n"
+      "MySQL gets a failed order with the reason \"dropped\" first; then the letter goes and its units come back, "
+      "once,\n"
       "however often the command is repeated. An order that has a verdict already keeps it.\n" },
 
     { "order", "show", ctl_order_show, "IDENTIFIER", "everything known about one order",
       "In the order in which it happened: the gate's record, queue entry and who holds it, dead letter, MySQL's row,\n"
       "items, stock movements, payment events. Exit code 3 when nobody knows it.\n" },
 
-    { "order", "cancel", ctl_order_cancel, "IDENTIFIER [--reason TEXT]", "ends an order that is not paid, also in the queue",
-      "Its units can be sold again at once; those of an order in the queue once a worker has come to it. Refused once the\n"
+    { "order", "cancel", ctl_order_cancel, "IDENTIFIER [--reason TEXT]",
+      "ends an order that is not paid, also in the queue",
+      "Its units can be sold again at once; those of an order in the queue once a worker has come to it. Refused once "
+      "the\n"
       "order is paid.\n" },
     { "order", "complete", ctl_order_complete, "IDENTIFIER [--reason TEXT]", "a paid order's goods are out", "" },
     { "order", "refund", ctl_order_refund, "IDENTIFIER [--reason TEXT]", "the money of an order went back",
@@ -82,7 +85,8 @@ static const struct command commands[] = {
       "adjustment. It notes what was done at the provider, and asks no provider.\n" },
 
     { "payments", NULL, ctl_payments, "[--waiting | --all] [--limit N]", "payment events that a person has to look at",
-      "Money that has to go back (refund_pending, paid_twice), wrong amounts and currencies, partial refunds, events of\n"
+      "Money that has to go back (refund_pending, paid_twice), wrong amounts and currencies, partial refunds, events "
+      "of\n"
       "unknown orders and events that cannot be read. --waiting: those that wait for their order.\n" },
 
     { "events", "list", ctl_events_list, "[--all] [--limit N]", "what the shop was not told of yet",
@@ -136,8 +140,10 @@ print_overview(FILE *out)
         const struct command *c = &commands[i];
         char name[32];
 
-        snprintf(name, sizeof(name), "%s%s%s", c->first, c->second != NULL ? " " : "", c->second != NULL ? c->second : "");
-        fprintf(out, "%s  %-16s %s\n", i > 0 && strcmp(c->first, commands[i - 1].first) != 0 ? "\n" : "", name, c->line);
+        snprintf(name, sizeof(name), "%s%s%s", c->first, c->second != NULL ? " " : "",
+                 c->second != NULL ? c->second : "");
+        fprintf(out, "%s  %-16s %s\n", i > 0 && strcmp(c->first, commands[i - 1].first) != 0 ? "\n" : "",
+                name, c->line);
     }
 
     fputs(help_tail, out);
