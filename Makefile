@@ -5,6 +5,7 @@
 #   make test               installs what is missing, builds, runs all tests
 #   make up, make down      the same shop in the background, and its end
 #   make bench              the benchmarks, as ratios
+#   make campaign           a sale under random faults, then all laws: SECONDS=600 SEED=n
 #   make lint               looks at the sources: style, faults that tools find, syntax, the layers
 #   make format             formats the C sources
 #   make module NGINX_SRC=  the module for another nginx source tree
@@ -209,7 +210,7 @@ export TEST_NGINX_BINARY := $(if $(SANITIZE),$(ROOT)/$(BUILD)/nginx,$(NGINX_BINA
 PARALLEL := $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(shell nproc))
 STACK := NGINX_BINARY=$(TEST_NGINX_BINARY) deploy/local/stack
 
-.PHONY: deps test check-unit lint format lint-flags run up down bench clean install FORCE
+.PHONY: deps test check-unit lint format lint-flags run up down campaign bench clean install FORCE
 deps:
 	$(Q)deploy/local/install
 
@@ -244,6 +245,9 @@ up: built
 
 down:
 	$(Q)$(STACK) down
+
+campaign: built
+	$(Q)NGINX_BINARY=$(TEST_NGINX_BINARY) t/lib/campaign --seconds $(or $(SECONDS),600) $(if $(SEED),--seed $(SEED)) $(CAMPAIGN)
 
 bench:
 	$(Q)deploy/local/install build run bench

@@ -32,6 +32,7 @@ our $SOON = 30;    # seconds that anything has to happen in
 my $root = File::Spec->rel2abs(dirname(__FILE__) . '/../..');
 my $build = $ENV{CHECKOUT_BUILD} // "$root/build";
 my $own_dir;       # of a stack that this process started
+my $keep;          # its files are looked at afterwards
 my $taken;         # one of several, and the lock that says so
 my $own_pid = $$;
 
@@ -54,6 +55,8 @@ sub start {
     return $self;
 }
 
+sub keep_files { return $keep = 1 }
+
 # A stack that is up already, and is this process's own from now on; undef where there are none.
 sub take_stack {
     my @dirs = split /:/, $ENV{CHECKOUT_TEST_STACKS} // '' or return undef;
@@ -71,7 +74,7 @@ sub take_stack {
 END {
     if ($own_dir && $$ == $own_pid) {
         local $?;
-        stack_command($own_dir, 'down') and remove_tree($own_dir);
+        stack_command($own_dir, 'down') and !$keep and remove_tree($own_dir);
     }
 }
 

@@ -1,0 +1,110 @@
+package Campaign::Laws;
+
+# The laws, from plain SQL and Redis and from what buyers were answered; nothing of the project's own code is asked.
+#
+#     my @broken = Campaign::Laws::check($shop, $load->answers);    # texts; none: all laws hold
+
+use strict;
+use warnings;
+
+my $LIVE  = "'pending_payment', 'paid', 'completed'";
+my $SHOWN = 20;    # of one kind of fault
+
+sub check {
+    my ($shop, @answers) = @_;
+    my $orders = $shop->primary->selectall_hashref('SELECT order_identifier, user_id, status, failure_code, product_id, quantity FROM orders',
+        'order_identifier');
+    my @broken = (oversell($shop), one_verdict($orders, @answers), nothing_lost($shop, $orders, @answers), gate($shop),
+        paid_stays($orders, @answers), reads(@answers), events($shop));
+    return @broken > $SHOWN ? (@broken[ 0 .. $SHOWN - 1 ], @broken - $SHOWN . ' more') : @broken;
+}
+
+# Laws 1 and 4: supplied = stock + live; a movement of units back for each order that gave some back, and one only.
+sub oversell {
+    my ($shop) = @_;
+    my @broken;
+    for my $row (@{ $shop->primary->selectall_arrayref(
+        "SELECT p.id, p.stock,
+                (SELECT COALESCE(SUM(m.units), 0) FROM stock_movements m WHERE m.product_id = p.id AND m.kind IN ('load', 'adjust')) AS supplied,
+                (SELECT COALESCE(SUM(i.quantity), 0) FROM order_items i JOIN orders o USING (order_identifier)
+                  WHERE i.product_id = p.id AND o.status IN ($LIVE)) AS live
+           FROM products p", { Slice => {} }) }) {
+        push @broken, "law 1: product $row->{id} has $row->{stock} units" if $row->{stock} < 0;
+        push @broken, "law 1: product $row->{id}: supplied $row->{supplied}, stock $row->{stock} + live $row->{live}"
+            if $row->{supplied} != $row->{stock} + $row->{live};
+    }
+    return @broken;
+}
+
+# Law 2: the identifiers of two different orders are never the same, and a key has one.
+sub one_verdict {
+    my ($orders, @answers) = @_;
+    my (@broken, %of_key, %seen);
+    for my $order (grep { $_->{kind} eq 'order' && $_->{id} } @answers) {
+        if (defined $order->{key}) {
+            my $known = $of_key{"$order->{user} $order->{key}"} //= $order->{id};
+            push @broken, "law 2: key $order->{key} has orders $known and $order->{id}" if $known ne $order->{id};
+        }
+        elsif ($seen{ $order->{id} }++) {
+            push @broken, "law 2: two orders are $order->{id}";
+        }
+        my $row = $orders->{ $order->{id} } or next;
+        push @broken, "law 2: $order->{id} is not what was ordered"
+            if $row->{user_id} != $order->{user} || $row->{product_id} != $order->{product} || $row->{quantity} != $order->{quantity};
+    }
+    return @broken;
+}
+
+# Law 3.
+sub nothing_lost {
+    my ($shop, $orders, @answers) = @_;
+    my %accepted = map { $_->{id} => 1 } grep { $_->{kind} eq 'order' && $_->{status} == 202 } @answers;
+    my %dead;
+    for my $entry (@{ $shop->redis->xrange('dead-letter-queue', '-', '+') }) {
+        my %field = @{ $entry->[1] };
+        $dead{$1}++ while join(' ', values %field) =~ /([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})/g;
+    }
+    my @broken = map {"law 3: accepted and lost: $_"} grep { !$orders->{$_} && !$dead{$_} } sort keys %accepted;
+    push @broken, map {"law 3: a dead letter: $_"} sort keys %dead;
+    return @broken;
+}
+
+# Law 5, and law 1 at the gate.
+sub gate {
+    my ($shop) = @_;
+    my @broken;
+    my $queue = $shop->redis->xlen('order-processing-queue');
+    push @broken, "law 5: $queue entries are left in the queue" if $queue;
+    for my $row (@{ $shop->primary->selectall_arrayref('SELECT id, stock FROM products') }) {
+        my ($id, $stock) = @$row;
+        my $gate = $shop->redis->get("product:$id:stock") // 'nothing';
+        my $in_flight = $shop->redis->hget("product:$id:register", 'in_flight') // 'nothing';
+        push @broken, "law 5: product $id: gate $gate, MySQL $stock" if $gate ne $stock;
+        push @broken, "law 5: product $id: $in_flight in flight at rest" if $in_flight ne '0';
+    }
+    return @broken;
+}
+
+# Law 6: whose payment was taken (200) has an order that stands, or money that is to go back.
+sub paid_stays {
+    my ($orders, @answers) = @_;
+    my %paid = map { $_->{id} => 1 } grep { $_->{kind} eq 'paid' && $_->{status} == 200 } @answers;
+    return map {"law 6: $_ was paid and is $orders->{$_}{status}"}
+        grep { $orders->{$_} && $orders->{$_}{status} !~ /^(?:paid|completed|refund_pending|refunded)$/ } sort keys %paid;
+}
+
+# An accepted order is never unknown to its buyer.
+sub reads {
+    my (@answers) = @_;
+    return map {"case R1: $_->{kind} of the accepted order $_->{id} was answered 404"}
+        grep { $_->{kind} =~ /^(?:read|cancel)$/ && $_->{status} == 404 } @answers;
+}
+
+# All payments were applied.
+sub events {
+    my ($shop) = @_;
+    my $left = $shop->value('SELECT COUNT(*) FROM payment_events WHERE processed_at IS NULL');
+    return $left ? "$left payment events were not applied" : ();
+}
+
+1;
