@@ -135,7 +135,8 @@ ngx_http_checkout_stock_handler(ngx_http_request_t *r)
     }
 
     clcf = ngx_http_checkout_location(r);
-    call = ngx_http_checkout_script_call_create(clcf->redis, r->connection->log);
+    call = ngx_http_checkout_script_call_create(clcf->redis,
+                                                r->connection->log);
 
     if (call == NULL) {
         return ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_UNAVAILABLE, NULL,

@@ -1,13 +1,19 @@
 /*
- * GET orders/<identifier>: the gate's record of an order while it is queued, then MySQL.
+ * GET orders/<identifier>: the gate's record of an order while it is queued,
+ * then MySQL.
  *
- * What got a 202 is never 404. The record stands from the moment of the 202 on; where it says that the order waits,
- * that is the answer. Else a replica is asked (the primary, for a sticky client), and what it does not have, the
- * primary. So is what a replica has in an earlier status than the record, that an order once shown as paid stays paid;
- * where the primary gives no answer then, the replica's row does. 404 takes two who know: a Redis that has no record,
- * and a MySQL, asked last on the primary, that has no row. Where MySQL cannot be asked, the record answers.
+ * An order that got a 202 is never 404.  Its record stands from the moment of
+ * the 202 on; while it says that the order is queued, that is the answer.
+ * Else a replica is asked (the primary, for a sticky client).  The primary is
+ * asked for what the replica does not have, and for what it has in an earlier
+ * status than the record, so that an order once shown as paid stays paid;
+ * where the primary gives no answer then, the replica's row is the answer.
  *
- * What is known so far stands in the request's pool.
+ * 404 takes two who know: a Redis that has no record, and a MySQL, asked last
+ * on the primary, that has no row.  Where MySQL cannot be asked, the record is
+ * the answer.
+ *
+ * The state stands in the request's pool.
  */
 #include <ngx_config.h>
 #include <ngx_core.h>
@@ -34,7 +40,8 @@
 
 
 typedef enum {
-    NGX_HTTP_CHECKOUT_RECORD_UNKNOWN,    /* Redis gave no answer, or one that makes no sense */
+    NGX_HTTP_CHECKOUT_RECORD_UNKNOWN,    /* Redis gave no answer that could be
+                                            read */
     NGX_HTTP_CHECKOUT_RECORD_NONE,
     NGX_HTTP_CHECKOUT_RECORD_FOUND
 } ngx_http_checkout_record_e;
@@ -42,22 +49,26 @@ typedef enum {
 typedef struct {
     ngx_http_checkout_ctx_t       *ctx;
     ngx_http_checkout_record_e     record;
-    ngx_buf_t                     *answer;       /* of the record, or of a replica that is behind it */
+    ngx_buf_t                     *answer;       /* of the record, or of a
+                                                    replica that is behind */
     uint64_t                       product_id;
-    int                            rank;         /* of the record's status (lifecycle/rules.h) */
+    int                            rank;         /* of the record's status; see
+                                                    lifecycle/rules.h */
     unsigned                       primary:1;    /* was asked */
-    unsigned                       lagged:1;     /* because a replica had no row, or an earlier status */
+    unsigned                       lagged:1;     /* because a replica had no
+                                                    row, or an earlier status */
     char                           identifier[CHECKOUT_IDENTIFIER_LEN];
 } ngx_http_checkout_status_t;
 
 
-static ngx_int_t ngx_http_checkout_status_ask(ngx_http_request_t *r, ngx_http_checkout_status_t *st);
+static ngx_int_t ngx_http_checkout_status_ask_mysql(ngx_http_request_t *r,
+    ngx_http_checkout_status_t *st);
 
 
 /* 200: text is JSON of order/order_json.h, in a buffer of the request. */
 static ngx_int_t
-ngx_http_checkout_status_found(ngx_http_request_t *r, ngx_http_checkout_status_t *st, ngx_buf_t *b,
-    uint64_t product_id)
+ngx_http_checkout_status_found(ngx_http_request_t *r,
+    ngx_http_checkout_status_t *st, ngx_buf_t *b, uint64_t product_id)
 {
     u_char  *status, *end;
 
@@ -86,51 +97,71 @@ ngx_http_checkout_status_text(ngx_http_request_t *r, struct buffer *text)
 }
 
 
-/* MySQL says no more than what is known: the record answers, or its want. */
+/*
+ * MySQL knows no more: the answer is the record, or that there is none.
+ */
 static ngx_int_t
-ngx_http_checkout_status_settle(ngx_http_request_t *r, ngx_http_checkout_status_t *st)
+ngx_http_checkout_status_by_record(ngx_http_request_t *r,
+    ngx_http_checkout_status_t *st)
 {
     switch (st->record) {
 
     case NGX_HTTP_CHECKOUT_RECORD_FOUND:
-        return ngx_http_checkout_status_found(r, st, st->answer, st->product_id);
+        return ngx_http_checkout_status_found(r, st, st->answer,
+                                              st->product_id);
 
     case NGX_HTTP_CHECKOUT_RECORD_NONE:
-        return ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_ORDER_NOT_FOUND, NULL, 0);
+        return ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_ORDER_NOT_FOUND,
+                                        NULL, 0);
 
     default: /* NGX_HTTP_CHECKOUT_RECORD_UNKNOWN: it may be queued */
-        return ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_UNAVAILABLE, NULL, 0);
+        return ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_UNAVAILABLE, NULL,
+                                        0);
     }
 }
 
 
 /* The order as MySQL has it. */
 static ngx_int_t
-ngx_http_checkout_status_row(ngx_http_request_t *r, ngx_http_checkout_status_t *st, struct sql_result *result)
+ngx_http_checkout_status_by_row(ngx_http_request_t *r,
+    ngx_http_checkout_status_t *st, struct sql_result *result)
 {
     ngx_buf_t  *b;
 
     if (st->lagged) {
         ngx_http_checkout_count(sql_fallbacks, 1);
-        ngx_log_error(NGX_LOG_INFO, r->connection->log, 0, "checkout: order %*s was read from the primary, for a"
-                      " replica is behind", (size_t) CHECKOUT_IDENTIFIER_LEN, st->identifier);
+        ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
+                      "checkout: order %*s was read from the primary, for a"
+                      " replica is behind", (size_t) CHECKOUT_IDENTIFIER_LEN,
+                      st->identifier);
     }
 
-    /* The orders of others are nobody's business. */
-    if (st->ctx->user_id && st->ctx->user_id != result->numbers[ORDER_READ_USER]) {
-        return ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_ORDER_NOT_FOUND, NULL, 0);
+    /* Nobody learns of an order of another buyer. */
+    if (st->ctx->user_id
+        && st->ctx->user_id != result->numbers[ORDER_READ_USER])
+    {
+        return ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_ORDER_NOT_FOUND,
+                                        NULL, 0);
     }
 
     b = ngx_http_checkout_status_text(r, &result->body);
 
-    return b ? ngx_http_checkout_status_found(r, st, b, result->numbers[ORDER_READ_PRODUCT])
-             : NGX_HTTP_INTERNAL_SERVER_ERROR;
+    if (b == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_http_checkout_status_found(r, st, b,
+                                          result->numbers[ORDER_READ_PRODUCT]);
 }
 
 
-/* Is the row of an earlier status than the record? The worker tells the gate when MySQL has committed. */
+/*
+ * Is the row of an earlier status than the record?  The worker changes the
+ * record once MySQL has committed.
+ */
 static ngx_uint_t
-ngx_http_checkout_status_is_behind(ngx_http_checkout_status_t *st, struct sql_result *result)
+ngx_http_checkout_status_is_behind(ngx_http_checkout_status_t *st,
+    struct sql_result *result)
 {
     char    *status;
     size_t   len;
@@ -140,16 +171,21 @@ ngx_http_checkout_status_is_behind(ngx_http_checkout_status_t *st, struct sql_re
     }
 
     status = result->body.data + ORDER_JSON_STATUS_AT;
-    len = ngx_strlchr((u_char *) status, (u_char *) result->body.data + result->body.len, '"') - (u_char *) status;
+    len = ngx_strlchr((u_char *) status,
+                      (u_char *) result->body.data + result->body.len, '"')
+          - (u_char *) status;
 
     return order_status_rank(order_status_parse(status, len)) < st->rank;
 }
 
 
-/* The primary knows more, or as much. NGX_DONE: it is asked; else the request is answered. */
+/*
+ * The primary may know more.  result: a replica's, or NULL.  NGX_DONE: it is
+ * asked; else what the request ends with.
+ */
 static ngx_int_t
-ngx_http_checkout_status_ask_primary(ngx_http_request_t *r, ngx_http_checkout_status_t *st,
-    struct sql_result *result)
+ngx_http_checkout_status_ask_primary(ngx_http_request_t *r,
+    ngx_http_checkout_status_t *st, struct sql_result *result)
 {
     ngx_buf_t  *b;
 
@@ -167,13 +203,14 @@ ngx_http_checkout_status_ask_primary(ngx_http_request_t *r, ngx_http_checkout_st
         st->product_id = result->numbers[ORDER_READ_PRODUCT];
     }
 
-    return ngx_http_checkout_status_ask(r, st);
+    return ngx_http_checkout_status_ask_mysql(r, st);
 }
 
 
 static void
-ngx_http_checkout_status_asked(ngx_http_checkout_job_t *job, ngx_http_request_t *r,
-    ngx_http_checkout_sql_outcome_e outcome, struct sql_result *result)
+ngx_http_checkout_status_mysql_answered(ngx_http_checkout_job_t *job,
+    ngx_http_request_t *r, ngx_http_checkout_sql_outcome_e outcome,
+    struct sql_result *result)
 {
     ngx_int_t                      rc;
     ngx_uint_t                     done, may_ask;
@@ -186,8 +223,10 @@ ngx_http_checkout_status_asked(ngx_http_checkout_job_t *job, ngx_http_request_t 
     clcf = ngx_http_checkout_location(r);
     may_ask = !st->primary && clcf->sql.primary != NULL;
 
-    if (done && result->rows && !(may_ask && ngx_http_checkout_status_is_behind(st, result))) {
-        rc = ngx_http_checkout_status_row(r, st, result);
+    if (done && result->rows
+        && !(may_ask && ngx_http_checkout_status_is_behind(st, result)))
+    {
+        rc = ngx_http_checkout_status_by_row(r, st, result);
 
     } else if (may_ask && (done || outcome == NGX_HTTP_CHECKOUT_SQL_FAILED)) {
         rc = ngx_http_checkout_status_ask_primary(r, st, result);
@@ -197,7 +236,7 @@ ngx_http_checkout_status_asked(ngx_http_checkout_job_t *job, ngx_http_request_t 
         }
 
     } else if (done || st->record == NGX_HTTP_CHECKOUT_RECORD_FOUND) {
-        rc = ngx_http_checkout_status_settle(r, st);
+        rc = ngx_http_checkout_status_by_record(r, st);
 
     } else {
         rc = ngx_http_checkout_sql_refuse(r, outcome);
@@ -207,9 +246,10 @@ ngx_http_checkout_status_asked(ngx_http_checkout_job_t *job, ngx_http_request_t 
 }
 
 
-/* Asks MySQL. NGX_DONE: the request waits; else it is answered. */
+/* NGX_DONE: MySQL is asked; else what the request ends with. */
 static ngx_int_t
-ngx_http_checkout_status_ask(ngx_http_request_t *r, ngx_http_checkout_status_t *st)
+ngx_http_checkout_status_ask_mysql(ngx_http_request_t *r,
+    ngx_http_checkout_status_t *st)
 {
     struct order_read        *input;
     ngx_http_checkout_job_t  *job;
@@ -218,8 +258,9 @@ ngx_http_checkout_status_ask(ngx_http_request_t *r, ngx_http_checkout_status_t *
 
     if (job == NULL) {
         return st->record == NGX_HTTP_CHECKOUT_RECORD_FOUND
-               ? ngx_http_checkout_status_settle(r, st)
-               : ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_UNAVAILABLE, NULL, 0);
+               ? ngx_http_checkout_status_by_record(r, st)
+               : ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_UNAVAILABLE,
+                                          NULL, 0);
     }
 
     input = ngx_palloc(job->pool, sizeof(struct order_read));
@@ -232,7 +273,7 @@ ngx_http_checkout_status_ask(ngx_http_request_t *r, ngx_http_checkout_status_t *
     ngx_memcpy(input->identifier, st->identifier, CHECKOUT_IDENTIFIER_LEN);
     job->input = input;
     job->run = order_read;
-    job->done = ngx_http_checkout_status_asked;
+    job->done = ngx_http_checkout_status_mysql_answered;
     job->data = st;
     job->primary = st->primary;
 
@@ -243,13 +284,18 @@ ngx_http_checkout_status_ask(ngx_http_request_t *r, ngx_http_checkout_status_t *
 static ngx_uint_t
 ngx_http_checkout_status_is_queued(struct checkout_record *record)
 {
-    return record->status_len == sizeof("queued") - 1 && ngx_strncmp(record->status, "queued", record->status_len) == 0;
+    return record->status_len == sizeof("queued") - 1
+           && ngx_strncmp(record->status, "queued", record->status_len) == 0;
 }
 
 
-/* What Redis said. NGX_DECLINED: MySQL is to be asked; NGX_DONE cannot be; else the answer is given. */
+/*
+ * The reply of Redis; NULL: it gave none.  NGX_DECLINED: MySQL is to be asked;
+ * else what the request ends with.
+ */
 static ngx_int_t
-ngx_http_checkout_status_record(ngx_http_request_t *r, ngx_http_checkout_status_t *st, redisReply *reply)
+ngx_http_checkout_status_take_record(ngx_http_request_t *r,
+    ngx_http_checkout_status_t *st, redisReply *reply)
 {
     struct buffer           text = { 0 };
     struct checkout_record  record;
@@ -263,14 +309,18 @@ ngx_http_checkout_status_record(ngx_http_request_t *r, ngx_http_checkout_status_
         return NGX_DECLINED;
     }
 
-    if (reply->type != REDIS_REPLY_STRING || checkout_record_parse(&record, reply->str, reply->len) != 0) {
-        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0, "checkout: order %*s has a record that is none",
+    if (reply->type != REDIS_REPLY_STRING
+        || checkout_record_parse(&record, reply->str, reply->len) != 0)
+    {
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "checkout: order %*s has a record that is none",
                       (size_t) CHECKOUT_IDENTIFIER_LEN, st->identifier);
         return NGX_DECLINED;
     }
 
     if (st->ctx->user_id && st->ctx->user_id != record.order.user_id) {
-        return ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_ORDER_NOT_FOUND, NULL, 0);
+        return ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_ORDER_NOT_FOUND,
+                                        NULL, 0);
     }
 
     order_json_record(&text, st->identifier, &record);
@@ -283,25 +333,28 @@ ngx_http_checkout_status_record(ngx_http_request_t *r, ngx_http_checkout_status_
 
     st->record = NGX_HTTP_CHECKOUT_RECORD_FOUND;
     st->product_id = record.order.product_id;
-    st->rank = order_status_rank(order_status_parse(record.status, record.status_len));
+    st->rank = order_status_rank(order_status_parse(record.status,
+                                                    record.status_len));
 
-    return ngx_http_checkout_status_is_queued(&record) ? ngx_http_checkout_status_settle(r, st) : NGX_DECLINED;
+    return ngx_http_checkout_status_is_queued(&record)
+           ? ngx_http_checkout_status_by_record(r, st) : NGX_DECLINED;
 }
 
 
-/* After Redis: MySQL, where it is configured. */
+/* After Redis: MySQL, where it is configured.  Returns as ask_mysql(). */
 static ngx_int_t
-ngx_http_checkout_status_go_on(ngx_http_request_t *r, ngx_http_checkout_status_t *st)
+ngx_http_checkout_status_after_redis(ngx_http_request_t *r,
+    ngx_http_checkout_status_t *st)
 {
     ngx_http_checkout_loc_conf_t  *clcf;
 
     clcf = ngx_http_checkout_location(r);
 
     if (clcf->sql.access == NULL) {
-        return ngx_http_checkout_status_settle(r, st);
+        return ngx_http_checkout_status_by_record(r, st);
     }
 
-    return ngx_http_checkout_status_ask(r, st);
+    return ngx_http_checkout_status_ask_mysql(r, st);
 }
 
 
@@ -314,16 +367,18 @@ ngx_http_checkout_status_write(ngx_http_checkout_script_call_t *call)
 
 
 static void
-ngx_http_checkout_status_done(ngx_http_checkout_script_call_t *call, ngx_http_request_t *r, redisReply *reply)
+ngx_http_checkout_status_redis_answered(
+    ngx_http_checkout_script_call_t *call, ngx_http_request_t *r,
+    redisReply *reply)
 {
     ngx_int_t                    rc;
     ngx_http_checkout_status_t  *st;
 
     st = call->data;
-    rc = ngx_http_checkout_status_record(r, st, reply);
+    rc = ngx_http_checkout_status_take_record(r, st, reply);
 
     if (rc == NGX_DECLINED) {
-        rc = ngx_http_checkout_status_go_on(r, st);
+        rc = ngx_http_checkout_status_after_redis(r, st);
     }
 
     if (rc != NGX_DONE) {
@@ -332,27 +387,30 @@ ngx_http_checkout_status_done(ngx_http_checkout_script_call_t *call, ngx_http_re
 }
 
 
-/* NGX_DONE: the request waits for Redis. NGX_DECLINED: Redis cannot be asked. */
+/* NGX_DONE: Redis is asked.  NGX_DECLINED: it cannot be. */
 static ngx_int_t
-ngx_http_checkout_status_look_up(ngx_http_request_t *r, ngx_http_checkout_status_t *st)
+ngx_http_checkout_status_ask_redis(ngx_http_request_t *r,
+    ngx_http_checkout_status_t *st)
 {
     ngx_http_checkout_script_call_t    *call;
     ngx_http_checkout_loc_conf_t  *clcf;
 
     clcf = ngx_http_checkout_location(r);
-    call = ngx_http_checkout_script_call_create(clcf->redis, r->connection->log);
+    call = ngx_http_checkout_script_call_create(clcf->redis,
+                                                r->connection->log);
 
     if (call == NULL) {
         return NGX_DECLINED;
     }
 
     call->write = ngx_http_checkout_status_write;
-    call->done = ngx_http_checkout_status_done;
+    call->done = ngx_http_checkout_status_redis_answered;
     call->data = st;
     ngx_memcpy(call->identifier, st->identifier, CHECKOUT_IDENTIFIER_LEN);
 
-    return ngx_http_checkout_script_call_start(call, &st->ctx->waiting, clcf->redis_clock) == NGX_DONE
-           ? NGX_DONE : NGX_DECLINED;
+    return ngx_http_checkout_script_call_start(call, &st->ctx->waiting,
+                                               clcf->redis_clock)
+           == NGX_DONE ? NGX_DONE : NGX_DECLINED;
 }
 
 
@@ -387,10 +445,10 @@ ngx_http_checkout_status_handler(ngx_http_request_t *r)
     st->ctx->user_id = user_id;
     ngx_memcpy(st->identifier, value.data, CHECKOUT_IDENTIFIER_LEN);
 
-    rc = ngx_http_checkout_status_look_up(r, st);
+    rc = ngx_http_checkout_status_ask_redis(r, st);
 
     if (rc == NGX_DECLINED) {
-        rc = ngx_http_checkout_status_go_on(r, st);
+        rc = ngx_http_checkout_status_after_redis(r, st);
     }
 
     if (rc != NGX_DONE) {

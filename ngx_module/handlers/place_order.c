@@ -79,7 +79,9 @@ ngx_http_checkout_order_key(ngx_http_request_t *r, ngx_http_checkout_ctx_t *ctx)
         }
 
         if (header[i].key.len != sizeof("Idempotency-Key") - 1
-            || ngx_strncasecmp(header[i].key.data, (u_char *) "Idempotency-Key", header[i].key.len) != 0)
+            || ngx_strncasecmp(header[i].key.data,
+                               (u_char *) "Idempotency-Key", header[i].key.len)
+               != 0)
         {
             continue;
         }
@@ -115,9 +117,13 @@ ngx_http_checkout_order_handler(ngx_http_request_t *r)
 
     rc = ngx_http_checkout_user(r, &ctx->user_id);
 
+    if (rc == NGX_DECLINED) {
+        return ngx_http_checkout_refuse_unread(r,
+                                              NGX_HTTP_CHECKOUT_UNAUTHORIZED);
+    }
+
     if (rc != NGX_OK) {
-        return rc == NGX_DECLINED ? ngx_http_checkout_refuse_unread(r, NGX_HTTP_CHECKOUT_UNAUTHORIZED)
-                                  : NGX_HTTP_INTERNAL_SERVER_ERROR;
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
     ngx_http_checkout_order_key(r, ctx);
@@ -128,7 +134,8 @@ ngx_http_checkout_order_handler(ngx_http_request_t *r)
 
 /* 422 with what is wrong with each field, or with the body as a whole. */
 static ngx_int_t
-ngx_http_checkout_order_invalid(ngx_http_request_t *r, const struct checkout_order_errors *errors, uint64_t most)
+ngx_http_checkout_order_invalid(ngx_http_request_t *r,
+    const struct checkout_order_errors *errors, uint64_t most)
 {
     u_char                   *p, *end, *first;
     ngx_str_t                 members;
@@ -144,18 +151,26 @@ ngx_http_checkout_order_invalid(ngx_http_request_t *r, const struct checkout_ord
     ctx = ngx_http_get_module_ctx(r, ngx_http_checkout_module);
 
     if (ctx->bad_key) {
-        p = ngx_slprintf(p, end, "\"Idempotency-Key\":[\"%s\"]",
-                         english ? "This must be one header of 1 to 255 printable ASCII characters."
-                                 : "必須是單一標頭,且為 1 到 255 個可列印的 ASCII 字元。");
+        p = ngx_slprintf(p, end, "\"Idempotency-Key\":[\"%s\"]", english
+                         ? "This must be one header of 1 to 255 printable "
+                           "ASCII characters."
+                         : "必須是單一標頭,且為 1 到 255 個可列印的 "
+                           "ASCII 字元。");
     }
 
     if (errors->syntax != NULL) {
-        p = ngx_http_checkout_body_syntax(p, end, first, errors->syntax, errors->offset, english);
+        p = ngx_http_checkout_body_syntax(p, end, first, errors->syntax,
+                                          errors->offset, english);
 
     } else {
-        p = ngx_http_checkout_body_field(p, end, first, "product_id", errors->product_id, 1, INT64_MAX, english);
-        p = ngx_http_checkout_body_field(p, end, first, "quantity", errors->quantity, 1, most, english);
-        p = ngx_http_checkout_body_field(p, end, first, "user_id", errors->user_id, 1, UINT64_MAX, english);
+        p = ngx_http_checkout_body_field(p, end, first, "product_id",
+                                         errors->product_id, 1, INT64_MAX,
+                                         english);
+        p = ngx_http_checkout_body_field(p, end, first, "quantity",
+                                         errors->quantity, 1, most, english);
+        p = ngx_http_checkout_body_field(p, end, first, "user_id",
+                                         errors->user_id, 1, UINT64_MAX,
+                                         english);
     }
 
     p = ngx_slprintf(p, end, "}");
@@ -163,22 +178,27 @@ ngx_http_checkout_order_invalid(ngx_http_request_t *r, const struct checkout_ord
     members.data = text;
     members.len = p - text;
 
-    return ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_INVALID_REQUEST, &members, 0);
+    return ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_INVALID_REQUEST,
+                                    &members, 0);
 }
 
 
-#define NGX_HTTP_CHECKOUT_202_CHINESE  "{\"message\":\"訂單已提交,正在處理中。\",\"order_identifier\":\""
-#define NGX_HTTP_CHECKOUT_202_ENGLISH  "{\"message\":\"The order is submitted and being processed.\","           \
-                                       "\"order_identifier\":\""
+#define NGX_HTTP_CHECKOUT_202_CHINESE                                         \
+    "{\"message\":\"訂單已提交,正在處理中。\",\"order_identifier\":\""
+#define NGX_HTTP_CHECKOUT_202_ENGLISH                                         \
+    "{\"message\":\"The order is submitted and being processed.\","           \
+    "\"order_identifier\":\""
 #define NGX_HTTP_CHECKOUT_202_STATUS   "\",\"status\":\""
-#define NGX_HTTP_CHECKOUT_202_URL      "\",\"status_url\":\"" NGX_HTTP_CHECKOUT_ORDERS_URL
+#define NGX_HTTP_CHECKOUT_202_URL                                             \
+    "\",\"status_url\":\"" NGX_HTTP_CHECKOUT_ORDERS_URL
 
 #define ngx_http_checkout_copy(p, text)  ngx_cpymem(p, text, sizeof(text) - 1)
 
 
 /* 202. The Location header is the part of the body that says the same. */
 static ngx_int_t
-ngx_http_checkout_order_accepted(ngx_http_checkout_ctx_t *ctx, const ngx_str_t *status)
+ngx_http_checkout_order_accepted(ngx_http_checkout_ctx_t *ctx,
+    const ngx_str_t *status)
 {
     u_char              *p, *url;
     ngx_buf_t           *b;
@@ -186,15 +206,20 @@ ngx_http_checkout_order_accepted(ngx_http_checkout_ctx_t *ctx, const ngx_str_t *
 
     r = ctx->waiting.request;
 
-    b = ngx_create_temp_buf(r->pool, sizeof(NGX_HTTP_CHECKOUT_202_CHINESE) + sizeof(NGX_HTTP_CHECKOUT_202_ENGLISH)
-                                     + sizeof(NGX_HTTP_CHECKOUT_202_STATUS) + sizeof(NGX_HTTP_CHECKOUT_202_URL)
-                                     + 2 * CHECKOUT_IDENTIFIER_LEN + status->len + 2);
+    b = ngx_create_temp_buf(r->pool,
+                            sizeof(NGX_HTTP_CHECKOUT_202_CHINESE)
+                            + sizeof(NGX_HTTP_CHECKOUT_202_ENGLISH)
+                            + sizeof(NGX_HTTP_CHECKOUT_202_STATUS)
+                            + sizeof(NGX_HTTP_CHECKOUT_202_URL)
+                            + 2 * CHECKOUT_IDENTIFIER_LEN + status->len + 2);
+
     if (b == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    p = ngx_http_checkout_english(r) ? ngx_http_checkout_copy(b->pos, NGX_HTTP_CHECKOUT_202_ENGLISH)
-                                     : ngx_http_checkout_copy(b->pos, NGX_HTTP_CHECKOUT_202_CHINESE);
+    p = ngx_http_checkout_english(r)
+        ? ngx_http_checkout_copy(b->pos, NGX_HTTP_CHECKOUT_202_ENGLISH)
+        : ngx_http_checkout_copy(b->pos, NGX_HTTP_CHECKOUT_202_CHINESE);
     p = ngx_cpymem(p, ctx->identifier, CHECKOUT_IDENTIFIER_LEN);
     p = ngx_http_checkout_copy(p, NGX_HTTP_CHECKOUT_202_STATUS);
     ctx->status.data = p;
@@ -388,13 +413,16 @@ ngx_http_checkout_order_body(ngx_http_request_t *r)
     rc = ngx_http_checkout_body_text(r, NGX_HTTP_CHECKOUT_BODY_MAX, &text);
 
     if (rc == NGX_DECLINED) {
-        rc = ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_BODY_TOO_LARGE, NULL, 0);
+        rc = ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_BODY_TOO_LARGE,
+                                      NULL, 0);
 
     } else if (rc != NGX_OK) {
         rc = NGX_HTTP_INTERNAL_SERVER_ERROR;
 
-    } else if (checkout_order_parse(&order, text.len ? (char *) text.data : "", text.len, clcf->max_quantity,
-                                    clcf->request.user == NULL, &errors) != 0
+    } else if (checkout_order_parse(&order, text.len ? (char *) text.data : "",
+                                    text.len, clcf->max_quantity,
+                                    clcf->request.user == NULL, &errors)
+               != 0
                || ctx->bad_key)
     {
         rc = ngx_http_checkout_order_invalid(r, &errors, clcf->max_quantity);

@@ -52,7 +52,8 @@ typedef struct {
 
     /* of this file */
     ngx_http_checkout_alarm_t         whole;      /* the request's time */
-    ngx_http_checkout_alarm_t         part;       /* the step's, if it has less */
+    ngx_http_checkout_alarm_t         part;       /* the step's, if that has
+                                                     less */
     ngx_http_checkout_clock_t        *clock;      /* of the whole; or NULL */
     const ngx_http_checkout_step_t   *kind;       /* NULL: nobody is asked */
     void                             *step;
@@ -61,7 +62,8 @@ typedef struct {
     ngx_http_cleanup_t                cleanup;    /* in r->main->cleanup */
 
     unsigned                          begun:1;
-    unsigned                          late:1;     /* a time ran out: read only */
+    unsigned                          late:1;     /* a time has run out; others
+                                                     only read it */
 } ngx_http_checkout_waiting_t;
 
 
