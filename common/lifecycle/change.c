@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "failpoint.h"
+#include "lifecycle/outgoing_event.h"
 #include "lifecycle/statements.h"
 #include "text/number.h"
 
@@ -36,7 +37,7 @@ find_order(const struct change_batch *batch, const char *identifier)
 
     snprintf(key.identifier, sizeof(key.identifier), "%s", identifier);
     return batch->order_count == 0 ? NULL
-           : bsearch(&key, batch->orders, batch->order_count, sizeof(key), compare_orders);
+                                   : bsearch(&key, batch->orders, batch->order_count, sizeof(key), compare_orders);
 }
 
 
@@ -89,7 +90,8 @@ read_items(struct change_batch *batch, struct db *db)
 
     batch->item_count = 0;
     buffer_clear(&batch->sql);
-    buffer_text(&batch->sql, "SELECT o.order_identifier, COALESCE(i.product_id, o.product_id, 0),"
+    buffer_text(&batch->sql,
+                "SELECT o.order_identifier, COALESCE(i.product_id, o.product_id, 0),"
                 " COALESCE(i.quantity, o.quantity, 0), i.product_id IS NOT NULL, o.status FROM orders o"
                 " LEFT JOIN order_items i ON i.order_identifier = o.order_identifier WHERE o.order_identifier IN (");
     add_identifiers(batch);
@@ -100,7 +102,7 @@ read_items(struct change_batch *batch, struct db *db)
         return result;
     }
 
-    for (MYSQL_ROW row; (row = mysql_fetch_row(rows)) != NULL; ) {
+    for (MYSQL_ROW row; (row = mysql_fetch_row(rows)) != NULL;) {
         struct changed_order *o = find_order(batch, row[0]);
 
         if (o == NULL || batch->item_count == batch->item_capacity) {
@@ -189,8 +191,9 @@ lock_products(struct change_batch *batch, struct db *db)
         item->place = p != NULL ? (size_t) (p - batch->products) : PRODUCT_NOT_LOCKED;
     }
 
-    return EFFECT("change.lock_products", product_rows_read(db, batch->products, batch->product_count,
-                  batch->skip_locked ? ROW_FOR_UPDATE_SKIP_LOCKED : ROW_FOR_UPDATE));
+    return EFFECT("change.lock_products",
+                  product_rows_read(db, batch->products, batch->product_count,
+                                    batch->skip_locked ? ROW_FOR_UPDATE_SKIP_LOCKED : ROW_FOR_UPDATE));
 }
 
 
@@ -223,8 +226,8 @@ lock_orders(struct change_batch *batch, struct db *db)
 
     buffer_clear(&batch->sql);
     buffer_text(&batch->sql, "SELECT order_identifier, status, user_id, total_price, COALESCE(payment_id, ''),"
-                " COALESCE(failure_code, ''), DATE_FORMAT(NOW(3), '%Y-%m-%dT%H:%i:%s.%f')"
-                " FROM orders FORCE INDEX (PRIMARY) WHERE order_identifier IN (");
+                             " COALESCE(failure_code, ''), " OUTGOING_EVENT_NOW
+                             " FROM orders FORCE INDEX (PRIMARY) WHERE order_identifier IN (");
 
     for (size_t i = 0; i < batch->order_count; i++) {
         if (!batch->orders[i].product_left) {
@@ -237,7 +240,7 @@ lock_orders(struct change_batch *batch, struct db *db)
     }
 
     buffer_text(&batch->sql, batch->skip_locked ? ") ORDER BY order_identifier FOR UPDATE SKIP LOCKED"
-                                              : ") ORDER BY order_identifier FOR UPDATE");
+                                                : ") ORDER BY order_identifier FOR UPDATE");
 
     enum db_result result = EFFECT("change.lock_orders", db_rows(db, &batch->sql, &rows));
 
@@ -245,7 +248,7 @@ lock_orders(struct change_batch *batch, struct db *db)
         return result;
     }
 
-    for (MYSQL_ROW row; (row = mysql_fetch_row(rows)) != NULL; ) {
+    for (MYSQL_ROW row; (row = mysql_fetch_row(rows)) != NULL;) {
         fill_in(find_order(batch, row[0]), row);
     }
 
@@ -266,7 +269,7 @@ find_overdue(struct change_batch *batch, struct db *db)
 
     buffer_clear(&batch->sql);
     buffer_text(&batch->sql, "SELECT o.order_identifier FROM orders o FORCE INDEX (PRIMARY) WHERE " ORDER_IS_OVERDUE
-                " AND o.order_identifier IN (");
+                             " AND o.order_identifier IN (");
 
     for (size_t i = 0; i < batch->count; i++) {
         if (batch->changes[i].event == EVENT_EXPIRE && !batch->orders[batch->changes[i].order].left) {
@@ -286,7 +289,7 @@ find_overdue(struct change_batch *batch, struct db *db)
         return result;
     }
 
-    for (MYSQL_ROW row; (row = mysql_fetch_row(rows)) != NULL; ) {
+    for (MYSQL_ROW row; (row = mysql_fetch_row(rows)) != NULL;) {
         find_order(batch, row[0])->due = 1;
     }
 
@@ -303,7 +306,8 @@ find_second_payments(struct change_batch *batch, struct db *db)
     size_t wanted = 0;
 
     buffer_clear(&batch->sql);
-    buffer_text(&batch->sql, "SELECT e.order_identifier, MIN(e.payment_id) FROM payment_events e JOIN orders o"
+    buffer_text(&batch->sql,
+                "SELECT e.order_identifier, MIN(e.payment_id) FROM payment_events e JOIN orders o"
                 " ON o.order_identifier = e.order_identifier WHERE e.outcome = 'paid_twice'"
                 " AND e.payment_id <> COALESCE(o.payment_id, '') AND NOT EXISTS (SELECT 1 FROM payment_events r"
                 " WHERE r.order_identifier = e.order_identifier AND r.payment_id = e.payment_id"
@@ -327,7 +331,7 @@ find_second_payments(struct change_batch *batch, struct db *db)
         return result;
     }
 
-    for (MYSQL_ROW row; (row = mysql_fetch_row(rows)) != NULL; ) {
+    for (MYSQL_ROW row; (row = mysql_fetch_row(rows)) != NULL;) {
         struct changed_order *o = find_order(batch, row[0]);
 
         snprintf(o->second_payment, sizeof(o->second_payment), "%s", row[1]);
@@ -419,12 +423,9 @@ change_batch_apply(struct change_batch *batch, struct db *db)
     collect_orders(batch);
     statements_begin(batch);
 
-    if ((result = read_items(batch, db)) != DB_OK
-        || (result = lock_products(batch, db)) != DB_OK
-        || (result = lock_orders(batch, db)) != DB_OK
-        || (result = check_items(batch, db)) != DB_OK
-        || (result = find_overdue(batch, db)) != DB_OK
-        || (result = find_second_payments(batch, db)) != DB_OK)
+    if ((result = read_items(batch, db)) != DB_OK || (result = lock_products(batch, db)) != DB_OK
+        || (result = lock_orders(batch, db)) != DB_OK || (result = check_items(batch, db)) != DB_OK
+        || (result = find_overdue(batch, db)) != DB_OK || (result = find_second_payments(batch, db)) != DB_OK)
     {
         return result;
     }

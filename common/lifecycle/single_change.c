@@ -1,15 +1,15 @@
 #include "lifecycle/single_change.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "failpoint.h"
+#include "lifecycle/outgoing_event.h"
 #include "lifecycle/statements.h"
 #include "mysql/order_read.h"
 #include "order/order_sql.h"
 
-#define AGAIN_MOST 5   /* runs at once after a lost race; then the caller decides */
+#define AGAIN_MOST 5 /* runs at once after a lost race; then the caller decides */
 
 
 /* What the database's clock says, for what the shop is told. */
@@ -19,7 +19,7 @@ read_now(struct change_batch *batch, struct db *db, char now[24])
     MYSQL_RES *rows;
 
     buffer_clear(&batch->sql);
-    buffer_text(&batch->sql, "SELECT DATE_FORMAT(NOW(3), '%Y-%m-%dT%H:%i:%s.%f')");
+    buffer_text(&batch->sql, "SELECT " OUTGOING_EVENT_NOW);
 
     enum db_result result = EFFECT("single_change.now", db_rows(db, &batch->sql, &rows));
 
@@ -62,8 +62,16 @@ cancel_in_queue(struct change_batch *batch, struct db *db, const struct single_c
 
     statements_add_event(batch, o);
     buffer_clear(&batch->sql);
-    buffer_format(&batch->sql, ORDER_SQL_TOMBSTONE "('%s', %" PRIu64 ", 'cancelled', '%s', %" PRIu64 ", %" PRIu64 ")",
-                  o->identifier, o->user, o->code, o->product, o->quantity);
+    buffer_text(&batch->sql, ORDER_SQL_INSERT);
+    order_sql_add_tombstone(
+        &batch->sql,
+        &(struct tombstone) {
+            .identifier = o->identifier,
+            .status = order_status_name(o->status),
+            .failure_code = o->code,
+            .user = o->user,
+            .product = o->product,
+            .quantity = o->quantity });
 
     if (batch->outgoing.len > 0) {
         buffer_text(&batch->sql, ";");
@@ -99,7 +107,7 @@ read_settings(struct change_batch *batch, struct db *db)
         return result;
     }
 
-    for (MYSQL_ROW row; (row = mysql_fetch_row(rows)) != NULL; ) {
+    for (MYSQL_ROW row; (row = mysql_fetch_row(rows)) != NULL;) {
         if (strcmp(row[0], "currency") == 0) {
             (void) money_currency(batch->currency, row[1], strlen(row[1]));
         } else if (strcmp(row[0], "events") == 0) {
@@ -127,8 +135,7 @@ attempt(struct change_batch *batch, struct db *db, const struct single_change *c
     c->code = change->code;
     c->reason = change->reason;
 
-    if ((result = db_open(db)) != DB_OK
-        || (change->currency[0] == '\0' && (result = read_settings(batch, db)) != DB_OK)
+    if ((result = db_open(db)) != DB_OK || (change->currency[0] == '\0' && (result = read_settings(batch, db)) != DB_OK)
         || (result = EFFECT("single_change.begin", db_text(db, "START TRANSACTION"))) != DB_OK
         || (result = change_batch_apply(batch, db)) != DB_OK)
     {

@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "failpoint.h"
+#include "lifecycle/outgoing_event.h"
+#include "order/order_sql.h"
 
 
 void
@@ -48,7 +50,7 @@ kind_of(enum order_event event, enum order_status from, enum stock_effect stock)
 
 void
 statements_add_movement(struct change_batch *batch, const struct order_change *c, const struct changed_item *item,
-                    enum order_status from, enum stock_effect stock)
+                        enum order_status from, enum stock_effect stock)
 {
     static const char *const reasons[ORDER_EVENTS] = {
         [EVENT_PAYMENT_SUCCEEDED] = "paid after all",
@@ -62,9 +64,10 @@ statements_add_movement(struct change_batch *batch, const struct order_change *c
     const char *reason = c->reason != NULL ? c->reason : reasons[c->event];
 
     buffer_format(&batch->movements, "%s(%" PRIu64 ",'%s',%" PRId64 ",%" PRId64 ",'%s','",
-                  batch->movements.len > 0 ? ","
-                  : "INSERT INTO stock_movements (product_id, kind, units, stock_after, order_identifier, reason)"
-                  " VALUES ",
+                  batch->movements.len > 0
+                      ? ","
+                      : "INSERT INTO stock_movements (product_id, kind, units, stock_after, order_identifier, reason)"
+                        " VALUES ",
                   item->product, kind_of(c->event, from, stock), units,
                   batch->products[item->place].stock + batch->deltas[item->place].delta, c->identifier);
     add_plain(&batch->movements, reason, 200);
@@ -72,46 +75,7 @@ statements_add_movement(struct change_batch *batch, const struct order_change *c
 }
 
 
-/* Text as a string of JSON within a literal of SQL: what JSON escapes, SQL has to escape again. */
-static void
-add_string(struct buffer *sql, const char *text)
-{
-    for (size_t i = 0; text[i] != '\0'; i++) {
-        switch (text[i]) {
-        case '"':
-            buffer_text(sql, "\\\\\"");
-            break;
-        case '\\':
-            buffer_text(sql, "\\\\\\\\");
-            break;
-        case '\'':
-            buffer_text(sql, "''");
-            break;
-        default:
-            buffer_add(sql, (unsigned char) text[i] < 0x20 ? " " : &text[i], 1);
-        }
-    }
-}
-
-
-/* The text that a member of JSON has: null where there is none. */
-static void
-add_member(struct buffer *sql, const char *name, const char *text)
-{
-    buffer_format(sql, ",\"%s\":", name);
-
-    if (text[0] == '\0') {
-        buffer_text(sql, "null");
-        return;
-    }
-
-    buffer_text(sql, "\"");
-    add_string(sql, text);
-    buffer_text(sql, "\"");
-}
-
-
-/* Every word of it is made of digits, letters and hyphens, but for the payment's id, which is escaped. */
+/* Statuses that the shop is not told of have no type. */
 void
 statements_add_event(struct change_batch *batch, const struct changed_order *o)
 {
@@ -122,22 +86,27 @@ statements_add_event(struct change_batch *batch, const struct changed_order *o)
         [ORDER_REFUND_PENDING] = "order.refund_pending",
     };
     struct buffer *b = &batch->outgoing;
-    uint64_t total = o->total_known || o->new_total ? o->total : 0;
+    struct outgoing_event event = {
+        .identifier = o->identifier,
+        .type = types[o->status],
+        .status = order_status_name(o->status),
+        .now = o->now,
+        .user = o->user,
+        .product = o->product,
+        .quantity = o->quantity,
+        .currency = batch->currency,
+        .total = o->total_known || o->new_total ? o->total : 0,
+        .payment_id = o->payment_id,
+        .failure_code = o->code
+    };
 
-    if (!batch->writes_events || types[o->status] == NULL) {
+    if (!batch->writes_events || event.type == NULL) {
         return;
     }
 
-    buffer_text(b, b->len > 0 ? "," : "INSERT INTO outgoing_events (order_identifier, type, body) VALUES ");
-    buffer_format(b, "('%s','%s','{\"type\":\"%s\",\"timestamp\":\"%.23sZ\",\"data\":{\"order_identifier\":\"%s\""
-                  ",\"user_id\":%" PRIu64 ",\"status\":\"%s\",\"product_id\":%" PRIu64 ",\"quantity\":%" PRIu64
-                  ",\"total_price\":\"%" PRIu64 ".%02" PRIu64 "\"", o->identifier, types[o->status], types[o->status],
-                  o->now, o->identifier, o->user, order_status_name(o->status), o->product, o->quantity, total / 100,
-                  total % 100);
-    add_member(b, "currency", batch->currency);
-    add_member(b, "payment_id", o->payment_id);
-    add_member(b, "failure_code", o->code);
-    buffer_text(b, "}}')");
+    buffer_text(b, b->len > 0 ? ",(" : OUTGOING_EVENTS_INSERT "VALUES (");
+    outgoing_event_add_values(b, &event);
+    buffer_text(b, ")");
 }
 
 
@@ -255,8 +224,10 @@ add_stock(struct change_batch *batch)
             continue;
         }
 
-        buffer_format(&batch->sql, ";UPDATE products SET stock = stock + %" PRId64 ", version = version + 1"
-                      " WHERE id = %" PRIu64 " AND stock + %" PRId64 " >= 0", delta, p->id, delta);
+        buffer_format(&batch->sql,
+                      ";UPDATE products SET stock = stock + %" PRId64 ", version = version + 1"
+                      " WHERE id = %" PRIu64 " AND stock + %" PRId64 " >= 0",
+                      delta, p->id, delta);
         p->stock += delta;
         p->version++;
         rows++;
@@ -274,9 +245,9 @@ add_new_items(struct change_batch *batch)
         const struct changed_order *o = &batch->orders[item->order];
 
         if (o->new_item) {
-            buffer_format(&batch->new_items, "%s('%s',%" PRIu64 ",%" PRIu32 ",%s)", batch->new_items.len > 0 ? ","
-                          : "INSERT INTO order_items (order_identifier, product_id, quantity, unit_price) VALUES ",
-                          o->identifier, item->product, item->quantity, batch->products[item->place].price);
+            buffer_text(&batch->new_items, batch->new_items.len > 0 ? "," : ORDER_SQL_INSERT_ITEMS);
+            order_sql_add_item(&batch->new_items, o->identifier, item->product, item->quantity,
+                               batch->products[item->place].price);
         }
     }
 }

@@ -1,17 +1,40 @@
 /*
- * Parts of SQL statements that several files need of the tables orders and order_items. Constant text.
+ * Rows of the tables orders and order_items, as text of SQL: the one place that knows their columns. Pure; the buffer
+ * may fail.
  */
 #ifndef CHECKOUT_ORDER_ORDER_SQL_H
 #define CHECKOUT_ORDER_ORDER_SQL_H
 
+#include <stdint.h>
+
+#include "text/buffer.h"
+
 /* For IN (…): the statuses of orders that hold units, those of order_is_live() (lifecycle/rules.h). */
 #define ORDER_SQL_LIVE "'pending_payment', 'paid', 'completed'"
 
-/* A row without items: an order that failed or was cancelled before it had any. The values follow in brackets. */
-#define ORDER_SQL_TOMBSTONE \
-    "INSERT INTO orders (order_identifier, user_id, status, failure_code, product_id, quantity) VALUES "
+/* Before one row or several, divided by commas. */
+#define ORDER_SQL_INSERT \
+    "INSERT INTO orders (order_identifier, user_id, status, failure_code, total_price, pay_by, product_id, quantity)" \
+    " VALUES "
+#define ORDER_SQL_INSERT_ITEMS "INSERT INTO order_items (order_identifier, product_id, quantity, unit_price) VALUES "
 
-/* Ends such a statement where the row may be there already: it stays as it is. */
+/* Behind the rows of ORDER_SQL_INSERT: an order that has a row keeps it as it is; ROW_COUNT() is then 0. */
 #define ORDER_SQL_KEEP " ON DUPLICATE KEY UPDATE order_identifier = orders.order_identifier"
+
+/* A tombstone: the row of an order that ended before anything was sold, so it has no items, no price, no time to pay.
+ */
+struct tombstone {
+    const char *identifier;           /* CHECKOUT_IDENTIFIER_LEN characters that were checked; no NUL needed */
+    const char *status;               /* of an order that ended: "failed", "cancelled". Is escaped */
+    const char *failure_code;         /* "": NULL. Is escaped */
+    uint64_t user, product, quantity; /* as asked for */
+};
+
+/* Adds "(…)" for ORDER_SQL_INSERT. */
+void order_sql_add_tombstone(struct buffer *sql, const struct tombstone *tombstone);
+
+/* Adds "(…)" for ORDER_SQL_INSERT_ITEMS. unit_price: a decimal number, not escaped. */
+void order_sql_add_item(struct buffer *sql, const char *identifier, uint64_t product, uint64_t quantity,
+                        const char *unit_price);
 
 #endif

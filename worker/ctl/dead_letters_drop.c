@@ -15,6 +15,7 @@
 #include "ctl/report.h"
 #include "intake/batch.h"
 #include "intake/failed_event.h"
+#include "lifecycle/outgoing_event.h"
 #include "order/order_sql.h"
 #include "redis/keys.h"
 #include "redis/push_words.h"
@@ -29,12 +30,20 @@ write_tombstone(struct ctl *ctl, const struct order *o)
 {
     struct buffer sql = { 0 };
 
-    buffer_format(&sql, ORDER_SQL_TOMBSTONE
-                  "('%.36s', %" PRIu64 ", 'failed', 'dropped', %" PRIu64 ", %" PRIu32 ")" ORDER_SQL_KEEP,
-                  o->identifier, o->asked.user_id, o->asked.product_id, o->asked.quantity);
+    buffer_text(&sql, ORDER_SQL_INSERT);
+    order_sql_add_tombstone(
+        &sql,
+        &(struct tombstone) {
+            .identifier = o->identifier,
+            .status = "failed",
+            .failure_code = "dropped",
+            .user = o->asked.user_id,
+            .product = o->asked.product_id,
+            .quantity = o->asked.quantity });
+    buffer_text(&sql, ORDER_SQL_KEEP);
 
     if (config_sends_events(&ctl->config)) {
-        buffer_text(&sql, ";" FAILED_EVENT_INSERT "SELECT ");
+        buffer_text(&sql, ";" OUTGOING_EVENTS_INSERT "SELECT ");
         failed_event_values(&sql, &ctl->config, o, "dropped");
         buffer_text(&sql, " FROM DUAL WHERE ROW_COUNT() = 1");
     }
@@ -53,8 +62,10 @@ read_verdict(struct db *db, struct order *o)
     struct buffer sql = { 0 };
     MYSQL_RES *rows;
 
-    buffer_format(&sql, "SELECT status, COALESCE(failure_code, ''), user_id, product_id, quantity"
-                  " FROM orders WHERE order_identifier = '%.36s'", o->identifier);
+    buffer_format(&sql,
+                  "SELECT status, COALESCE(failure_code, ''), user_id, product_id, quantity"
+                  " FROM orders WHERE order_identifier = '%.36s'",
+                  o->identifier);
 
     enum db_result result = db_rows(db, &sql, &rows);
 
@@ -230,8 +241,9 @@ drop(struct ctl *ctl, const char *id, const redisReply *letter)
     cJSON_AddBoolToObject(o, "dropped", dropped == 1);
     json_uint(o, "orders", orders);
     cJSON_AddBoolToObject(o, "read_as_a_job", readable);
-    return report_result(ctl, o, dropped == 1 ? "dead letter %s dropped, %zu orders, its units are back%s"
-                                              : "dead letter %s was gone already, %zu orders%s",
+    return report_result(ctl, o,
+                         dropped == 1 ? "dead letter %s dropped, %zu orders, its units are back%s"
+                                      : "dead letter %s was gone already, %zu orders%s",
                          id, orders, readable ? "" : "; it did not read as a job, so no order was written down");
 }
 

@@ -11,7 +11,9 @@
 #include "failpoint.h"
 #include "intake/batch_check.h"
 #include "intake/failed_event.h"
+#include "lifecycle/outgoing_event.h"
 #include "observe/stats.h"
+#include "order/order_sql.h"
 #include "text/number.h"
 
 #define AGAIN_MOST          5  /* runs at once after a deadlock or a duplicate key; then the caller waits */
@@ -19,7 +21,7 @@
 
 
 /* What add_order_row() adds rows to. */
-#define ORDERS_INSERT \
+#define ORDER_SQL_INSERT \
     "INSERT INTO orders (order_identifier, user_id, status, failure_code, total_price, pay_by, product_id, quantity)" \
     " VALUES "
 
@@ -137,32 +139,33 @@ read_verdicts(struct order_transaction *tx, const struct range *r)
 static void
 add_order_row(struct order_transaction *tx, const struct order *o, const char *price, uint64_t payment_seconds)
 {
-    buffer_text(&tx->sql, "('");
-    buffer_add(&tx->sql, o->identifier, CHECKOUT_IDENTIFIER_LEN);
-
-    if (o->verdict == VERDICT_SOLD) {
-        buffer_format(&tx->sql,
-                      "',%" PRIu64 ",'pending_payment',NULL,%s*%" PRIu32 ",NOW(3) + INTERVAL %" PRIu64
-                      " SECOND,%" PRIu64 ",%" PRIu32 ")",
-                      o->asked.user_id, price, o->asked.quantity, payment_seconds, o->asked.product_id,
-                      o->asked.quantity);
+    if (o->verdict != VERDICT_SOLD) {
+        order_sql_add_tombstone(
+            &tx->sql,
+            &(struct tombstone) {
+                .identifier = o->identifier,
+                .status = "failed",
+                .failure_code = o->reason,
+                .user = o->asked.user_id,
+                .product = o->asked.product_id,
+                .quantity = o->asked.quantity });
         return;
     }
 
-    buffer_format(&tx->sql, "',%" PRIu64 ",'failed','%s',0,NULL,%" PRIu64 ",%" PRIu32 ")", o->asked.user_id, o->reason,
-                  o->asked.product_id, o->asked.quantity);
+    buffer_text(&tx->sql, "('");
+    buffer_add(&tx->sql, o->identifier, CHECKOUT_IDENTIFIER_LEN);
+    buffer_format(&tx->sql,
+                  "',%" PRIu64 ",'pending_payment',NULL,%s*%" PRIu32 ",NOW(3) + INTERVAL %" PRIu64 " SECOND,%" PRIu64
+                  ",%" PRIu32 ")",
+                  o->asked.user_id, price, o->asked.quantity, payment_seconds, o->asked.product_id, o->asked.quantity);
 }
 
 
 static void
 add_item_row(struct order_transaction *tx, const struct order *o, const char *price)
 {
-    buffer_text(&tx->items,
-                tx->items.len == 0
-                    ? "INSERT INTO order_items (order_identifier, product_id, quantity, unit_price) VALUES ('"
-                    : ",('");
-    buffer_add(&tx->items, o->identifier, CHECKOUT_IDENTIFIER_LEN);
-    buffer_format(&tx->items, "',%" PRIu64 ",%" PRIu32 ",%s)", o->asked.product_id, o->asked.quantity, price);
+    buffer_text(&tx->items, tx->items.len == 0 ? ORDER_SQL_INSERT_ITEMS : ",");
+    order_sql_add_item(&tx->items, o->identifier, o->asked.product_id, o->asked.quantity, price);
 }
 
 
@@ -213,8 +216,8 @@ add_failed_events(struct order_transaction *tx, const struct range *r)
 
         if (o->verdict == VERDICT_FAILED) {
             buffer_text(&tx->items, events++ > 0        ? ",("
-                                    : tx->items.len > 0 ? ";" FAILED_EVENT_INSERT "VALUES ("
-                                                        : FAILED_EVENT_INSERT "VALUES (");
+                                    : tx->items.len > 0 ? ";" OUTGOING_EVENTS_INSERT "VALUES ("
+                                                        : OUTGOING_EVENTS_INSERT "VALUES (");
             failed_event_values(&tx->items, tx->config, o, o->reason);
             buffer_text(&tx->items, ")");
         }
@@ -231,7 +234,7 @@ insert_rows(struct order_transaction *tx, const struct range *r)
     tx->rows_inserted = 0;
     buffer_clear(&tx->items);
     buffer_clear(&tx->sql);
-    buffer_text(&tx->sql, ORDERS_INSERT);
+    buffer_text(&tx->sql, ORDER_SQL_INSERT);
 
     for (size_t i = 0; i < r->n; i++) {
         const struct order *o = &r->orders[i];
@@ -382,11 +385,11 @@ write_tombstone(struct order_transaction *tx, struct order *o)
     strcpy(o->reason, "rejected");
 
     buffer_clear(&tx->sql);
-    buffer_text(&tx->sql, ORDERS_INSERT);
+    buffer_text(&tx->sql, ORDER_SQL_INSERT);
     add_order_row(tx, o, "", 0);
 
     if (config_sends_events(tx->config)) {
-        buffer_text(&tx->sql, ";" FAILED_EVENT_INSERT "VALUES (");
+        buffer_text(&tx->sql, ";" OUTGOING_EVENTS_INSERT "VALUES (");
         failed_event_values(&tx->sql, tx->config, o, o->reason);
         buffer_text(&tx->sql, ")");
     }

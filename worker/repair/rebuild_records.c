@@ -157,11 +157,17 @@ write_tombstone(struct rebuild *r, const struct compared *l)
         return REBUILD_DONE;
     }
 
-    buffer_format(&sql, ORDER_SQL_TOMBSTONE "('%s', %" PRIu64 ", ", l->identifier, l->order.user_id);
-    db_quote(r->db, &sql, l->status);
-    buffer_text(&sql, ", NULLIF(");
-    db_quote(r->db, &sql, l->reason);
-    buffer_format(&sql, ", ''), %" PRIu64 ", %" PRIu32 ")" ORDER_SQL_KEEP, l->order.product_id, l->order.quantity);
+    buffer_text(&sql, ORDER_SQL_INSERT);
+    order_sql_add_tombstone(
+        &sql,
+        &(struct tombstone) {
+            .identifier = l->identifier,
+            .status = l->status,
+            .failure_code = l->reason,
+            .user = l->order.user_id,
+            .product = l->order.product_id,
+            .quantity = l->order.quantity });
+    buffer_text(&sql, ORDER_SQL_KEEP);
 
     enum db_result result = EFFECT("rebuild.tombstone", db_run(r->db, &sql));
 
