@@ -60,6 +60,7 @@ static ngx_conf_post_t  ngx_http_checkout_number = { ngx_http_checkout_check_cou
 #endif
 
 
+/* clang-format off */
 static ngx_command_t  ngx_http_checkout_commands[] = {
 
     { ngx_string("checkout_redis"),
@@ -410,6 +411,7 @@ ngx_module_t  ngx_http_checkout_module = {
     NULL,                                  /* exit master */
     NGX_MODULE_V1_PADDING
 };
+/* clang-format on */
 
 
 static char *

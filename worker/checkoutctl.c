@@ -25,6 +25,7 @@ struct command {
     "--payment-timeout SECONDS (from the commit of an order; none: as the worker is configured).\n" \
     "TIME is 2026-11-21T12:00:00Z, or with +08:00. \"none\" takes a term away.\n"
 
+/* clang-format off */
 static const struct command commands[] = {
     { "migrate", NULL, ctl_migrate, "", "makes or updates the tables in MySQL",
       "Safe to repeat; one process at a time does it. After an error it goes on at the statement that failed.\n" },
@@ -107,6 +108,7 @@ static const struct command commands[] = {
       "loaded. Meanwhile the gate answers 503; workers may go on. Killed at any moment, run it again: until one has\n"
       "ended, the gate stays closed. --dry-run counts what there is to do and leaves the gate open.\n" },
 };
+/* clang-format on */
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
 

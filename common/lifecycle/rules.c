@@ -2,8 +2,10 @@
 
 #include <string.h>
 
+/* clang-format off */
 #define STAYS(word)       { 0, 0, STOCK_UNCHANGED, OUTCOME_ ## word }
 #define TO(to, out, word) { 1, ORDER_ ## to, STOCK_ ## out, OUTCOME_ ## word }
+/* clang-format on */
 
 struct rule {
     int moves;                 /* 0: the order stays what it is */

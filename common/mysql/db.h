@@ -72,8 +72,8 @@ enum db_result db_any(struct db *db, const struct buffer *sql, int *any);
 /* Runs `statements` statements divided by ";", each of which must change exactly one row, else DB_AGAIN. */
 enum db_result db_change_one_each(struct db *db, const struct buffer *sql, size_t statements);
 
-/* The same for statements that must change `rows` rows in all. */
-enum db_result db_change_rows(struct db *db, const struct buffer *sql, uint64_t rows);
+/* The same for statements that must change `wanted` rows in all. */
+enum db_result db_change_rows(struct db *db, const struct buffer *sql, uint64_t wanted);
 
 /*
  * Notes an error of a call of the client library that is not made here. Where it is DB_RETRY the connection is closed,

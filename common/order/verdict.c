@@ -6,7 +6,9 @@
 #include "text/number.h"
 
 
+/* clang-format off */
 #define WORD(kind, text, number)  { CHECKOUT_VERDICT_ ## kind, sizeof text - 1, text, number }
+/* clang-format on */
 
 /* number: does one follow behind the word? */
 static const struct {

@@ -34,6 +34,7 @@ struct option {
 
 #define AT(member) offsetof(struct config, member)
 
+/* clang-format off */
 static const struct option options[] = {
     { "redis", "address", OPTION_TEXT, AT(redis.address), "127.0.0.1:6379", 1, 256,
       "host:port, [v6]:port or unix:/path; the Redis that nginx writes to", 0 },
@@ -119,6 +120,7 @@ static const struct option options[] = {
       "file of the log, opened again on SIGHUP; empty: standard error", 0 },
     { "log", "level", OPTION_LEVEL, AT(log.level), "info", 0, 0, "the least important lines that are written", 1 },
 };
+/* clang-format on */
 
 #define OPTIONS (sizeof(options) / sizeof(options[0]))
 

@@ -63,9 +63,9 @@ struct batch {
 
 /*
  * Adds one entry of the queue, as XREADGROUP and XCLAIM give it: { id, { field, value, … } }. Returns 0, or -1 with
- * *why (constant text) for an entry that the gate did not write; the batch is then as it was. entry stays the caller's.
+ * *why (constant text) for an entry that the gate did not write; the batch is then as it was. reply stays the caller's.
  */
-int batch_add(struct batch *batch, const redisReply *entry, const char **why);
+int batch_add(struct batch *batch, const redisReply *reply, const char **why);
 
 /* Fills in products, and each order's product and repeated, once all entries were added. */
 void batch_complete(struct batch *batch);
