@@ -14,6 +14,7 @@ struct rule {
     enum event_outcome outcome;
 };
 
+/* clang-format off */
 static const char *const status_names[ORDER_STATUSES] = {
     [ORDER_UNKNOWN] = "unknown",
     [ORDER_PENDING_PAYMENT] = "pending_payment",
@@ -25,6 +26,7 @@ static const char *const status_names[ORDER_STATUSES] = {
     [ORDER_REFUND_PENDING] = "refund_pending",
     [ORDER_REFUNDED] = "refunded",
 };
+/* clang-format on */
 
 static const char *const event_names[ORDER_EVENTS] = {
     [EVENT_PAYMENT_SUCCEEDED] = "payment_succeeded",
@@ -262,6 +264,7 @@ order_is_live(enum order_status status)
 int
 order_status_rank(enum order_status status)
 {
+    /* clang-format off */
     static const int ranks[ORDER_STATUSES] = {
         [ORDER_UNKNOWN] = 0,
         [ORDER_PENDING_PAYMENT] = 1,
@@ -273,6 +276,7 @@ order_status_rank(enum order_status status)
         [ORDER_COMPLETED] = 4,
         [ORDER_REFUNDED] = 5,
     };
+    /* clang-format on */
 
     return ranks[status];
 }

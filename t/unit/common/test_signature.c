@@ -30,7 +30,8 @@
 #define WRONG     CHECKOUT_SIGNATURE_WRONG
 #define STALE     CHECKOUT_SIGNATURE_STALE
 
-#define STRIPE_BODY "{\n  \"id\": \"evt_test_webhook\",\n  \"object\": \"event\",\n  \"api_version\": \"2020-01-01\"\n}"
+#define STRIPE_BODY \
+    "{\n  \"id\": \"evt_test_webhook\",\n  \"object\": \"event\",\n  \"api_version\": \"2020-01-01\"\n}"
 #define STRIPE_DIGEST "88744cb5ff43b7b56410276564ff7b78fc7fa253b71b9a8115f688c5ef6a059f"
 #define STRIPE_ROLLED "3517984f856a14a9ca6f6ac65eb9cbee7f799ad34821bbd64d80647080c71d78"
 #define STRIPE_TIME 12345
