@@ -1,5 +1,5 @@
 /*
- * Changes in the lives of orders: a batch of them in one transaction of MySQL.
+ * A batch of changes of orders (lifecycle/plan.h) in one transaction of MySQL.
  *
  *   read items -> lock products in id order -> lock orders in identifier order -> decide each (lifecycle/rules.h)
  *   -> write statuses, stock, movements, outgoing events
@@ -8,11 +8,8 @@
  * where the order's lock then shows another status than was read before, all begins again.
  *
  * change_batch_apply() runs inside the caller's transaction and changes nothing outside it; the caller begins, commits,
- * and then tells the gate (transition.lua). Products come before orders in every transaction of the project; whoever wants
- * other locks as well takes them before. Every update says from which status it goes, and which stock it leaves.
- *
- * A struct change_batch is one thread's, is used again batch after batch, and owns its arrays. Texts of a change marked "not
- * owned" must live until the batch is done.
+ * and then tells the gate (transition.lua). Products come before orders in every transaction of the project; whoever
+ * wants other locks as well takes them before. Every update says from which status it goes, and which stock it leaves.
  */
 #ifndef CHECKOUT_LIFECYCLE_CHANGE_H
 #define CHECKOUT_LIFECYCLE_CHANGE_H
@@ -22,7 +19,7 @@
 
 /*
  * The condition of an order `o` that is not paid and may be ended for it. Money in time is money that came before
- * pay_by, not money that was looked at before: an order waits for the events of its own that are not applied, and for
+ * pay_by, not money that was applied before: an order waits for the events of its own that are not applied, and for
  * the oldest one that nobody has read, which may be its. A refund that waits for its payment keeps no order.
  */
 #define ORDER_IS_OVERDUE \
@@ -32,8 +29,12 @@
     " WHERE w.order_identifier = o.order_identifier AND w.processed_at IS NULL AND w.type NOT LIKE '%refunded')"
 
 /*
- * Decides and writes all changes, in their order. Anything but DB_OK: roll back; with DB_AGAIN the same transaction can
- * be run again at once.
+ * Decides and writes all changes, in their order. A transaction is open on db, which holds no lock of a product or an
+ * order yet. Blocks for up to eight statements, and for locks as long as the session waits for one.
+ *
+ * DB_OK: outcome and order of each change are set, and what was decided is written; the caller commits. Else the caller
+ * rolls back, and outcomes mean nothing. DB_AGAIN: the same transaction can be run again at once. DB_RETRY: later.
+ * DB_POISON: MySQL refuses the data of one of the changes, or they have more items than the batch can hold.
  */
 enum db_result change_batch_apply(struct change_batch *batch, struct db *db);
 

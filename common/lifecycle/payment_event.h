@@ -9,18 +9,18 @@
 #define PAYMENT_TYPE_MAX 64
 
 enum payment_event_kind {
-    PAYMENT_EVENT_CHANGE,      /* `event` happened to an order */
-    PAYMENT_EVENT_OTHER,       /* it is well formed, and none of our business */
+    PAYMENT_EVENT_CHANGE, /* `event` happened to an order */
+    PAYMENT_EVENT_OTHER,  /* it is well formed, and none of our business */
     PAYMENT_EVENT_MALFORMED
 };
 
 struct payment_event {
     enum payment_event_kind kind;
-    char type[PAYMENT_TYPE_MAX + 1];                  /* as the body says it; empty: it does not */
-    char identifier[CHECKOUT_IDENTIFIER_LEN + 1];     /* empty: the body names no order */
+    char type[PAYMENT_TYPE_MAX + 1];              /* as the body says it; empty: it does not */
+    char identifier[CHECKOUT_IDENTIFIER_LEN + 1]; /* empty: the body names no order */
     enum order_event event;
     char payment_id[PAYMENT_ID_MAX + 1];
-    uint64_t amount;                                  /* hundredths */
+    uint64_t amount; /* hundredths */
     char currency[MONEY_CURRENCY_LEN + 1];
 };
 

@@ -13,18 +13,18 @@
 #include "mysql/db.h"
 #include "mysql/sql_job.h"
 
-#define INBOX_BODY_MAX 65536   /* bytes of a body */
+#define INBOX_BODY_MAX 65536 /* bytes of a body */
 
 struct inbox_event {
-    const char *id;          /* 1 .. 255 visible ASCII characters and a NUL */
-    const char *provider;    /* constant text: "standard", "stripe", "gateway" */
+    const char *id;       /* 1 .. 255 visible ASCII characters and a NUL */
+    const char *provider; /* constant text: "standard", "stripe", "gateway" */
     const char *body;
-    size_t len;              /* up to INBOX_BODY_MAX */
+    size_t len; /* up to INBOX_BODY_MAX */
 };
 
 enum inbox_kind {
-    INBOX_STORED,       /* by this call */
-    INBOX_REPEATED    /* it was there */
+    INBOX_STORED,  /* by this call */
+    INBOX_REPEATED /* it was there */
 };
 
 /* Adds the INSERT, without a semicolon behind it. The connection must be open. */

@@ -1,6 +1,6 @@
 /*
- * A batch of changes of orders, and what the rules (lifecycle/rules.h) make of it: new statuses, and units of stock that
- * move. Pure: no call of a server; change_batch_create() alone allocates.
+ * A batch of changes of orders, and what the rules (lifecycle/rules.h) make of it: new statuses, and units of stock
+ * that move. Pure: no call of a server; change_batch_create() alone allocates.
  *
  * A struct change_batch is one thread's, is used again batch after batch, and owns its arrays. Texts of a change marked
  * "not owned" must live until the batch is done. lifecycle/change.h fills in what MySQL holds, and writes what was
@@ -18,82 +18,82 @@
 #include "text/buffer.h"
 #include "text/money.h"
 
-#define CHANGE_BATCH_MAX   256    /* changes of one batch */
-#define PAYMENT_ID_MAX     255    /* bytes, without a NUL */
-#define CHANGE_ITEMS_MIN   64     /* items that one order may have at least */
+#define CHANGE_BATCH_MAX 256 /* changes of one batch */
+#define PAYMENT_ID_MAX   255 /* bytes, without a NUL */
+#define CHANGE_ITEMS_MIN 64  /* items that one order may have at least */
 
 struct order_change {
     char identifier[CHECKOUT_IDENTIFIER_LEN + 1];
     enum order_event event;
-    uint64_t user;                           /* the order must be of this buyer, else it is unknown; 0: of anybody */
-    const char *code;                        /* orders.failure_code, of an event that ends the order; not owned */
-    const char *reason;                      /* of the stock movement; not owned */
+    uint64_t user;      /* the order must be of this buyer, else it is unknown; 0: of anybody */
+    const char *code;   /* orders.failure_code, of an event that ends the order; not owned */
+    const char *reason; /* of the stock movement; not owned */
 
-    char payment_id[PAYMENT_ID_MAX + 1];    /* of payment events, as are the next three; empty: none */
-    uint64_t amount;                         /* hundredths */
+    char payment_id[PAYMENT_ID_MAX + 1]; /* of payment events, as are the next three; empty: none */
+    uint64_t amount;                     /* hundredths */
     char currency[MONEY_CURRENCY_LEN + 1];
-    int too_old;                             /* it has waited long enough for its order */
+    int too_old; /* it has waited long enough for its order */
 
-    enum event_outcome outcome;               /* what became of it; set by change_batch_apply(), as is the next */
-    size_t order;                            /* index of its order */
+    enum event_outcome outcome; /* what became of it; set by change_batch_apply(), as is the next */
+    size_t order;               /* index of its order */
 };
 
 struct changed_order {
     char identifier[CHECKOUT_IDENTIFIER_LEN + 1];
-    enum order_status before, status;         /* as locked, and as written; ORDER_UNKNOWN: no row */
-    int left;                                /* not looked at: somebody else has its lock, or its product's */
-    enum order_status seen;                   /* of batch.c alone, as are the next three: as read without a lock */
+    enum order_status before, status; /* as locked, and as written; ORDER_UNKNOWN: no row */
+    int left;                         /* passed over: somebody else has its lock, or its product's */
+    enum order_status seen;           /* of batch.c alone, as are the next three: as read without a lock */
     int product_left, was_read, moves_stock;
-    uint64_t user, product, quantity;        /* asked for; of the last item where the row does not say */
-    size_t items;                            /* 0: a tombstone */
-    int64_t taken;                           /* units of `product` that the buyer holds more (or less) than before */
-    char code[65];                           /* orders.failure_code; empty: none */
+    uint64_t user, product, quantity; /* asked for; of the last item where the row does not say */
+    size_t items;                     /* 0: a tombstone */
+    int64_t taken;                    /* units of `product` that the buyer holds more (or less) than before */
+    char code[65];                    /* orders.failure_code; empty: none */
     char payment_id[PAYMENT_ID_MAX + 1];
-    uint64_t total;                          /* hundredths */
+    uint64_t total; /* hundredths */
 
-    char now[24];                            /* by the database's clock, "2026-11-21T06:30:00.123" */
-    int due;                                 /* ORDER_IS_OVERDUE; looked at only for EVENT_EXPIRE */
+    char now[24]; /* by the database's clock, "2026-11-21T06:30:00.123" */
+    int due;      /* ORDER_IS_OVERDUE; set only for EVENT_EXPIRE */
     int total_known;
-    char second_payment[PAYMENT_ID_MAX + 1];    /* another one that came and did not go back; looked at for refunds */
+    char second_payment[PAYMENT_ID_MAX + 1]; /* another one that came and did not go back; read for refunds */
     int paid_now;                            /* a change of this batch was about its money */
     int new_payment, new_total, new_item;    /* what has to be written beside the status */
 };
 
 struct changed_item {
-    size_t order;                            /* index of its order */
+    size_t order; /* index of its order */
     uint64_t product;
     uint32_t quantity;
-    size_t place;                            /* index of its product; PRODUCT_NOT_LOCKED: not locked */
+    size_t place; /* index of its product; PRODUCT_NOT_LOCKED: not locked */
 };
 
 #define PRODUCT_NOT_LOCKED ((size_t) -1)
 
 struct stock_delta {
-    int64_t delta;                           /* change of its stock */
+    int64_t delta; /* change of its stock */
 };
 
 struct change_batch {
-    char currency[MONEY_CURRENCY_LEN + 1];   /* of all orders */
-    int writes_events;                        /* 1: outgoing_events are written */
-    int skip_locked;                         /* 1: orders whose locks somebody else has are left */
+    char currency[MONEY_CURRENCY_LEN + 1]; /* of all orders */
+    int writes_events;                     /* 1: outgoing_events are written */
+    int skip_locked;                       /* 1: orders whose locks somebody else has are left */
 
     struct order_change *changes;
     size_t count, capacity;
 
-    struct changed_order *orders;               /* of the changes, identifiers ascending */
+    struct changed_order *orders; /* of the changes, identifiers ascending */
     size_t order_count;
     struct changed_item *items;
     size_t item_count, item_capacity;
-    struct product_row *products;            /* ids ascending; after change_batch_apply() as they will be committed */
-    struct stock_delta *deltas;             /* beside products */
+    struct product_row *products; /* ids ascending; after change_batch_apply() as they will be committed */
+    struct stock_delta *deltas;   /* beside products */
     size_t product_count;
 
     struct buffer sql, movements, new_items, outgoing;
 };
 
-/* capacity: 1 .. CHANGE_BATCH_MAX changes in one batch. NULL: no memory. */
+/* capacity: 1 .. CHANGE_BATCH_MAX changes in one batch. The caller frees it. NULL: no memory. */
 struct change_batch *change_batch_create(size_t capacity);
-void change_batch_free(struct change_batch *batch);
+void change_batch_free(struct change_batch *batch); /* NULL is fine */
 
 /* Forgets the changes of the last batch. */
 void change_batch_clear(struct change_batch *batch);

@@ -1,5 +1,6 @@
 /*
- * The order's life as a table: what each event does to an order in each status. Pure; nothing here allocates.
+ * The life cycle of an order as a table: what each event does to it in each status. Pure; nothing here allocates or
+ * blocks. Names that are returned are constant text, never NULL.
  *
  *     pending_payment ─────────► paid ──► completed ──► refunded
  *           │                     ▲ └───────────────────► refunded
@@ -18,7 +19,7 @@
 #include <stddef.h>
 
 enum order_status {
-    ORDER_UNKNOWN,              /* MySQL has no such order */
+    ORDER_UNKNOWN, /* MySQL has no such order */
     ORDER_PENDING_PAYMENT,
     ORDER_PAID,
     ORDER_COMPLETED,
@@ -31,29 +32,29 @@ enum order_status {
 };
 
 enum order_event {
-    EVENT_PAYMENT_SUCCEEDED,    /* the provider's word, as are the next two */
+    EVENT_PAYMENT_SUCCEEDED, /* the provider's word, as are the next two */
     EVENT_PAYMENT_FAILED,
     EVENT_PAYMENT_REFUNDED,
-    EVENT_EXPIRE,               /* pay_by has passed */
-    EVENT_CANCEL,               /* by the buyer or the operator */
-    EVENT_COMPLETE,             /* by the operator: the goods are out */
-    EVENT_REFUND,               /* by the operator: the money went back */
+    EVENT_EXPIRE,   /* pay_by has passed */
+    EVENT_CANCEL,   /* by the buyer or the operator */
+    EVENT_COMPLETE, /* by the operator: the goods are out */
+    EVENT_REFUND,   /* by the operator: the money went back */
     ORDER_EVENTS
 };
 
 /* What became of an event. The words are kept in payment_events.outcome. */
 enum event_outcome {
     OUTCOME_PAID,
-    OUTCOME_PAID_LATE,        /* after the order had ended; its stock was taken again */
-    OUTCOME_REFUND_PENDING,   /* the same without stock: money that has to go back */
+    OUTCOME_PAID_LATE,      /* after the order had ended; its stock was taken again */
+    OUTCOME_REFUND_PENDING, /* the same without stock: money that has to go back */
     OUTCOME_FAILED_PAYMENT,
     OUTCOME_CANCELLED,
     OUTCOME_COMPLETED,
     OUTCOME_REFUNDED,
-    OUTCOME_REPEAT,           /* it is so already; nothing was done */
-    OUTCOME_IGNORED,          /* it changes nothing in that status, and nobody has to know */
-    OUTCOME_REFUSED,          /* it may not be in that status */
-    OUTCOME_PAID_TWICE,       /* a second payment: money that has to go back */
+    OUTCOME_REPEAT,     /* it is so already; nothing was done */
+    OUTCOME_IGNORED,    /* it changes nothing in that status, and nobody has to know */
+    OUTCOME_REFUSED,    /* it may not be in that status */
+    OUTCOME_PAID_TWICE, /* a second payment: money that has to go back */
     OUTCOME_AMOUNT_MISMATCH,
     OUTCOME_CURRENCY_MISMATCH,
     OUTCOME_PARTIAL_REFUND,   /* less than the whole went back; the order stays as it is */
@@ -64,41 +65,45 @@ enum event_outcome {
     OUTCOME_NOT_PAID,         /* a refund that waited long enough for its payment */
     OUTCOME_MALFORMED,        /* the event's body says nothing that can be used */
     OUTCOME_REJECTED,         /* MySQL refuses what it says */
-    OUTCOME_LOCKED,             /* somebody else has the order's lock; nothing was done */
+    OUTCOME_LOCKED,           /* somebody else has the order's lock; nothing was done */
     EVENT_OUTCOMES
 };
 
 /* What is known when the decision is made. */
 struct order_facts {
-    int due;                   /* pay_by has passed */
-    int currency_right;        /* of payment events, as are the next five */
+    int due;            /* pay_by has passed */
+    int currency_right; /* of payment events, as are the next five */
     int amount_right;
-    int same_payment;          /* it names the payment that the order counts; also where either names none */
-    int paid_twice;            /* there is another payment of it that did not go back */
-    int too_old;               /* has waited long enough */
-    int stock_suffices;        /* for a late payment */
-    int without_items;         /* a tombstone: nothing was ever sold */
+    int same_payment;   /* it names the payment that the order counts; also where either names none */
+    int paid_twice;     /* there is another payment of it that did not go back */
+    int too_old;        /* has waited long enough */
+    int stock_suffices; /* for a late payment */
+    int without_items;  /* a tombstone: nothing was ever sold */
 };
 
 enum stock_effect {
     STOCK_UNCHANGED,
-    STOCK_RETURNED,           /* the units can be sold again */
-    STOCK_TAKEN,          /* the units are taken again */
-    STOCK_WRITTEN_OFF     /* the units are with the buyer, and no longer in a live order */
+    STOCK_RETURNED,   /* the units can be sold again */
+    STOCK_TAKEN,      /* the units are taken again */
+    STOCK_WRITTEN_OFF /* the units are with the buyer, and no longer in a live order */
 };
 
 struct lifecycle_decision {
-    enum order_status status;   /* from now on */
+    enum order_status status; /* from now on */
     enum stock_effect stock;
     enum event_outcome outcome;
 };
 
-struct lifecycle_decision lifecycle_decide(enum order_status status, enum order_event event, const struct order_facts *facts);
+/* facts: never NULL; of an event that is no payment only `due` counts. Returns the status as it was where nothing
+ * changes. */
+struct lifecycle_decision lifecycle_decide(enum order_status status, enum order_event event,
+                                           const struct order_facts *facts);
 
-/* Has somebody to look at it: money, or an event nobody can use? */
+/* 1 where a person has to look at it (money that must go back, an event that nobody can use), else 0. */
 int outcome_is_flagged(enum event_outcome outcome);
 
-/* Does an order in that status hold units of its product? */
+/* 1 where an order in that status holds units of its product, else 0. ORDER_SQL_LIVE (order/order_sql.h) is the same.
+ */
 int order_is_live(enum order_status status);
 
 /* Of two statuses of one order the one of higher rank is the later one; common/lua/record.lua has the same ranks. */

@@ -8,37 +8,42 @@
 #define CHECKOUT_LIFECYCLE_SINGLE_CHANGE_H
 
 #include "lifecycle/change.h"
-#include "order/order.h"
 #include "mysql/sql_job.h"
+#include "order/order.h"
 
 struct single_change {
     char identifier[CHECKOUT_IDENTIFIER_LEN + 1];
-    enum order_event event;                  /* EVENT_CANCEL, EVENT_COMPLETE or EVENT_REFUND */
-    uint64_t user;                          /* the order must be of this buyer; 0: of anybody */
-    const char *code, *reason;              /* as in order_change; they outlive the job */
-    char currency[MONEY_CURRENCY_LEN + 1];  /* empty: this and the next are as the workers say (table settings) */
-    int writes_events;                       /* 1: outgoing_events are written */
-    int has_record;                         /* the gate knows it, with this content */
-    int is_queued;                          /* and its record says that it waits in the queue */
+    enum order_event event;                /* EVENT_CANCEL, EVENT_COMPLETE or EVENT_REFUND */
+    uint64_t user;                         /* the order must be of this buyer; 0: of anybody */
+    const char *code, *reason;             /* as in order_change; they outlive the job */
+    char currency[MONEY_CURRENCY_LEN + 1]; /* empty: this and the next are as the workers say (table settings) */
+    int writes_events;                     /* 1: outgoing_events are written */
+    int has_record;                        /* the gate knows it, with this content */
+    int is_queued;                         /* and its record says that it waits in the queue */
     struct checkout_order asked;
 };
 
 /*
- * What became of it, and what the gate has to be told. A repeat is told again, for nobody knows whether it was told
+ * What became of it, and what has to be sent to the gate. A repeat is sent again, for nobody knows whether it was sent
  * before: its order then counts as moved (before: ORDER_UNKNOWN).
  */
 struct single_change_result {
     enum event_outcome outcome;
-    struct changed_order order;                /* status ORDER_UNKNOWN: there is no such order */
-    struct product_row product;             /* found 0: nothing to push */
+    struct changed_order order; /* status ORDER_UNKNOWN: there is no such order */
+    struct product_row product; /* found 0: nothing to push */
 };
 
-/* In one transaction of its own, which is rolled back unless DB_OK is returned. */
-enum db_result single_change_run(struct db *db, const struct single_change *change, struct single_change_result *answer);
+/*
+ * In one transaction of its own, which is rolled back unless DB_OK is returned. Connects where db is closed; no
+ * transaction may be open. Blocks. DB_OK: *answer is whole. DB_AGAIN: races were lost again and again; DB_RETRY: it may
+ * be committed or not, run it again; DB_POISON: MySQL refuses the data.
+ */
+enum db_result single_change_run(struct db *db, const struct single_change *change,
+                                 struct single_change_result *answer);
 
 /*
- * The same as a job (mysql/sql_job.h): input is a struct single_change; the result's body is a struct single_change_result and behind it
- * the order as mysql/order_read.h has it, which may be missing.
+ * The same as a job (mysql/sql_job.h): input is a struct single_change; the result's body is a struct
+ * single_change_result and behind it the order as mysql/order_read.h has it, which may be missing.
  */
 enum db_result single_change_job(struct db *db, const void *input, struct sql_result *result);
 

@@ -1,5 +1,6 @@
 /*
- * The statements of a batch of changes (lifecycle/change.h): collected while it is decided, then sent.
+ * The statements of a batch of changes (lifecycle/plan.h): collected while it is decided, then sent. statements_send()
+ * alone blocks; a buffer that fails makes it return DB_RETRY.
  */
 #ifndef CHECKOUT_LIFECYCLE_STATEMENTS_H
 #define CHECKOUT_LIFECYCLE_STATEMENTS_H
@@ -7,16 +8,20 @@
 #include "lifecycle/plan.h"
 #include "mysql/db.h"
 
+/* Forgets what was collected for the last batch. */
 void statements_begin(struct change_batch *batch);
 
-/* A line of the book: the units of one item that move because of a change. */
-void statements_add_movement(struct change_batch *batch, const struct order_change *change, const struct changed_item *item,
-                         enum order_status from, enum stock_effect stock);
+/* A row of stock_movements: the units of one item that move because of a change. effect is not STOCK_UNCHANGED. */
+void statements_add_movement(struct change_batch *batch, const struct order_change *change,
+                             const struct changed_item *item, enum order_status from, enum stock_effect stock);
 
-/* What the shop is told of an order's new status, where it is told at all. */
+/* The event for the shop of an order's new status, where batch->writes_events and the status has one. */
 void statements_add_event(struct change_batch *batch, const struct changed_order *order);
 
-/* Sends all, and brings batch->products to what will be committed. */
+/*
+ * Sends all in the caller's transaction, and brings batch->products to what will be committed. DB_AGAIN: a row was not
+ * as the plan assumed. Anything but DB_OK: roll back.
+ */
 enum db_result statements_send(struct change_batch *batch, struct db *db);
 
 #endif

@@ -8,6 +8,11 @@
  * committed nor not: it must be run again. One DB_RETRY leaves the connection and its transaction open: a statement
  * whose buffer `failed` is not sent (error "out of memory", code 0); a caller in a transaction ends it with
  * db_rollback().
+ *
+ * Every function that sends something blocks, up to the server's time-outs; db_begun(), db_begin(), db_error() and
+ * db_quote() do not, and db_close() at most for a last packet. They return DB_OK, or DB_RETRY, DB_AGAIN or DB_POISON
+ * with code and error filled in (mysql/error_class.h). No function keeps a pointer that it is given. A zero-initialised
+ * struct db with `server` set is a closed connection.
  */
 #ifndef CHECKOUT_MYSQL_DB_H
 #define CHECKOUT_MYSQL_DB_H
@@ -26,28 +31,28 @@
 struct db_server {
     const char *host;
     unsigned port;
-    const char *socket;                       /* used instead of host and port when there is one */
+    const char *socket; /* used instead of host and port when there is one */
     const char *database, *user;
-    const char *password;                     /* NULL: none; never logged */
-    unsigned connect_timeout, timeout;        /* ms, rounded up to the client library's whole seconds */
-    unsigned statement_timeout;               /* ms, after which the server ends a statement itself; 0: it does not */
-    int ssl;                                  /* 1: a connection without TLS is refused; also with ssl_ca */
-    const char *ssl_ca, *ssl_cert, *ssl_key;  /* files */
-    int ssl_verify;                           /* 1: with TLS, the server's certificate and its name are checked */
-    int server_public_key;                    /* 1: without TLS, the server may be asked for its key */
+    const char *password;                    /* NULL: none; never logged */
+    unsigned connect_timeout, timeout;       /* ms, rounded up to the client library's whole seconds */
+    unsigned statement_timeout;              /* ms, after which the server ends a statement itself; 0: it does not */
+    int ssl;                                 /* 1: a connection without TLS is refused; also with ssl_ca */
+    const char *ssl_ca, *ssl_cert, *ssl_key; /* files */
+    int ssl_verify;                          /* 1: with TLS, the server's certificate and its name are checked */
+    int server_public_key;                   /* 1: without TLS, the server may be asked for its key */
 };
 
 struct db {
-    const struct db_server *server;   /* not owned */
-    MYSQL *mysql;                     /* NULL: closed */
-    void *attached;                   /* what ends with the connection; NULL: nothing (mysql/prepared.h uses it) */
-    void (*free_attached)(void *attached);   /* called once the connection is closed, where attached is not NULL */
-    uint64_t statement_at;            /* of db_begun() */
-    unsigned code;                    /* MySQL's number of the last error; 0: ours */
-    char error[512];                  /* its text, fit to stand between double quotes on a line of a log */
+    const struct db_server *server;        /* not owned */
+    MYSQL *mysql;                          /* NULL: closed */
+    void *attached;                        /* what ends with the connection; NULL: nothing (mysql/prepared.h uses it) */
+    void (*free_attached)(void *attached); /* called once the connection is closed, where attached is not NULL */
+    uint64_t statement_at;                 /* of db_begun() */
+    unsigned code;                         /* MySQL's number of the last error; 0: ours */
+    char error[512];                       /* its text, fit to stand between double quotes on a line of a log */
 };
 
-/* Connects when the connection is closed. */
+/* Connects when the connection is closed. Returns DB_OK or DB_RETRY. */
 enum db_result db_open(struct db *db);
 
 /*
@@ -63,10 +68,11 @@ void db_begin(struct db *db);
 enum db_result db_run(struct db *db, const struct buffer *sql);
 enum db_result db_text(struct db *db, const char *sql);
 
-/* Runs one statement that gives rows; mysql_free_result() them. */
+/* Runs one statement that gives rows. After DB_OK the caller frees *rows with mysql_free_result(); else it is not set.
+ */
 enum db_result db_rows(struct db *db, const struct buffer *sql, MYSQL_RES **rows);
 
-/* Does one statement give any row? *any: 1 or 0 where it ran. */
+/* Does one statement give any row? *any: 1 or 0 after DB_OK, else unchanged. */
 enum db_result db_any(struct db *db, const struct buffer *sql, int *any);
 
 /* Runs `statements` statements divided by ";", each of which must change exactly one row, else DB_AGAIN. */

@@ -10,12 +10,13 @@ struct supply {
     uint64_t product;
     int64_t stock;
     uint64_t version;
-    int booked;           /* some supply was ever booked */
-    int64_t supplied;     /* movements of kind load and adjust */
-    int64_t live;         /* units in orders that are pending_payment, paid or completed */
+    int booked;       /* some supply was ever booked */
+    int64_t supplied; /* movements of kind load and adjust */
+    int64_t live;     /* units in orders that are pending_payment, paid or completed */
 };
 
-/* One product, in the caller's transaction. */
+/* One product, in the caller's transaction. All functions here block for a statement, and return what mysql/db.h says.
+ */
 enum db_result supply_read(struct db *db, uint64_t product, struct supply *supply);
 
 /* Books units as `kind` in the caller's transaction. stock: what the product has then. */

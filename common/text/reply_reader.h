@@ -10,7 +10,7 @@
 /* The largest array that our scripts answer with has one element for each order of a call, and one more. */
 #define CHECKOUT_REPLY_ELEMENTS_MAX 4096
 
-/* To be freed with redisReaderFree(); NULL when there is no memory. An array over the bound is an error of the reader. */
+/* The caller frees it with redisReaderFree(). NULL: no memory. An array over the bound is an error of the reader. */
 redisReader *checkout_reply_reader_create(void);
 
 #endif
