@@ -178,13 +178,13 @@ ngx_http_checkout_order_free(ngx_http_checkout_order_t *o)
 }
 
 
-/* Tells the order's request, if it is still there. */
+/* Reports the verdict, if the request is still there. */
 static void
 ngx_http_checkout_order_decide(ngx_http_checkout_order_t *o,
     const struct checkout_verdict *verdict)
 {
     ngx_http_checkout_waiting_t  *waiting;
-    ngx_http_checkout_verdict_t   told;
+    ngx_http_checkout_verdict_t   report;
 
     waiting = o->waiting;
 
@@ -195,19 +195,19 @@ ngx_http_checkout_order_decide(ngx_http_checkout_order_t *o,
     o->waiting = NULL;
     ngx_http_checkout_waiting_answered(waiting);
 
-    told.kind = verdict->kind;
-    told.number = verdict->number;
-    told.status.data = (u_char *) verdict->status;
-    told.status.len = verdict->status_len;
-    told.identifier = o->part.identifier;
-    told.batch = o->call != NULL ? o->call->batch.norders : 0;
+    report.kind = verdict->kind;
+    report.number = verdict->number;
+    report.status.data = (u_char *) verdict->status;
+    report.status.len = verdict->status_len;
+    report.identifier = o->part.identifier;
+    report.batch = o->call != NULL ? o->call->batch.norders : 0;
 
-    o->handler(waiting->request, &told);
+    o->handler(waiting->request, &report);
 }
 
 
 /*
- * What is said of an order that failed now: an earlier call, whose reply was
+ * The verdict of an order that failed now: an earlier call, whose reply was
  * lost, may have placed it.
  */
 static const struct checkout_verdict *

@@ -34,7 +34,7 @@
     CHECKOUT_VERDICTS         /* it was not placed */
 #define NGX_HTTP_CHECKOUT_VERDICTS  (CHECKOUT_VERDICTS + 1)
 
-/* What became of an order.  It ends with the call that it is told by. */
+/* What became of an order.  It ends when the handler returns. */
 typedef struct {
     ngx_uint_t                   kind;       /* see above */
     uint64_t                     number;     /* as in struct checkout_verdict */

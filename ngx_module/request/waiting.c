@@ -61,11 +61,13 @@ ngx_http_checkout_waiting_begin_with_body(ngx_http_checkout_waiting_t *w,
 
     main = w->request->main;
 
-    w->begun = 1;
     w->cleanup.handler = ngx_http_checkout_waiting_gone;
-    w->cleanup.data = w;
-    w->cleanup.next = main->cleanup;
-    main->cleanup = &w->cleanup;
+
+    if (w->cleanup.data == NULL) {    /* not linked */
+        w->cleanup.data = w;
+        w->cleanup.next = main->cleanup;
+        main->cleanup = &w->cleanup;
+    }
 
     if (clock != NULL) {
         ngx_http_checkout_waiting_restart(w, clock);
@@ -166,14 +168,13 @@ ngx_http_checkout_waiting_part(ngx_http_checkout_alarm_t *alarm)
 }
 
 
-/* Nobody works for the request any more, and its place is not this one's. */
+/* The request waits no longer: no step, no time, no clean-up. */
 static void
 ngx_http_checkout_waiting_end(ngx_http_checkout_waiting_t *w)
 {
     ngx_http_checkout_waiting_answered(w);
     ngx_http_checkout_alarm_stop(&w->whole);
     w->clock = NULL;
-    w->begun = 0;
     w->on_gone = NULL;
     w->cleanup.handler = NULL;
 }

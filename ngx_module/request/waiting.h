@@ -6,15 +6,15 @@
  * order at the gate, a read of Redis, a job of MySQL, and again Redis.
  *
  *     init        with the request's context, in which it stands
- *     ask         a step begins: who works for the request from now on
+ *     ask         a step begins
  *     begin       the handler returns, and the request waits; once
  *     answered    the step is over; then another ask, or finish
  *     finish      the request is answered, and its place is given back; once
  *
- * "Who works" is a step's own object (an order, a read, a job).  It holds a
+ * A step is an object of its own: an order, a script call, a job.  It holds a
  * pointer to the waiting request from ask() until it calls answered(), or
- * until gone() is called, and none after that.  It may live longer.  Steps
- * never call back from within ask(), so begin() follows the first one.
+ * until gone() is called, and none after that.  It may live longer.  A step
+ * never calls back from within ask(), so begin() follows the first ask().
  *
  * Everything here belongs to the event loop, takes constant time, allocates
  * nothing and cannot fail.  Functions that may free the request say so.
@@ -61,7 +61,6 @@ typedef struct {
     void                             *data;
     ngx_http_cleanup_t                cleanup;    /* in r->main->cleanup */
 
-    unsigned                          begun:1;
     unsigned                          late:1;     /* a time has run out; others
                                                      only read it */
 } ngx_http_checkout_waiting_t;
