@@ -1,0 +1,67 @@
+/*
+ * Steps of a request that asks Redis and the MySQL primary one after the
+ * other.
+ */
+#include "handlers/steps.h"
+
+#include "conf/conf.h"
+#include "request/context.h"
+
+
+ngx_int_t
+ngx_http_checkout_ask_redis(ngx_http_request_t *r,
+    ngx_http_checkout_script_write_pt write,
+    ngx_http_checkout_script_done_pt done, void *data)
+{
+    ngx_int_t                      rc;
+    ngx_http_checkout_ctx_t       *ctx;
+    ngx_http_checkout_script_call_t    *call;
+    ngx_http_checkout_loc_conf_t  *clcf;
+
+    clcf = ngx_http_checkout_location(r);
+    call = ngx_http_checkout_script_call_create(clcf->redis,
+                                                r->connection->log);
+
+    if (call == NULL) {
+        return NGX_DECLINED;
+    }
+
+    call->write = write;
+    call->done = done;
+    call->data = data;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_checkout_module);
+    rc = ngx_http_checkout_script_call_start(call, &ctx->waiting,
+                                        clcf->redis_clock);
+
+    return rc == NGX_DONE ? NGX_DONE : NGX_DECLINED;
+}
+
+
+ngx_int_t
+ngx_http_checkout_ask_primary(ngx_http_request_t *r, sql_job_pt run,
+    const void *input, size_t size, ngx_http_checkout_job_pt done, void *data)
+{
+    ngx_http_checkout_job_t  *job;
+
+    job = ngx_http_checkout_job_create(r, &ngx_http_checkout_location(r)->sql);
+
+    if (job == NULL) {
+        return NGX_DECLINED;
+    }
+
+    job->input = ngx_palloc(job->pool, size);
+
+    if (job->input == NULL) {
+        ngx_http_checkout_job_destroy(job);
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ngx_memcpy(job->input, input, size);
+    job->run = run;
+    job->done = done;
+    job->data = data;
+    job->primary = 1;
+
+    return ngx_http_checkout_job_start(r, job, 1);
+}
