@@ -11,18 +11,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "text/signature.h"
 #include "suite.h"
+#include "text/signature.h"
 
 #define TEXT(string) ((struct checkout_text) { string, sizeof(string) - 1 })
-#define NONE ((struct checkout_text) { NULL, 0 })
+#define NONE         ((struct checkout_text) { NULL, 0 })
 
-#define STANDARD_SECRET "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
-#define STANDARD_ID TEXT("msg_p5jXN8AQM9LWM0D4loKWxJek")
-#define STANDARD_BODY "{\"test\": 2432232314}"
+#define STANDARD_SECRET    "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+#define STANDARD_ID        TEXT("msg_p5jXN8AQM9LWM0D4loKWxJek")
+#define STANDARD_BODY      "{\"test\": 2432232314}"
 #define STANDARD_SIGNATURE "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
-#define OTHER_SIGNATURE "v1,Ceo5qEr07ixe2NLpvHk3FH9bwy/WavXrAFQ/9tdO6mc="
-#define STANDARD_TIME 1614265330
+#define OTHER_SIGNATURE    "v1,Ceo5qEr07ixe2NLpvHk3FH9bwy/WavXrAFQ/9tdO6mc="
+#define STANDARD_TIME      1614265330
 
 #define OK        CHECKOUT_SIGNATURE_OK
 #define MISSING   CHECKOUT_SIGNATURE_MISSING
@@ -31,10 +31,11 @@
 #define STALE     CHECKOUT_SIGNATURE_STALE
 
 #define STRIPE_BODY \
-    "{\n  \"id\": \"evt_test_webhook\",\n  \"object\": \"event\",\n  \"api_version\": \"2020-01-01\"\n}"
+    "{\n  \"id\": \"evt_test_webhook\",\n  \"object\": \"event\",\n" \
+    "  \"api_version\": \"2020-01-01\"\n}"
 #define STRIPE_DIGEST "88744cb5ff43b7b56410276564ff7b78fc7fa253b71b9a8115f688c5ef6a059f"
 #define STRIPE_ROLLED "3517984f856a14a9ca6f6ac65eb9cbee7f799ad34821bbd64d80647080c71d78"
-#define STRIPE_TIME 12345
+#define STRIPE_TIME   12345
 
 
 static struct checkout_secret
@@ -55,8 +56,7 @@ standard(struct checkout_text id, struct checkout_text timestamp, struct checkou
     struct checkout_signed s;
     enum checkout_signature_result result = checkout_signed_standard(&s, id, timestamp, signatures);
 
-    return result != OK ? result
-           : checkout_signed_verify(&s, &secret, 1, body, strlen(body), now, 300);
+    return result != OK ? result : checkout_signed_verify(&s, &secret, 1, body, strlen(body), now, 300);
 }
 
 
@@ -67,8 +67,7 @@ stripe(struct checkout_text header, const char *secret_text, uint64_t now)
     struct checkout_signed s;
     enum checkout_signature_result result = checkout_signed_stripe(&s, header);
 
-    return result != OK ? result
-           : checkout_signed_verify(&s, &secret, 1, STRIPE_BODY, strlen(STRIPE_BODY), now, 300);
+    return result != OK ? result : checkout_signed_verify(&s, &secret, 1, STRIPE_BODY, strlen(STRIPE_BODY), now, 300);
 }
 
 
@@ -77,13 +76,15 @@ START_TEST(test_P6_standard_example)
     struct checkout_secret secret = secret_of(CHECKOUT_SCHEME_STANDARD, STANDARD_SECRET);
     char out[CHECKOUT_SIGNATURE_LEN + 1] = "";
 
-    ck_assert_int_eq(checkout_sign_standard(out, &secret, STANDARD_ID, STANDARD_TIME, STANDARD_BODY,
-                                            strlen(STANDARD_BODY)), 0);
+    ck_assert_int_eq(
+        checkout_sign_standard(out, &secret, STANDARD_ID, STANDARD_TIME, STANDARD_BODY, strlen(STANDARD_BODY)), 0);
     ck_assert_str_eq(out, STANDARD_SIGNATURE);
     ck_assert_int_eq(standard(STANDARD_ID, TEXT("1614265330"), TEXT(STANDARD_SIGNATURE), STANDARD_BODY, STANDARD_TIME),
                      OK);
-    ck_assert_int_eq(standard(STANDARD_ID, TEXT("1614265330"),
-                              TEXT(OTHER_SIGNATURE " v2,Ceo5 " STANDARD_SIGNATURE " v1,x"), STANDARD_BODY, STANDARD_TIME), OK);
+    ck_assert_int_eq(
+        standard(STANDARD_ID, TEXT("1614265330"), TEXT(OTHER_SIGNATURE " v2,Ceo5 " STANDARD_SIGNATURE " v1,x"),
+                 STANDARD_BODY, STANDARD_TIME),
+        OK);
 }
 END_TEST
 
@@ -95,8 +96,8 @@ START_TEST(test_standard_headers_of_the_specification)
         "v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4= "
         "v1a,hnO3f9T8Ytu9HwrXslvumlUpqtNVqkhqw/enGzPCXe5BdqzCInXqYXFymVJaA7AZdpXwVLPo3mNl8EM+m7TBAg==");
 
-    ck_assert_int_eq(checkout_signed_standard(&s, TEXT("msg_2KWPBgLlAfxdpx2AI54pPJ85f4W"), TEXT("1674087231"),
-                                              signatures), OK);
+    ck_assert_int_eq(
+        checkout_signed_standard(&s, TEXT("msg_2KWPBgLlAfxdpx2AI54pPJ85f4W"), TEXT("1674087231"), signatures), OK);
     ck_assert_uint_eq(s.seconds, 1674087231);
     ck_assert_uint_eq(s.count, 1);
     ck_assert_uint_eq(s.candidates[0][0], 0x2b);
@@ -108,17 +109,23 @@ END_TEST
 START_TEST(test_P6_standard_refused)
 {
     static const char *const wrong[] = {
-        OTHER_SIGNATURE, "v2,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=", "v1,g0hM9", "v1,", "v1", "",
-        "g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=", "v1a,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=",
-        "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OF=", "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1O==",
+        OTHER_SIGNATURE,
+        "v2,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=",
+        "v1,g0hM9",
+        "v1,",
+        "v1",
+        "",
+        "g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=",
+        "v1a,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=",
+        "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OF=",
+        "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1O==",
     };
     struct checkout_text id = STANDARD_ID, time = TEXT("1614265330"), signature = TEXT(STANDARD_SIGNATURE);
 
     for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
         struct checkout_text text = { wrong[i], strlen(wrong[i]) };
 
-        ck_assert_int_eq(standard(id, time, text, STANDARD_BODY, STANDARD_TIME),
-                         i == 0 ? WRONG : MALFORMED);
+        ck_assert_int_eq(standard(id, time, text, STANDARD_BODY, STANDARD_TIME), i == 0 ? WRONG : MALFORMED);
     }
 
     ck_assert_int_eq(standard(NONE, time, signature, STANDARD_BODY, STANDARD_TIME), MISSING);
@@ -153,9 +160,10 @@ START_TEST(test_P6_stripe_example)
 {
     struct checkout_signed s;
 
-    ck_assert_int_eq(checkout_signed_stripe(&s, TEXT(
-        "t=1492774577,v1=5257a869e7ecebeda32affa62cdca3fa51cad7e77a0e56ff536d0ce8e108d8bd,"
-        "v0=6ffbb59b2300aae63f272406069a9788598b792a944a07aba816edb039989a39")), OK);
+    ck_assert_int_eq(checkout_signed_stripe(
+                         &s, TEXT("t=1492774577,v1=5257a869e7ecebeda32affa62cdca3fa51cad7e77a0e56ff536d0ce8e108d8bd,"
+                                  "v0=6ffbb59b2300aae63f272406069a9788598b792a944a07aba816edb039989a39")),
+                     OK);
     ck_assert_uint_eq(s.seconds, 1492774577);
     ck_assert_uint_eq(s.count, 1);
     ck_assert_uint_eq(s.candidates[0][0], 0x52);
@@ -167,7 +175,8 @@ START_TEST(test_P6_stripe_example)
     ck_assert_int_eq(stripe(TEXT("t=12345,v1=" STRIPE_DIGEST ",v1=" STRIPE_ROLLED), "whsec_test_secret", STRIPE_TIME),
                      OK);
     ck_assert_int_eq(stripe(TEXT("t=12345,v1=" STRIPE_DIGEST ",v1=" STRIPE_ROLLED), "whsec_test_secret_rolled_key",
-                            STRIPE_TIME), OK);
+                            STRIPE_TIME),
+                     OK);
 }
 END_TEST
 
@@ -175,9 +184,19 @@ END_TEST
 START_TEST(test_P6_stripe_refused)
 {
     static const char *const malformed[] = {
-        "", "v1,t=1", "t=", "t=12345", "t=12345,v0=" STRIPE_DIGEST, "t=x,v1=" STRIPE_DIGEST, "v1=" STRIPE_DIGEST,
-        "t=12345,v1=", "t=12345,v1=6465616462656566", "t=12345,t=12345,v1=" STRIPE_DIGEST,
-        "t=-12345,v1=" STRIPE_DIGEST, "t=012345,v1=" STRIPE_DIGEST, "t=99999999999999999999999,v1=" STRIPE_DIGEST,
+        "",
+        "v1,t=1",
+        "t=",
+        "t=12345",
+        "t=12345,v0=" STRIPE_DIGEST,
+        "t=x,v1=" STRIPE_DIGEST,
+        "v1=" STRIPE_DIGEST,
+        "t=12345,v1=",
+        "t=12345,v1=6465616462656566",
+        "t=12345,t=12345,v1=" STRIPE_DIGEST,
+        "t=-12345,v1=" STRIPE_DIGEST,
+        "t=012345,v1=" STRIPE_DIGEST,
+        "t=99999999999999999999999,v1=" STRIPE_DIGEST,
     };
 
     for (size_t i = 0; i < sizeof(malformed) / sizeof(*malformed); i++) {
@@ -189,26 +208,24 @@ START_TEST(test_P6_stripe_refused)
     ck_assert_int_eq(stripe(NONE, "whsec_test_secret", STRIPE_TIME), MISSING);
     ck_assert_int_eq(stripe(TEXT("t=12345,v1=" STRIPE_ROLLED), "whsec_test_secret", STRIPE_TIME), WRONG);
     ck_assert_int_eq(stripe(TEXT("t=12346,v1=" STRIPE_DIGEST), "whsec_test_secret", STRIPE_TIME), WRONG);
-    ck_assert_int_eq(stripe(TEXT("t=12345,v1=" STRIPE_DIGEST), "whsec_test_secret", STRIPE_TIME + 301),
-                     STALE);
+    ck_assert_int_eq(stripe(TEXT("t=12345,v1=" STRIPE_DIGEST), "whsec_test_secret", STRIPE_TIME + 301), STALE);
 }
 END_TEST
 
 
 START_TEST(test_P6_rotation)
 {
-    struct checkout_secret secrets[2] = {
-        secret_of(CHECKOUT_SCHEME_STANDARD, "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"),
-        secret_of(CHECKOUT_SCHEME_STANDARD, STANDARD_SECRET)
-    };
+    struct checkout_secret secrets[2] = { secret_of(CHECKOUT_SCHEME_STANDARD, "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"),
+                                          secret_of(CHECKOUT_SCHEME_STANDARD, STANDARD_SECRET) };
     struct checkout_signed s;
 
     for (int i = 0; i < 2; i++) {
         char out[CHECKOUT_SIGNATURE_LEN];
 
         ck_assert_int_eq(checkout_sign_standard(out, &secrets[i], STANDARD_ID, STANDARD_TIME, "", 0), 0);
-        ck_assert_int_eq(checkout_signed_standard(&s, STANDARD_ID, TEXT("1614265330"),
-                                                  (struct checkout_text) { out, sizeof(out) }), OK);
+        ck_assert_int_eq(
+            checkout_signed_standard(&s, STANDARD_ID, TEXT("1614265330"), (struct checkout_text) { out, sizeof(out) }),
+            OK);
         ck_assert_int_eq(checkout_signed_verify(&s, secrets, 2, "", 0, STANDARD_TIME, 0), OK);
         ck_assert_int_eq(checkout_signed_verify(&s, &secrets[1 - i], 1, "", 0, STANDARD_TIME, 0), WRONG);
     }
@@ -239,7 +256,11 @@ END_TEST
 
 START_TEST(test_secrets)
 {
-    static const struct { enum checkout_scheme scheme; const char *text; const char *fault; } cases[] = {
+    static const struct {
+        enum checkout_scheme scheme;
+        const char *text;
+        const char *fault;
+    } cases[] = {
         { CHECKOUT_SCHEME_STANDARD, STANDARD_SECRET, NULL },
         { CHECKOUT_SCHEME_STANDARD, "whsec_C2FVsBQIhrscChlQIMV+bw==", NULL },
         { CHECKOUT_SCHEME_STANDARD, "whsec_C2FVsBQIhrscChlQIMV+bw", NULL },
