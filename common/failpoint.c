@@ -14,14 +14,14 @@
 
 #define KILL     "kill"
 #define BREAK    "break="
-#define CARRY_MS 10000   /* no test waits longer for an answer */
+#define CARRY_MS 10000 /* no test waits longer for an answer */
 
 static _Thread_local int redis_fd = -1, mysql_fd = -1;
 
 static pthread_once_t read_once = PTHREAD_ONCE_INIT;
-static char armed[128];                    /* empty: no point is armed */
+static char armed[128]; /* empty: no point is armed */
 static char action[32] = KILL;
-static atomic_int hits_left;               /* it acts when this becomes 0 */
+static atomic_int hits_left; /* it acts when this becomes 0 */
 
 
 /* name[:nth][:action] */
@@ -36,7 +36,7 @@ read_environment(void)
     snprintf(armed, sizeof(armed), "%s", strsep(&rest, ":"));
     atomic_store(&hits_left, 1);
 
-    for (char *word; (word = strsep(&rest, ":")) != NULL; ) {
+    for (char *word; (word = strsep(&rest, ":")) != NULL;) {
         if (word[0] >= '0' && word[0] <= '9') {
             atomic_store(&hits_left, atoi(word));
         } else {
@@ -73,7 +73,7 @@ carry(void *data)
     while (poll(ends, 2, CARRY_MS) > 0 && ends[1].revents == 0) {
         ssize_t n = read(c.client, bytes, sizeof(bytes));
 
-        for (ssize_t done = 0; done < n; ) {
+        for (ssize_t done = 0; done < n;) {
             ssize_t written = send(c.server, bytes + done, (size_t) (n - done), MSG_NOSIGNAL);
 
             n = written > 0 ? n : -1;
@@ -158,7 +158,8 @@ failpoint_breaks_checks(void)
 int
 failpoint_breaks(const char *name, unsigned long long number)
 {
-    return failpoint_breaks_checks() && strcmp(name, armed) == 0 && strtoull(action + sizeof(BREAK) - 1, NULL, 10) == number;
+    return failpoint_breaks_checks() && strcmp(name, armed) == 0
+           && strtoull(action + sizeof(BREAK) - 1, NULL, 10) == number;
 }
 
 

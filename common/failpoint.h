@@ -33,26 +33,28 @@ void failpoint_mysql_socket(int fd);
 int failpoint_breaks(const char *name, unsigned long long number);
 int failpoint_breaks_checks(void);
 
-#define FAILPOINT(name) failpoint_hit(name)
+#define FAILPOINT(name)                failpoint_hit(name)
 #define FAILPOINT_BREAKS(name, number) failpoint_breaks(name, number)
-#define FAILPOINT_BREAKS_CHECKS() failpoint_breaks_checks()
-#define FAILPOINT_REDIS_SOCKET(fd) failpoint_redis_socket(fd)
-#define FAILPOINT_MYSQL_SOCKET(fd) failpoint_mysql_socket(fd)
+#define FAILPOINT_BREAKS_CHECKS()      failpoint_breaks_checks()
+#define FAILPOINT_REDIS_SOCKET(fd)     failpoint_redis_socket(fd)
+#define FAILPOINT_MYSQL_SOCKET(fd)     failpoint_mysql_socket(fd)
 
-#define EFFECT(name, call) __extension__ ({ \
-    FAILPOINT(name ".before");              \
-    __auto_type effect_result_ = (call);    \
-    FAILPOINT(name ".after");               \
-    effect_result_; })
+#define EFFECT(name, call) \
+    __extension__({ \
+        FAILPOINT(name ".before"); \
+        __auto_type effect_result_ = (call); \
+        FAILPOINT(name ".after"); \
+        effect_result_; \
+    })
 
 #else
 
-#define FAILPOINT(name) ((void) 0)
+#define FAILPOINT(name)                ((void) 0)
 #define FAILPOINT_BREAKS(name, number) 0
-#define FAILPOINT_BREAKS_CHECKS() 0
-#define FAILPOINT_REDIS_SOCKET(fd) ((void) 0)
-#define FAILPOINT_MYSQL_SOCKET(fd) ((void) 0)
-#define EFFECT(name, call) (call)
+#define FAILPOINT_BREAKS_CHECKS()      0
+#define FAILPOINT_REDIS_SOCKET(fd)     ((void) 0)
+#define FAILPOINT_MYSQL_SOCKET(fd)     ((void) 0)
+#define EFFECT(name, call)             (call)
 
 #endif
 

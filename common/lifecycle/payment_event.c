@@ -85,7 +85,7 @@ find_member(struct span s, const char *name)
         int same = (size_t) (s.p - key) == len + 1 && memcmp(key, name, len) == 0;
 
         skip_space(&s);
-        s.p += s.p < s.end;   /* the colon */
+        s.p += s.p < s.end; /* the colon */
         skip_space(&s);
 
         struct span value = s;
@@ -162,7 +162,10 @@ read_currency(struct payment_event *e, const cJSON *object)
 static enum payment_event_kind
 read_standard(struct payment_event *e, const cJSON *root, int needs_id)
 {
-    static const struct { const char *type; enum order_event event; } types[] = {
+    static const struct {
+        const char *type;
+        enum order_event event;
+    } types[] = {
         { "payment.succeeded", EVENT_PAYMENT_SUCCEEDED },
         { "payment.failed", EVENT_PAYMENT_FAILED },
         { "payment.refunded", EVENT_PAYMENT_REFUNDED },
@@ -192,7 +195,9 @@ read_standard(struct payment_event *e, const cJSON *root, int needs_id)
     }
 
     return (has_id || !needs_id) && amount != NULL && money_parse(&e->amount, amount, strlen(amount)) == 0
-           && read_currency(e, data) == 0 ? PAYMENT_EVENT_CHANGE : PAYMENT_EVENT_MALFORMED;
+                   && read_currency(e, data) == 0
+               ? PAYMENT_EVENT_CHANGE
+               : PAYMENT_EVENT_MALFORMED;
 }
 
 
@@ -203,9 +208,9 @@ read_standard(struct payment_event *e, const cJSON *root, int needs_id)
 struct stripe_type {
     const char *type;
     enum order_event event;
-    const char *payment_id;      /* member that names the payment intent */
-    const char *amount;          /* member that holds the amount; NULL: none is needed */
-    int must_be_paid;            /* payment_status has to be "paid" */
+    const char *payment_id; /* member that names the payment intent */
+    const char *amount;     /* member that holds the amount; NULL: none is needed */
+    int must_be_paid;       /* payment_status has to be "paid" */
 };
 
 static const struct stripe_type stripe_types[] = {
@@ -260,8 +265,9 @@ read_stripe(struct payment_event *e, const cJSON *root, struct span body)
         return PAYMENT_EVENT_CHANGE;
     }
 
-    return has_id && read_currency(e, object) == 0 && read_minor(e, body, t->amount) == 0 ? PAYMENT_EVENT_CHANGE
-                                                                                          : PAYMENT_EVENT_MALFORMED;
+    return has_id && read_currency(e, object) == 0 && read_minor(e, body, t->amount) == 0
+               ? PAYMENT_EVENT_CHANGE
+               : PAYMENT_EVENT_MALFORMED;
 }
 
 
@@ -283,8 +289,9 @@ payment_event_read(struct payment_event *e, const char *provider, const char *bo
     skip_space(&rest);
 
     if (rest.p == rest.end && copy_text(e->type, sizeof(e->type), root, "type") == 0) {
-        e->kind = strcmp(provider, "stripe") == 0 ? read_stripe(e, root, text)
-                  : read_standard(e, root, strcmp(provider, PAYMENT_BY_GATE) != 0);
+        e->kind = strcmp(provider, "stripe") == 0
+                      ? read_stripe(e, root, text)
+                      : read_standard(e, root, strcmp(provider, PAYMENT_BY_GATE) != 0);
     }
 
     cJSON_Delete(root);

@@ -192,8 +192,7 @@ move_stock(struct change_batch *batch, const struct plan_listener *listener, con
 static void
 remember(struct changed_order *o, const struct order_change *c, const struct lifecycle_decision *step)
 {
-    if (step->outcome == OUTCOME_PAID || step->outcome == OUTCOME_PAID_LATE
-        || step->outcome == OUTCOME_REFUND_PENDING)
+    if (step->outcome == OUTCOME_PAID || step->outcome == OUTCOME_PAID_LATE || step->outcome == OUTCOME_REFUND_PENDING)
     {
         snprintf(o->payment_id, sizeof(o->payment_id), "%s", c->payment_id);
         o->new_payment = 1;

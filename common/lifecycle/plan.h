@@ -42,7 +42,7 @@ struct changed_order {
     char identifier[CHECKOUT_IDENTIFIER_LEN + 1];
     enum order_status before, status; /* as locked, and as written; ORDER_UNKNOWN: no row */
     int left;                         /* passed over: somebody else has its lock, or its product's */
-    enum order_status seen;           /* of batch.c alone, as are the next three: as read without a lock */
+    enum order_status seen;           /* of change.c alone, as are the next three: as read without a lock */
     int product_left, was_read, moves_stock;
     uint64_t user, product, quantity; /* asked for; of the last item where the row does not say */
     size_t items;                     /* 0: a tombstone */

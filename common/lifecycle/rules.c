@@ -8,7 +8,7 @@
 /* clang-format on */
 
 struct rule {
-    int moves;                 /* 0: the order stays what it is */
+    int moves; /* 0: the order stays what it is */
     enum order_status to;
     enum stock_effect stock;
     enum event_outcome outcome;
@@ -38,7 +38,10 @@ static const char *const event_names[ORDER_EVENTS] = {
     [EVENT_REFUND] = "refund",
 };
 
-static const struct { const char *name; int flagged; } outcomes[EVENT_OUTCOMES] = {
+static const struct {
+    const char *name;
+    int flagged;
+} outcomes[EVENT_OUTCOMES] = {
     [OUTCOME_PAID] = { "paid", 0 },
     [OUTCOME_PAID_LATE] = { "paid_late", 0 },
     [OUTCOME_REFUND_PENDING] = { "refund_pending", 1 },

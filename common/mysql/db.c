@@ -139,8 +139,10 @@ static void
 add_statement_timeout(struct buffer *sql, unsigned ms)
 {
     if (ms > 0) {
-        buffer_format(sql, "; /*M! SET SESSION max_statement_time = %u.%03u */"
-                      "/*!50708 SET SESSION max_execution_time = %u */", ms / 1000, ms % 1000, ms);
+        buffer_format(sql,
+                      "; /*M! SET SESSION max_statement_time = %u.%03u */"
+                      "/*!50708 SET SESSION max_execution_time = %u */",
+                      ms / 1000, ms % 1000, ms);
     }
 }
 
@@ -155,7 +157,8 @@ prepare_session(struct db *db)
      * A lock that is waited for longer than a read would look like a lost connection. The servers know whole seconds;
      * with none, MariaDB would not wait at all.
      */
-    buffer_format(&sql, "SET SESSION autocommit = 1, time_zone = '+00:00', sql_mode = 'STRICT_ALL_TABLES',"
+    buffer_format(&sql,
+                  "SET SESSION autocommit = 1, time_zone = '+00:00', sql_mode = 'STRICT_ALL_TABLES',"
                   " innodb_lock_wait_timeout = %u; SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
                   lock_wait > 0 ? lock_wait : 1);
     add_statement_timeout(&sql, db->server->statement_timeout);
@@ -179,8 +182,8 @@ dial(struct db *db)
     const struct db_server *s = db->server;
     int local = is_given(s->socket);
 
-    return mysql_real_connect(db->mysql, local ? NULL : s->host, s->user, s->password, s->database,
-                              local ? 0 : s->port, local ? s->socket : NULL, CLIENT_MULTI_STATEMENTS);
+    return mysql_real_connect(db->mysql, local ? NULL : s->host, s->user, s->password, s->database, local ? 0 : s->port,
+                              local ? s->socket : NULL, CLIENT_MULTI_STATEMENTS);
 }
 
 

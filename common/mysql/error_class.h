@@ -8,13 +8,13 @@
 #ifndef CHECKOUT_MYSQL_ERROR_CLASS_H
 #define CHECKOUT_MYSQL_ERROR_CLASS_H
 
-#define ERROR_DUPLICATE_KEY 1062   /* ER_DUP_ENTRY */
+#define ERROR_DUPLICATE_KEY 1062 /* ER_DUP_ENTRY */
 
 enum db_result {
     DB_OK,
-    DB_RETRY,    /* environmental, or unknown: wait, connect, run the same transaction again */
-    DB_AGAIN,    /* lost against somebody else: run the same transaction again at once */
-    DB_POISON    /* the data itself is refused */
+    DB_RETRY, /* environmental, or unknown: wait, connect, run the same transaction again */
+    DB_AGAIN, /* lost against somebody else: run the same transaction again at once */
+    DB_POISON /* the data itself is refused */
 };
 
 /* DB_OK for 0 alone. */

@@ -36,8 +36,12 @@ write_rows(struct sql_result *result, const char *identifier, MYSQL_RES *rows, M
 {
     struct buffer *b = &result->body;
     struct order_json_rest rest = {
-        .total_price = first[TOTAL_PRICE], .pay_by = first[PAY_BY], .failure_code = first[FAILURE_CODE],
-        .payment_id = first[PAYMENT_ID], .paid_at = first[PAID_AT], .created_at = first[CREATED_AT],
+        .total_price = first[TOTAL_PRICE],
+        .pay_by = first[PAY_BY],
+        .failure_code = first[FAILURE_CODE],
+        .payment_id = first[PAYMENT_ID],
+        .paid_at = first[PAID_AT],
+        .created_at = first[CREATED_AT],
         .updated_at = first[UPDATED_AT]
     };
 

@@ -7,16 +7,16 @@
 #include "mysql/sql_job.h"
 #include "order/identifier.h"
 
-#define ORDER_READ_ITEMS_MAX 100   /* items of one order; more are left out */
+#define ORDER_READ_ITEMS_MAX 100 /* items of one order; more are left out */
 
 struct order_read {
-    char identifier[CHECKOUT_IDENTIFIER_LEN];   /* one that was checked: it stands in the statement */
+    char identifier[CHECKOUT_IDENTIFIER_LEN]; /* one that was checked: it stands in the statement */
 };
 
 /* sql_result.numbers */
 enum order_read_number {
     ORDER_READ_USER,
-    ORDER_READ_PRODUCT       /* of the first item; 0: none */
+    ORDER_READ_PRODUCT /* of the first item; 0: none */
 };
 
 /*

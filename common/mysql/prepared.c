@@ -13,18 +13,18 @@
 #include "mysql/row_json.h"
 
 /* Numbers of errors: of the server, and of the client library (2000 and up). */
-#define ERROR_UNKNOWN_STATEMENT  1243
-#define ERROR_NEEDS_REPREPARE    1615
-#define ERROR_NOT_PREPARED       2030
-#define ERROR_OTHER_COLUMNS      2057
+#define ERROR_UNKNOWN_STATEMENT 1243
+#define ERROR_NEEDS_REPREPARE   1615
+#define ERROR_NOT_PREPARED      2030
+#define ERROR_OTHER_COLUMNS     2057
 
-#define DIGEST_SIZE  32    /* SHA-256 */
+#define DIGEST_SIZE 32 /* SHA-256 */
 
 
 struct cached {
     char *sql;
     MYSQL_STMT *stmt;
-    uint64_t used;           /* by the cache's clock */
+    uint64_t used; /* by the cache's clock */
 };
 
 struct prepared_cache {
@@ -37,7 +37,7 @@ struct run {
     struct db *db;
     const struct prepared_query *query;
     struct sql_result *result;
-    enum db_result error;    /* of a step that returned -1; DB_OK: the result's kind says it */
+    enum db_result error; /* of a step that returned -1; DB_OK: the result's kind says it */
 };
 
 
@@ -261,7 +261,7 @@ check(struct run *run, MYSQL_STMT *stmt, size_t n)
 static MYSQL_STMT *
 execute(struct run *run, const char *sql, const struct prepared_value *values, size_t n)
 {
-    for (int again = 0; ; again++) {
+    for (int again = 0;; again++) {
         struct cached *entry = prepare(run, sql);
 
         if (entry == NULL || check(run, entry->stmt, n) != 0) {
@@ -626,7 +626,7 @@ prepared_placeholders(const char *sql)
 {
     size_t n = 0;
 
-    for (const char *p = sql; *p != '\0'; ) {
+    for (const char *p = sql; *p != '\0';) {
         const char *behind = *p == '\'' || *p == '"' || *p == '`' ? skip_quoted(p) : skip_comment(p);
 
         if (behind == p) {

@@ -42,7 +42,7 @@ pair(struct product_row *rows, size_t n, MYSQL_RES *result)
 {
     size_t i = 0;
 
-    for (MYSQL_ROW values; (values = mysql_fetch_row(result)) != NULL; ) {
+    for (MYSQL_ROW values; (values = mysql_fetch_row(result)) != NULL;) {
         uint64_t id = number_of_column(values[0]);
 
         while (i < n && rows[i].id < id) {

@@ -11,18 +11,18 @@
 
 struct product_row {
     uint64_t id;
-    int found;                       /* 0: MySQL has no such product, and the rest is empty */
+    int found; /* 0: MySQL has no such product, and the rest is empty */
     int64_t stock;
     uint64_t version;
-    char price[PRODUCT_PRICE_MAX];   /* the decimal text, exact */
+    char price[PRODUCT_PRICE_MAX]; /* the decimal text, exact */
     struct sale_terms terms;
-    uint64_t payment_timeout;        /* seconds to pay; 0: as the worker is configured */
+    uint64_t payment_timeout; /* seconds to pay; 0: as the worker is configured */
 };
 
 enum row_lock {
     ROW_NO_LOCK,
     ROW_FOR_UPDATE,
-    ROW_FOR_UPDATE_SKIP_LOCKED       /* a row that somebody else has locked is not found */
+    ROW_FOR_UPDATE_SKIP_LOCKED /* a row that somebody else has locked is not found */
 };
 
 /*

@@ -10,10 +10,10 @@
 #include "text/json_reader.h"
 #include "text/json_text.h"
 
-#define BINARY_CHARSET   63     /* the number of the character set "binary" */
-#define FRACTION_DIGITS  6      /* more decimals than these mean that their number is not known */
+#define BINARY_CHARSET  63 /* the number of the character set "binary" */
+#define FRACTION_DIGITS 6  /* more decimals than these mean that their number is not known */
 
-#define JSON_SUFFIX      ":json"
+#define JSON_SUFFIX ":json"
 
 /* my_bool, or bool since MySQL 8.0.1 */
 typedef __typeof__(*((MYSQL_BIND *) 0)->is_null) mysql_flag;
@@ -36,12 +36,12 @@ enum column_kind {
 struct column {
     enum column_kind kind;
     int is_unsigned;
-    unsigned decimals;       /* of a time; more than FRACTION_DIGITS: as many as there are */
-    const char *name;        /* the field's */
-    size_t name_start;       /* `"name":` in names */
+    unsigned decimals; /* of a time; more than FRACTION_DIGITS: as many as there are */
+    const char *name;  /* the field's */
+    size_t name_start; /* `"name":` in names */
     size_t name_len;
     mysql_flag is_null, error;
-    unsigned long length;    /* of the value in this row */
+    unsigned long length; /* of the value in this row */
 
     union {
         int64_t integer;
@@ -55,8 +55,8 @@ struct column {
 struct row_json {
     MYSQL_STMT *stmt;
     MYSQL_RES *fields;
-    struct buffer names;     /* the members' names, escaped */
-    struct buffer text;      /* the value under work */
+    struct buffer names; /* the members' names, escaped */
+    struct buffer text;  /* the value under work */
     const char *broken;
     unsigned ncolumns;
     MYSQL_BIND *binds;
@@ -71,8 +71,8 @@ says_json(const MYSQL_FIELD *field)
 #ifdef MARIADB_FIELD_ATTR_LAST
     MARIADB_CONST_STRING format = { 0 };
 
-    return mariadb_field_attr(&format, field, MARIADB_FIELD_ATTR_FORMAT_NAME) == 0
-           && format.length == 4 && memcmp(format.str, "json", 4) == 0;
+    return mariadb_field_attr(&format, field, MARIADB_FIELD_ATTR_FORMAT_NAME) == 0 && format.length == 4
+           && memcmp(format.str, "json", 4) == 0;
 #else
     (void) field;
     return 0;
@@ -149,12 +149,12 @@ bind(MYSQL_BIND *b, struct column *c)
         enum enum_field_types type;
         size_t size;
     } areas[] = {
-        [COLUMN_INTEGER]  = { MYSQL_TYPE_LONGLONG, sizeof(int64_t) },
-        [COLUMN_FLOAT]    = { MYSQL_TYPE_FLOAT, sizeof(float) },
-        [COLUMN_DOUBLE]   = { MYSQL_TYPE_DOUBLE, sizeof(double) },
-        [COLUMN_DATE]     = { MYSQL_TYPE_DATE, sizeof(MYSQL_TIME) },
+        [COLUMN_INTEGER] = { MYSQL_TYPE_LONGLONG, sizeof(int64_t) },
+        [COLUMN_FLOAT] = { MYSQL_TYPE_FLOAT, sizeof(float) },
+        [COLUMN_DOUBLE] = { MYSQL_TYPE_DOUBLE, sizeof(double) },
+        [COLUMN_DATE] = { MYSQL_TYPE_DATE, sizeof(MYSQL_TIME) },
         [COLUMN_DATETIME] = { MYSQL_TYPE_DATETIME, sizeof(MYSQL_TIME) },
-        [COLUMN_TIME]     = { MYSQL_TYPE_TIME, sizeof(MYSQL_TIME) },
+        [COLUMN_TIME] = { MYSQL_TYPE_TIME, sizeof(MYSQL_TIME) },
     };
 
     if (c->kind < sizeof(areas) / sizeof(areas[0]) && areas[c->kind].size > 0) {
@@ -245,8 +245,14 @@ take_text(struct row_json *rows, struct column *c, unsigned i, size_t room)
         return ROW_JSON_NO_MEMORY;
     }
 
-    MYSQL_BIND b = { .buffer_type = MYSQL_TYPE_STRING, .buffer = rows->text.data, .buffer_length = length,
-                     .is_null = &c->is_null, .length = &c->length, .error = &c->error };
+    MYSQL_BIND b = {
+        .buffer_type = MYSQL_TYPE_STRING,
+        .buffer = rows->text.data,
+        .buffer_length = length,
+        .is_null = &c->is_null,
+        .length = &c->length,
+        .error = &c->error
+    };
 
     if (length > 0 && mysql_stmt_fetch_column(rows->stmt, &b, i, 0)) {
         return ROW_JSON_FAILED;
@@ -310,7 +316,7 @@ add_text(struct row_json *rows, struct column *c, unsigned i, struct buffer *out
 static void
 add_fraction(struct buffer *out, const struct column *c)
 {
-    unsigned long fraction = c->area.time.second_part;    /* microseconds */
+    unsigned long fraction = c->area.time.second_part; /* microseconds */
     unsigned digits = c->decimals <= FRACTION_DIGITS ? c->decimals : fraction > 0 ? FRACTION_DIGITS : 0;
 
     if (digits > 0) {
@@ -403,7 +409,7 @@ row_json_skip(struct row_json *rows)
 {
     switch (mysql_stmt_fetch(rows->stmt)) {
     case 0:
-    case MYSQL_DATA_TRUNCATED:    /* texts were not taken over yet */
+    case MYSQL_DATA_TRUNCATED: /* texts were not taken over yet */
         return ROW_JSON_ROW;
 
     case MYSQL_NO_DATA:
@@ -446,8 +452,8 @@ row_json_broken_column(const struct row_json *rows)
 
 
 /*
- * The client libraries keep what was bound, and libmysqlclient writes lengths there when it executes the statement again.
- * So the statement is bound to nothing before the columns go.
+ * The client libraries keep what was bound, and libmysqlclient writes lengths there when it executes the statement
+ * again. So the statement is bound to nothing before the columns go.
  */
 void
 row_json_unbind(struct row_json *rows)

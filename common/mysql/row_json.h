@@ -21,15 +21,15 @@
 
 #include "text/buffer.h"
 
-#define ROW_JSON_DEPTH_MAX 128   /* of a JSON column; MySQL's own limit is 100 */
+#define ROW_JSON_DEPTH_MAX 128 /* of a JSON column; MySQL's own limit is 100 */
 
 enum row_json_step {
-    ROW_JSON_ROW,         /* one more row was added */
+    ROW_JSON_ROW, /* one more row was added */
     ROW_JSON_END,
-    ROW_JSON_TOO_LARGE,   /* the buffer would exceed its bound */
-    ROW_JSON_NO_JSON,     /* row_json_broken_column() says where */
+    ROW_JSON_TOO_LARGE, /* the buffer would exceed its bound */
+    ROW_JSON_NO_JSON,   /* row_json_broken_column() says where */
     ROW_JSON_NO_MEMORY,
-    ROW_JSON_FAILED       /* mysql_stmt_error() says why */
+    ROW_JSON_FAILED /* mysql_stmt_error() says why */
 };
 
 struct row_json;

@@ -10,14 +10,14 @@
 
 #include <stdint.h>
 
-#include "text/buffer.h"
 #include "mysql/db.h"
+#include "text/buffer.h"
 
 struct sql_result {
-    struct buffer body;      /* a text, as the job defines it */
-    uint64_t rows;           /* that were found */
-    int kind;                /* what became of it, as the job defines it */
-    uint64_t numbers[8];     /* as the job defines them */
+    struct buffer body;  /* a text, as the job defines it */
+    uint64_t rows;       /* that were found */
+    int kind;            /* what became of it, as the job defines it */
+    uint64_t numbers[8]; /* as the job defines them */
 };
 
 /* DB_OK: *result is whole. Else db->error says why, and the result is thrown away. */

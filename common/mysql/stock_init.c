@@ -15,10 +15,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "mysql/supply.h"
 #include "mysql/product_row.h"
+#include "mysql/supply.h"
 
-#define VERSION_MOST 999999999999999   /* 15 digits: what the scripts of the gate take (register.lua) */
+#define VERSION_MOST 999999999999999 /* 15 digits: what the scripts of the gate take (register.lua) */
 #define REASON       "init-stock "
 
 /*
@@ -28,7 +28,7 @@
 #define MOVEMENTS_MOST 100000
 
 /* A product with more order items has them not summed up: that would take longer than a try may, under its lock. */
-#define ITEMS_MOST     100000
+#define ITEMS_MOST 100000
 
 
 static void
@@ -45,7 +45,8 @@ was_done(struct db *db, const struct stock_init *in, int *done)
     char reason[64];
 
     write_reason(reason, in);
-    buffer_format(&sql, "SELECT 1 FROM (SELECT kind, reason FROM stock_movements WHERE product_id = %" PRIu64
+    buffer_format(&sql,
+                  "SELECT 1 FROM (SELECT kind, reason FROM stock_movements WHERE product_id = %" PRIu64
                   " ORDER BY id DESC LIMIT %d) newest WHERE kind = 'load' AND reason = '%s' LIMIT 1",
                   in->request.product_id, MOVEMENTS_MOST, reason);
 
@@ -77,9 +78,10 @@ insert_row(struct db *db, const struct stock_request *request, uint64_t version)
 {
     struct buffer sql = { 0 };
 
-    buffer_format(&sql, "INSERT INTO products (id, stock, version, price, name) VALUES (%" PRIu64 ", %" PRIu32
-                  ", %" PRIu64 ", %s, ", request->product_id, request->stock, version,
-                  request->price[0] != '\0' ? request->price : "0.00");
+    buffer_format(&sql,
+                  "INSERT INTO products (id, stock, version, price, name) VALUES (%" PRIu64 ", %" PRIu32 ", %" PRIu64
+                  ", %s, ",
+                  request->product_id, request->stock, version, request->price[0] != '\0' ? request->price : "0.00");
     db_quote(db, &sql, request->name);
     buffer_text(&sql, ")");
 

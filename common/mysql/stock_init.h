@@ -7,18 +7,18 @@
 #include "mysql/sql_job.h"
 #include "order/stock_request.h"
 
-#define STOCK_INIT_MARK_LEN 32   /* hexadecimal digits */
+#define STOCK_INIT_MARK_LEN 32 /* hexadecimal digits */
 
 struct stock_init {
     struct stock_request request;
-    uint64_t register_version;             /* that the gate was seen to have; 0 where it has none */
-    char mark[STOCK_INIT_MARK_LEN + 1];    /* of this request alone: 128 random bits */
+    uint64_t register_version;          /* that the gate was seen to have; 0 where it has none */
+    char mark[STOCK_INIT_MARK_LEN + 1]; /* of this request alone: 128 random bits */
 };
 
 /* sql_result.kind */
 enum stock_init_kind {
-    STOCK_INIT_ROW,      /* the numbers are those of the row */
-    STOCK_INIT_GONE      /* MySQL has no such product */
+    STOCK_INIT_ROW, /* the numbers are those of the row */
+    STOCK_INIT_GONE /* MySQL has no such product */
 };
 
 /* sql_result.numbers: what is pushed to the gate. Times in ms since 1970; 0 stands for "none". */
@@ -29,7 +29,7 @@ enum stock_init_number {
     STOCK_INIT_CLOSES_AT,
     STOCK_INIT_PER_USER_LIMIT,
     STOCK_INIT_MAX_QUANTITY,
-    STOCK_INIT_OPEN      /* 0: closed */
+    STOCK_INIT_OPEN /* 0: closed */
 };
 
 /*

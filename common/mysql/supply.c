@@ -77,8 +77,10 @@ supply_book(struct db *db, uint64_t product, const char *kind, int64_t units, in
 {
     struct buffer sql = { 0 };
 
-    buffer_format(&sql, "INSERT INTO stock_movements (product_id, kind, units, stock_after, reason) VALUES"
-                  " (%" PRIu64 ", '%s', %" PRId64 ", %" PRId64 ", ", product, kind, units, stock);
+    buffer_format(&sql,
+                  "INSERT INTO stock_movements (product_id, kind, units, stock_after, reason) VALUES"
+                  " (%" PRIu64 ", '%s', %" PRId64 ", %" PRId64 ", ",
+                  product, kind, units, stock);
     db_quote(db, &sql, reason);
     buffer_text(&sql, ")");
 
@@ -119,7 +121,7 @@ copy_all(struct db *db, MYSQL_RES *rows, struct supply **supplies, size_t *count
         return DB_RETRY;
     }
 
-    for (MYSQL_ROW row; (row = mysql_fetch_row(rows)) != NULL; ) {
+    for (MYSQL_ROW row; (row = mysql_fetch_row(rows)) != NULL;) {
         (*supplies)[(*count)++] = to_supply(row);
     }
 
@@ -134,9 +136,7 @@ supply_read_all(struct db *db, struct supply **supplies, size_t *count)
     MYSQL_RES *rows;
     enum db_result result = db_open(db);
 
-    if (result != DB_OK
-        || (result = EFFECT("supply.snapshot", db_text(db, take_snapshot))) != DB_OK)
-    {
+    if (result != DB_OK || (result = EFFECT("supply.snapshot", db_text(db, take_snapshot))) != DB_OK) {
         return result;
     }
 

@@ -69,18 +69,15 @@ digest_text(EVP_MD_CTX *digest, const char *text, size_t len)
 
 
 int
-checkout_identifier_v8(char out[CHECKOUT_IDENTIFIER_LEN], unsigned lane, uint64_t user_id,
-                       const char *key, size_t key_len)
+checkout_identifier_v8(char out[CHECKOUT_IDENTIFIER_LEN], unsigned lane, uint64_t user_id, const char *key,
+                       size_t key_len)
 {
     unsigned char hash[EVP_MAX_MD_SIZE];
     char user[20];
     size_t user_len = (size_t) (number_write(user, user_id) - user);
     EVP_MD_CTX *digest = EVP_MD_CTX_new();
-    int ok = digest != NULL
-             && EVP_DigestInit_ex(digest, EVP_sha256(), NULL) == 1
-             && digest_text(digest, user, user_len)
-             && digest_text(digest, key, key_len)
-             && EVP_DigestFinal_ex(digest, hash, NULL) == 1;
+    int ok = digest != NULL && EVP_DigestInit_ex(digest, EVP_sha256(), NULL) == 1 && digest_text(digest, user, user_len)
+             && digest_text(digest, key, key_len) && EVP_DigestFinal_ex(digest, hash, NULL) == 1;
 
     EVP_MD_CTX_free(digest);
 

@@ -11,10 +11,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define CHECKOUT_LANES_MAX         4096   /* 12 bits */
-#define CHECKOUT_IDENTIFIER_LEN    36     /* without a closing NUL */
-#define CHECKOUT_IDENTIFIER_RANDOM 8      /* random bytes that one identifier takes */
-#define CHECKOUT_DAY_LEN           10     /* "2026-11-21", without a closing NUL */
+#define CHECKOUT_LANES_MAX         4096 /* 12 bits */
+#define CHECKOUT_IDENTIFIER_LEN    36   /* without a closing NUL */
+#define CHECKOUT_IDENTIFIER_RANDOM 8    /* random bytes that one identifier takes */
+#define CHECKOUT_DAY_LEN           10   /* "2026-11-21", without a closing NUL */
 
 /* The lane of a product, 0 .. lanes - 1. lanes: 1 .. CHECKOUT_LANES_MAX. */
 unsigned checkout_lane(uint64_t product_id, unsigned lanes);
@@ -32,8 +32,8 @@ void checkout_identifier_v7(char out[CHECKOUT_IDENTIFIER_LEN], uint64_t unix_ms,
  * variant and lane are set. The same user and key give the same identifier anywhere. Returns 0, or -1 when
  * the digest cannot be had.
  */
-int checkout_identifier_v8(char out[CHECKOUT_IDENTIFIER_LEN], unsigned lane, uint64_t user_id,
-                           const char *key, size_t key_len);
+int checkout_identifier_v8(char out[CHECKOUT_IDENTIFIER_LEN], unsigned lane, uint64_t user_id, const char *key,
+                           size_t key_len);
 
 /* 0 when the text is an identifier in the form written here (version 7 or 8, lower case), else -1. */
 int checkout_identifier_check(const char *text, size_t len);

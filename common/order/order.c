@@ -1,8 +1,8 @@
 /*
  * The order's request and record, read and written without allocation.
  *
- * The request is read by a strict reader (text/json_fields.h): it runs once per request at the edge and must tell 2^53 + 1
- * from 2^53, an integer from 1.0, and a repeated member from a single one, which a general reader that stores
+ * The request is read by a strict reader (text/json_fields.h): it runs once per request at the edge and must tell 2^53
+ * + 1 from 2^53, an integer from 1.0, and a repeated member from a single one, which a general reader that stores
  * numbers as doubles cannot.
  */
 #include "order/order.h"
@@ -13,8 +13,8 @@
 
 
 int
-checkout_order_parse(struct checkout_order *order, const char *body, size_t len, uint32_t max_quantity,
-                     int user_wanted, struct checkout_order_errors *errors)
+checkout_order_parse(struct checkout_order *order, const char *body, size_t len, uint32_t max_quantity, int user_wanted,
+                     struct checkout_order_errors *errors)
 {
     struct checkout_json_fault fault;
     struct checkout_field fields[3] = {

@@ -12,14 +12,14 @@
 #include "text/json_fields.h"
 
 struct checkout_order {
-    uint64_t product_id;   /* 1 .. 2^63 - 1 */
-    uint64_t user_id;      /* 1 .. 2^64 - 1 */
-    uint32_t quantity;     /* 1 .. max_quantity of the call */
+    uint64_t product_id; /* 1 .. 2^63 - 1 */
+    uint64_t user_id;    /* 1 .. 2^64 - 1 */
+    uint32_t quantity;   /* 1 .. max_quantity of the call */
 };
 
 struct checkout_order_errors {
-    const char *syntax;           /* why the body is not a JSON object; NULL when it is. Constant text. */
-    size_t offset;                /* where, in bytes from the start of the body */
+    const char *syntax; /* why the body is not a JSON object; NULL when it is. Constant text. */
+    size_t offset;      /* where, in bytes from the start of the body */
     enum checkout_field_error product_id;
     enum checkout_field_error quantity;
     enum checkout_field_error user_id;
@@ -42,13 +42,13 @@ int checkout_order_parse(struct checkout_order *order, const char *body, size_t 
  *     <status> <reason or "-"> <product id> <quantity> <user id> <time accepted in ms>
  */
 struct checkout_record {
-    const char *status, *reason;          /* point into the text; reason is empty for "-" */
+    const char *status, *reason; /* point into the text; reason is empty for "-" */
     size_t status_len, reason_len;
     struct checkout_order order;
     uint64_t accepted_ms;
 };
 
-#define CHECKOUT_RECORD_MAX 192   /* longest record, in bytes */
+#define CHECKOUT_RECORD_MAX 192 /* longest record, in bytes */
 
 /* status and reason: 1 .. 32 and 0 .. 64 characters without a space. Returns the length; no NUL. */
 size_t checkout_record_write(char out[CHECKOUT_RECORD_MAX], const char *status, const char *reason,

@@ -1,6 +1,6 @@
 /*
- * An order as JSON, for who asks for its status: made of MySQL's rows (mysql/order_read.h) or of the gate's record. Both
- * have the same members, null where the source does not know:
+ * An order as JSON, for who asks for its status: made of MySQL's rows (mysql/order_read.h) or of the gate's record.
+ * Both have the same members, null where the source does not know:
  *
  *     {"data":{"order_identifier","status","user_id","items":[{"product_id","quantity","unit_price"}],"total_price",
  *      "pay_by","failure_code","payment_id","paid_at","created_at","updated_at"}}
@@ -8,8 +8,8 @@
  * Money is text as MySQL writes it, times are UTC as in 2026-11-21T06:30:00.123Z. An order that failed has the item
  * that was asked for, without a price.
  *
- * Nothing here blocks or keeps a pointer. The buffer may fail (text/buffer.h). begin, then item for each item, then end;
- * or record alone.
+ * Nothing here blocks or keeps a pointer. The buffer may fail (text/buffer.h). begin, then item for each item, then
+ * end; or record alone.
  */
 #ifndef CHECKOUT_ORDER_ORDER_JSON_H
 #define CHECKOUT_ORDER_ORDER_JSON_H
@@ -31,7 +31,8 @@ struct order_json_rest {
 };
 
 /* identifier: CHECKOUT_IDENTIFIER_LEN characters that were checked. status: any bytes. */
-void order_json_begin(struct buffer *b, const char *identifier, const char *status, size_t status_len, uint64_t user_id);
+void order_json_begin(struct buffer *b, const char *identifier, const char *status, size_t status_len,
+                      uint64_t user_id);
 
 /* first: 1 for an order's first item. unit_price: decimal text, or NULL. */
 void order_json_item(struct buffer *b, int first, uint64_t product_id, uint64_t quantity, const char *unit_price);

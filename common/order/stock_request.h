@@ -7,16 +7,16 @@
 #include "order/product.h"
 #include "text/json_fields.h"
 
-#define STOCK_REQUEST_NAME_MAX     255                             /* characters */
+#define STOCK_REQUEST_NAME_MAX     255 /* characters */
 #define STOCK_REQUEST_NAME_BYTES   (4 * STOCK_REQUEST_NAME_MAX + 1)
-#define STOCK_REQUEST_PRICE_DIGITS 10                              /* before the point: DECIMAL(12,2) */
+#define STOCK_REQUEST_PRICE_DIGITS 10 /* before the point: DECIMAL(12,2) */
 
 struct stock_request {
-    uint64_t product_id;                     /* 1 .. 2^63 - 1 */
-    uint32_t stock;                          /* 0 .. 2^31 - 1 */
-    int force;                               /* also while orders are in flight */
-    char name[STOCK_REQUEST_NAME_BYTES];     /* UTF-8 without control characters, not empty */
-    char price[PRODUCT_PRICE_MAX];           /* digits, and a point with one or two more; empty: none was given */
+    uint64_t product_id;                 /* 1 .. 2^63 - 1 */
+    uint32_t stock;                      /* 0 .. 2^31 - 1 */
+    int force;                           /* also while orders are in flight */
+    char name[STOCK_REQUEST_NAME_BYTES]; /* UTF-8 without control characters, not empty */
+    char price[PRODUCT_PRICE_MAX];       /* digits, and a point with one or two more; empty: none was given */
 };
 
 enum stock_request_field {

@@ -88,7 +88,7 @@ read_word(struct checkout_verdict *verdict, const char *text, size_t len)
         }
 
         if (words[i].number ? len > word + 1 && text[word] == ' '
-                              && number_parse(&verdict->number, text + word + 1, len - word - 1, UINT64_MAX) == 0
+                                  && number_parse(&verdict->number, text + word + 1, len - word - 1, UINT64_MAX) == 0
                             : len == word)
         {
             verdict->kind = words[i].kind;

@@ -9,27 +9,27 @@
 #include <stdint.h>
 
 enum checkout_verdict_kind {
-    CHECKOUT_VERDICT_NONE,               /* no word of the script: the outcome is not known */
+    CHECKOUT_VERDICT_NONE, /* no word of the script: the outcome is not known */
     CHECKOUT_VERDICT_QUEUED,
-    CHECKOUT_VERDICT_KNOWN,              /* status: what its record says */
+    CHECKOUT_VERDICT_KNOWN, /* status: what its record says */
     CHECKOUT_VERDICT_CONFLICT,
     CHECKOUT_VERDICT_REBUILDING,
     CHECKOUT_VERDICT_STOCK_NOT_LOADED,
     CHECKOUT_VERDICT_UNKNOWN_PRODUCT,
-    CHECKOUT_VERDICT_SALE_NOT_STARTED,   /* number: ms to wait */
+    CHECKOUT_VERDICT_SALE_NOT_STARTED, /* number: ms to wait */
     CHECKOUT_VERDICT_SALE_ENDED,
-    CHECKOUT_VERDICT_OVER_QUANTITY,      /* number: the most that one order may have */
-    CHECKOUT_VERDICT_PURCHASE_LIMIT,     /* number: the most that one user may have */
+    CHECKOUT_VERDICT_OVER_QUANTITY,  /* number: the most that one order may have */
+    CHECKOUT_VERDICT_PURCHASE_LIMIT, /* number: the most that one user may have */
     CHECKOUT_VERDICT_QUEUE_FULL,
-    CHECKOUT_VERDICT_OUT_OF_STOCK,       /* number: units left */
+    CHECKOUT_VERDICT_OUT_OF_STOCK, /* number: units left */
     CHECKOUT_VERDICT_BROKEN,
     CHECKOUT_VERDICTS
 };
 
 struct checkout_verdict {
     enum checkout_verdict_kind kind;
-    uint64_t number;                     /* 0 where none is said above */
-    const char *status;                  /* into the reply; only of KNOWN */
+    uint64_t number;    /* 0 where none is said above */
+    const char *status; /* into the reply; only of KNOWN */
     size_t status_len;
 };
 

@@ -22,11 +22,12 @@ void buffer_text(struct buffer *b, const char *text);
 void buffer_number(struct buffer *b, uint64_t value);
 void buffer_format(struct buffer *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Room for `more` bytes and a NUL behind data + len, for who writes there and sets len. Returns 0, or -1 when it failed. */
+/* Room for `more` bytes and a NUL behind data + len, for who writes there and sets len. Returns 0, or -1 when it
+ * failed. */
 int buffer_reserve(struct buffer *b, size_t more);
 
-void buffer_clear(struct buffer *b);   /* keeps the memory, and `failed` */
-void buffer_free(struct buffer *b);    /* as zero-initialised */
+void buffer_clear(struct buffer *b); /* keeps the memory, and `failed` */
+void buffer_free(struct buffer *b);  /* as zero-initialised */
 
 /*
  * Called with the size that could not be had, before the buffer fails; it may end the program, and then no buffer has

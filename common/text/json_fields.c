@@ -120,7 +120,7 @@ static enum checkout_field_error
 read_text(struct checkout_field *field, const char *start, const char *end)
 {
     const char *p = start + 1;
-    char *out = field->text, *limit = field->text + field->size - 5;   /* the longest character, and the NUL */
+    char *out = field->text, *limit = field->text + field->size - 5; /* the longest character, and the NUL */
     uint64_t characters = 0;
 
     if (*start != '"') {
@@ -276,7 +276,8 @@ read_member(struct json_reader *r, struct checkout_field *fields, int n)
         return -1;
     }
 
-    for (name_end = r->at - 1; *name_end != '"'; name_end--) { /* the quote that closes the name */ }
+    for (name_end = r->at - 1; *name_end != '"'; name_end--) { /* the quote that closes the name */
+    }
 
     for (int i = 0; i < n; i++) {
         if (name_is(fields[i].name, name, name_end)) {

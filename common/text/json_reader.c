@@ -24,9 +24,7 @@ is_digit(char c)
 void
 json_skip_space(struct json_reader *r)
 {
-    while (r->at < r->end
-           && (*r->at == ' ' || *r->at == '\t' || *r->at == '\n' || *r->at == '\r'))
-    {
+    while (r->at < r->end && (*r->at == ' ' || *r->at == '\t' || *r->at == '\n' || *r->at == '\r')) {
         r->at++;
     }
 }

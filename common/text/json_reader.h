@@ -10,9 +10,9 @@
 
 struct json_reader {
     const char *at, *end;
-    int depth_max;           /* containers inside one another */
-    const char *syntax;      /* the first fault; constant text */
-    const char *fault;       /* where */
+    int depth_max;      /* containers inside one another */
+    const char *syntax; /* the first fault; constant text */
+    const char *fault;  /* where */
 };
 
 /* Notes a fault at the present place. Returns -1. */

@@ -7,7 +7,7 @@
 
 #include "text/utf8.h"
 
-#define NUMBER_MAX 40   /* "-1.7976931348623157e+308" and its NUL fit */
+#define NUMBER_MAX 40 /* "-1.7976931348623157e+308" and its NUL fit */
 
 
 /* The bytes that JSON wants escaped are ASCII (RFC 8259, section 7). */
@@ -21,7 +21,7 @@ is_plain(unsigned char c)
 static void
 add_escaped(struct buffer *b, unsigned char c)
 {
-    static const char letters[] = "btn?fr";   /* of 0x08 to 0x0d; JSON has none for 0x0b */
+    static const char letters[] = "btn?fr"; /* of 0x08 to 0x0d; JSON has none for 0x0b */
     char text[2] = { '\\', (char) c };
 
     if (c >= 0x08 && c <= 0x0d && c != 0x0b) {
@@ -48,7 +48,9 @@ json_text_string(struct buffer *b, const char *text, size_t len)
 
         while (i < len && n > 0) {
             n = is_plain((unsigned char) text[i]) ? 1
-                : (unsigned char) text[i] < 0x80 ? 0 : checkout_utf8_length(text + i, len - i);
+                : (unsigned char) text[i] < 0x80
+                    ? 0
+                    : checkout_utf8_length(text + i, len - i);
             i += n;
         }
 

@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define MONEY_CURRENCY_LEN 3   /* ISO 4217 */
+#define MONEY_CURRENCY_LEN 3 /* ISO 4217 */
 
 /*
  * "19.80", "19.8" or "19" to hundredths. Digits behind the second decimal may only be zeros. No sign, no exponent.

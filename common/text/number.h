@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define NUMBER_DIGITS_MAX 20   /* of 2^64 - 1 */
+#define NUMBER_DIGITS_MAX 20 /* of 2^64 - 1 */
 
 /*
  * Strict: digits alone, no sign, no leading zero, no space, 0 .. max. text need not be closed by a NUL.

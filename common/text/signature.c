@@ -6,7 +6,7 @@
 
 #include "text/number.h"
 
-#define TIMESTAMP_MAX ((uint64_t) 1 << 40)   /* seconds: the year 36812, so that sums cannot overflow */
+#define TIMESTAMP_MAX ((uint64_t) 1 << 40) /* seconds: the year 36812, so that sums cannot overflow */
 #define DIGEST_BASE64 44
 
 
@@ -156,7 +156,8 @@ read_timestamp(struct checkout_signed *s, struct checkout_text timestamp)
 {
     s->timestamp = timestamp;
     return number_parse(&s->seconds, timestamp.data, timestamp.len, TIMESTAMP_MAX) == 0
-           ? CHECKOUT_SIGNATURE_OK : CHECKOUT_SIGNATURE_MALFORMED;
+               ? CHECKOUT_SIGNATURE_OK
+               : CHECKOUT_SIGNATURE_MALFORMED;
 }
 
 
@@ -331,14 +332,15 @@ checkout_signed_verify(const struct checkout_signed *s, const struct checkout_se
         return CHECKOUT_SIGNATURE_WRONG;
     }
 
-    return (s->seconds < now ? now - s->seconds : s->seconds - now) <= tolerance ? CHECKOUT_SIGNATURE_OK
-                                                                                : CHECKOUT_SIGNATURE_STALE;
+    return (s->seconds < now ? now - s->seconds : s->seconds - now) <= tolerance
+               ? CHECKOUT_SIGNATURE_OK
+               : CHECKOUT_SIGNATURE_STALE;
 }
 
 
 int
-checkout_sign_standard(char out[CHECKOUT_SIGNATURE_LEN], const struct checkout_secret *secret,
-                       struct checkout_text id, uint64_t timestamp, const char *body, size_t len)
+checkout_sign_standard(char out[CHECKOUT_SIGNATURE_LEN], const struct checkout_secret *secret, struct checkout_text id,
+                       uint64_t timestamp, const char *body, size_t len)
 {
     unsigned char digest[CHECKOUT_SIGNATURE_DIGEST];
     unsigned char base64[DIGEST_BASE64 + 1];

@@ -19,14 +19,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define CHECKOUT_SECRET_PREFIX        "whsec_"
-#define CHECKOUT_SECRET_KEY_MIN       16     /* bytes of a key; the specification asks for 24 and more */
-#define CHECKOUT_SECRET_KEY_MAX       512
-#define CHECKOUT_SECRETS_MAX          16     /* that are valid at once */
-#define CHECKOUT_SIGNATURE_DIGEST     32     /* bytes of SHA-256 */
-#define CHECKOUT_SIGNATURES_MAX       16     /* candidates of one request; more are a fault */
-#define CHECKOUT_SIGNATURE_LEN        47     /* "v1," and 44 characters of base64, without a closing NUL */
-#define CHECKOUT_WEBHOOK_ID_MAX       255
+#define CHECKOUT_SECRET_PREFIX    "whsec_"
+#define CHECKOUT_SECRET_KEY_MIN   16 /* bytes of a key; the specification asks for 24 and more */
+#define CHECKOUT_SECRET_KEY_MAX   512
+#define CHECKOUT_SECRETS_MAX      16 /* that are valid at once */
+#define CHECKOUT_SIGNATURE_DIGEST 32 /* bytes of SHA-256 */
+#define CHECKOUT_SIGNATURES_MAX   16 /* candidates of one request; more are a fault */
+#define CHECKOUT_SIGNATURE_LEN    47 /* "v1," and 44 characters of base64, without a closing NUL */
+#define CHECKOUT_WEBHOOK_ID_MAX   255
 
 enum checkout_scheme {
     CHECKOUT_SCHEME_STANDARD,
@@ -50,32 +50,32 @@ struct checkout_text {
 
 enum checkout_signature_result {
     CHECKOUT_SIGNATURE_OK,
-    CHECKOUT_SIGNATURE_MISSING,     /* a header that must be there is not */
-    CHECKOUT_SIGNATURE_MALFORMED,   /* a header is not as its document says */
-    CHECKOUT_SIGNATURE_WRONG,       /* no candidate was made with one of the secrets */
-    CHECKOUT_SIGNATURE_STALE,       /* made with a secret, but too long ago, or in the future */
-    CHECKOUT_SIGNATURE_BROKEN       /* libcrypto failed, or has no memory */
+    CHECKOUT_SIGNATURE_MISSING,   /* a header that must be there is not */
+    CHECKOUT_SIGNATURE_MALFORMED, /* a header is not as its document says */
+    CHECKOUT_SIGNATURE_WRONG,     /* no candidate was made with one of the secrets */
+    CHECKOUT_SIGNATURE_STALE,     /* made with a secret, but too long ago, or in the future */
+    CHECKOUT_SIGNATURE_BROKEN     /* libcrypto failed, or has no memory */
 };
 
 /* What the headers of a webhook say. */
 struct checkout_signed {
-    struct checkout_text id;           /* Standard Webhooks: 1 .. 255 visible ASCII characters; else without data */
-    struct checkout_text timestamp;    /* as it was sent and signed */
-    uint64_t seconds;                  /* the same as a number */
+    struct checkout_text id;        /* Standard Webhooks: 1 .. 255 visible ASCII characters; else without data */
+    struct checkout_text timestamp; /* as it was sent and signed */
+    uint64_t seconds;               /* the same as a number */
     unsigned char candidates[CHECKOUT_SIGNATURES_MAX][CHECKOUT_SIGNATURE_DIGEST];
-    size_t count;                      /* 1 .. CHECKOUT_SIGNATURES_MAX after OK */
+    size_t count; /* 1 .. CHECKOUT_SIGNATURES_MAX after OK */
 };
 
 /* Both read headers alone: OK, MISSING or MALFORMED. Candidates that are no digest are passed over. */
-enum checkout_signature_result checkout_signed_standard(struct checkout_signed *s, struct checkout_text id,
-                                                        struct checkout_text timestamp,
-                                                        struct checkout_text signatures);
+enum checkout_signature_result checkout_signed_standard(
+    struct checkout_signed *s, struct checkout_text id, struct checkout_text timestamp,
+    struct checkout_text signatures);
 enum checkout_signature_result checkout_signed_stripe(struct checkout_signed *s, struct checkout_text header);
 
 /* now and tolerance: seconds. OK, WRONG, STALE or BROKEN. Whoever has no secret is never told STALE. */
-enum checkout_signature_result checkout_signed_verify(const struct checkout_signed *s,
-                                                      const struct checkout_secret *secrets, size_t n,
-                                                      const char *body, size_t len, uint64_t now, uint64_t tolerance);
+enum checkout_signature_result checkout_signed_verify(
+    const struct checkout_signed *s, const struct checkout_secret *secrets, size_t n, const char *body, size_t len,
+    uint64_t now, uint64_t tolerance);
 
 /* Writes "v1,…" for the header webhook-signature, no NUL. timestamp: seconds. Returns 0, or -1: libcrypto failed. */
 int checkout_sign_standard(char out[CHECKOUT_SIGNATURE_LEN], const struct checkout_secret *secret,

@@ -2,10 +2,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mysql/prepared.h"
+#include "mysql/row_json.h"
 #include "text/json_reader.h"
 #include "text/json_text.h"
-#include "mysql/row_json.h"
-#include "mysql/prepared.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -40,7 +40,7 @@ try_request(const char *text, size_t size)
     object = cJSON_ParseWithLength(text, size);
 
     if (object == NULL && memmem(text, size, "\\u", 2) != NULL) {
-        return;   /* a lone surrogate: RFC 8259 lets it pass, cJSON does not */
+        return; /* a lone surrogate: RFC 8259 lets it pass, cJSON does not */
     }
 
     if (order.quantity < 1 || order.quantity > 1000 || order.product_id == 0 || order.user_id == 0) {
@@ -70,7 +70,7 @@ try_record(const char *text, size_t size)
     reason[record.reason_len] = '\0';
 
     if (strlen(status) != record.status_len || strlen(reason) != record.reason_len) {
-        return;   /* a NUL inside: never written by us, harmless to read */
+        return; /* a NUL inside: never written by us, harmless to read */
     }
 
     if (checkout_record_write(again, status, reason, &record.order, record.accepted_ms) != size

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "text/reply_reader.h"
 #include "order/verdict.h"
+#include "text/reply_reader.h"
 
 #define GROUPS_MAX 8
 #define ORDERS_MAX 32
@@ -70,7 +70,7 @@ read_replies(redisReader *reader, size_t groups, size_t orders)
 {
     void *reply;
 
-    for ( ;; ) {
+    for (;;) {
         reply = NULL;
 
         if (redisReaderGetReply(reader, &reply) != REDIS_OK) {

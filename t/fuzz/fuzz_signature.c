@@ -75,7 +75,7 @@ sign_and_verify(struct checkout_text id, uint64_t seconds, const struct checkout
 
     if (checkout_sign_standard(signature, secret, id, seconds, body.data, body.len) != 0
         || checkout_signed_standard(&s, id, time, (struct checkout_text) { signature, sizeof(signature) })
-           != CHECKOUT_SIGNATURE_OK
+               != CHECKOUT_SIGNATURE_OK
         || checkout_signed_verify(&s, secret, 1, body.data, body.len, seconds + 5, 5) != CHECKOUT_SIGNATURE_OK
         || checkout_signed_verify(&s, secret, 1, body.data, body.len, seconds + 6, 5) != CHECKOUT_SIGNATURE_STALE)
     {

@@ -69,7 +69,7 @@ expect_same(const struct stock_request *request, const char *text, size_t size)
     cJSON *object = cJSON_ParseWithLength(text, size);
 
     if (object == NULL && memmem(text, size, "\\u", 2) != NULL) {
-        return;   /* a lone surrogate elsewhere: RFC 8259 lets it pass, cJSON does not */
+        return; /* a lone surrogate elsewhere: RFC 8259 lets it pass, cJSON does not */
     }
 
     const cJSON *name = cJSON_GetObjectItemCaseSensitive(object, "product_name");

@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "text/buffer.h"
 #include "suite.h"
+#include "text/buffer.h"
 
 static size_t size_of_failure;
 

@@ -9,9 +9,9 @@ static const unsigned lost_race[] = { 1020, 1062, 1213 };
 static const unsigned poison[] = { 1048, 1264, 1265, 1292, 1366, 1406, 1690, 3819, 4025 };
 
 static const unsigned environmental[] = {
-    1021, 1026, 1030, 1037, 1038, 1040, 1041, 1044, 1045, 1049, 1053, 1054, 1077, 1079, 1080, 1099, 1100, 1114, 1129,
-    1142, 1143, 1146, 1158, 1159, 1160, 1161, 1192, 1203, 1205, 1206, 1223, 1226, 1227, 1290, 1317, 1370, 1792, 1836,
-    1927, 1969, 3024, 3100, 3168
+    1021, 1026, 1030, 1037, 1038, 1040, 1041, 1044, 1045, 1049, 1053, 1054, 1077, 1079, 1080,
+    1099, 1100, 1114, 1129, 1142, 1143, 1146, 1158, 1159, 1160, 1161, 1192, 1203, 1205, 1206,
+    1223, 1226, 1227, 1290, 1317, 1370, 1792, 1836, 1927, 1969, 3024, 3100, 3168
 };
 
 
@@ -33,7 +33,8 @@ START_TEST(test_W6_every_number_has_the_class_of_its_list)
 {
     for (unsigned code = 1; code < 10000; code++) {
         enum db_result class = is_listed(lost_race, COUNT(lost_race), code) ? DB_AGAIN
-                               : is_listed(poison, COUNT(poison), code) ? DB_POISON : DB_RETRY;
+                               : is_listed(poison, COUNT(poison), code)     ? DB_POISON
+                                                                            : DB_RETRY;
 
         ck_assert_msg(error_class(code) == class, "%u is %d", code, error_class(code));
     }

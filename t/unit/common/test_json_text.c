@@ -4,17 +4,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "suite.h"
 #include "text/json_reader.h"
 #include "text/json_text.h"
-#include "suite.h"
 
-#define ck_assert_json(call, expected)                  \
-    do {                                                \
-        struct buffer b = { 0 };                        \
-        call;                                           \
-        ck_assert_str_eq(b.data, expected);             \
+#define ck_assert_json(call, expected) \
+    do { \
+        struct buffer b = { 0 }; \
+        call; \
+        ck_assert_str_eq(b.data, expected); \
         ck_assert_int_eq(json_check(b.data, b.len, 1), 0); \
-        buffer_free(&b);                                \
+        buffer_free(&b); \
     } while (0)
 
 
@@ -31,11 +31,15 @@ END_TEST
 
 START_TEST(strings_that_are_no_utf8)
 {
-    ck_assert_json(json_text_string(&b, "a\xff" "b", 3), "\"a�b\"");
+    ck_assert_json(json_text_string(&b,
+                                    "a\xff"
+                                    "b",
+                                    3),
+                   "\"a�b\"");
     ck_assert_json(json_text_string(&b, "\xc3", 1), "\"�\"");
-    ck_assert_json(json_text_string(&b, "\xc0\x80", 2), "\"��\"");               /* too long a form */
-    ck_assert_json(json_text_string(&b, "\xed\xa0\x80", 3), "\"���\"");          /* half of a surrogate pair */
-    ck_assert_json(json_text_string(&b, "\xf4\x90\x80\x80", 4), "\"����\"");     /* behind the last character */
+    ck_assert_json(json_text_string(&b, "\xc0\x80", 2), "\"��\"");           /* too long a form */
+    ck_assert_json(json_text_string(&b, "\xed\xa0\x80", 3), "\"���\"");      /* half of a surrogate pair */
+    ck_assert_json(json_text_string(&b, "\xf4\x90\x80\x80", 4), "\"����\""); /* behind the last character */
     ck_assert_json(json_text_string(&b, "\xf0\x9f\x98\"", 4), "\"���\\\"\"");
     ck_assert_int_eq(json_text_is_utf8("a漢", 4), 1);
     ck_assert_int_eq(json_text_is_utf8("", 0), 1);

@@ -7,11 +7,11 @@
 #include <string.h>
 
 #include "checkout_scripts.h"
-#include "lifecycle/rules.h"
-#include "text/money.h"
-#include "lifecycle/payments.h"
 #include "lifecycle/payment_event.h"
+#include "lifecycle/payments.h"
+#include "lifecycle/rules.h"
 #include "suite.h"
+#include "text/money.h"
 
 #define ID    "01a1fc4d-a3c0-7000-a938-43790cd90f5a"
 #define FACTS 256
@@ -24,29 +24,34 @@ static struct order_facts
 facts_number(unsigned i)
 {
     return (struct order_facts) {
-        .due = i & 1, .currency_right = i >> 1 & 1, .amount_right = i >> 2 & 1, .same_payment = i >> 3 & 1,
-        .too_old = i >> 4 & 1, .stock_suffices = i >> 5 & 1, .without_items = i >> 6 & 1,
+        .due = i & 1,
+        .currency_right = i >> 1 & 1,
+        .amount_right = i >> 2 & 1,
+        .same_payment = i >> 3 & 1,
+        .too_old = i >> 4 & 1,
+        .stock_suffices = i >> 5 & 1,
+        .without_items = i >> 6 & 1,
         .paid_twice = i >> 7 & 1
     };
 }
 
 
-#define FOR_EACH_STEP(s, e, f)                                                                  \
-    for (enum order_status s = ORDER_UNKNOWN; s < ORDER_STATUSES; s++)                             \
-        for (enum order_event e = EVENT_PAYMENT_SUCCEEDED; e < ORDER_EVENTS; e++)                  \
+#define FOR_EACH_STEP(s, e, f) \
+    for (enum order_status s = ORDER_UNKNOWN; s < ORDER_STATUSES; s++) \
+        for (enum order_event e = EVENT_PAYMENT_SUCCEEDED; e < ORDER_EVENTS; e++) \
             for (unsigned f = 0; f < FACTS; f++)
 
 
 START_TEST(test_nothing_leads_back)
 {
-    FOR_EACH_STEP(s, e, f) {
+    FOR_EACH_STEP(s, e, f)
+    {
         struct order_facts facts = facts_number(f);
         struct lifecycle_decision step = lifecycle_decide(s, e, &facts);
 
         ck_assert_int_lt(step.outcome, EVENT_OUTCOMES);
         ck_assert_msg(step.status == s || order_status_rank(step.status) > order_status_rank(s), "%s to %s",
-                      order_status_name(s),
-                      order_status_name(step.status));
+                      order_status_name(s), order_status_name(step.status));
     }
 }
 END_TEST
@@ -67,7 +72,8 @@ END_TEST
 /* Law 1: units are in the stock or in a live order. */
 START_TEST(test_stock_follows_the_order)
 {
-    FOR_EACH_STEP(s, e, f) {
+    FOR_EACH_STEP(s, e, f)
+    {
         struct order_facts facts = facts_number(f);
         struct lifecycle_decision step = lifecycle_decide(s, e, &facts);
         int before = order_is_live(s), after = order_is_live(step.status);
@@ -111,8 +117,8 @@ START_TEST(test_no_money_is_lost)
             struct order_facts facts = facts_number(f);
             enum event_outcome out = lifecycle_decide(s, EVENT_PAYMENT_SUCCEEDED, &facts).outcome;
 
-            ck_assert(out == OUTCOME_PAID || out == OUTCOME_PAID_LATE || out == OUTCOME_REPEAT
-                      || out == OUTCOME_WAITS || outcome_is_flagged(out));
+            ck_assert(out == OUTCOME_PAID || out == OUTCOME_PAID_LATE || out == OUTCOME_REPEAT || out == OUTCOME_WAITS
+                      || outcome_is_flagged(out));
             ck_assert(out != OUTCOME_REPEAT || facts.same_payment);
         }
     }
@@ -140,7 +146,8 @@ END_TEST
 /* An event after itself does nothing. */
 START_TEST(test_events_repeat)
 {
-    FOR_EACH_STEP(s, e, f) {
+    FOR_EACH_STEP(s, e, f)
+    {
         struct order_facts facts = facts_number(f);
         struct lifecycle_decision step = lifecycle_decide(s, e, &facts);
 
@@ -184,13 +191,13 @@ static const struct {
     int result;
     uint64_t hundredths;
 } amounts[] = {
-    { "19.80", 0, 1980 }, { "19.8", 0, 1980 }, { "19", 0, 1900 }, { "0.05", 0, 5 }, { "0.50", 0, 50 },
-    { "007.10", 0, 710 },
-    { "19.8000", 0, 1980 }, { "0", 0, 0 },
-    { "19.801", -1, 0 }, { "", -1, 0 }, { ".5", -1, 0 }, { "5.", -1, 0 }, { "-1", -1, 0 }, { "+1", -1, 0 },
-    { "1e3", -1, 0 },
-    { "1,000.00", -1, 0 }, { " 1", -1, 0 }, { "1 ", -1, 0 }, { "1.2.3", -1, 0 }, { "0x10", -1, 0 },
-    { "99999999999999999999", -1, 0 },
+    { "19.80", 0, 1980 },   { "19.8", 0, 1980 }, { "19", 0, 1900 },
+    { "0.05", 0, 5 },       { "0.50", 0, 50 },   { "007.10", 0, 710 },
+    { "19.8000", 0, 1980 }, { "0", 0, 0 },       { "19.801", -1, 0 },
+    { "", -1, 0 },          { ".5", -1, 0 },     { "5.", -1, 0 },
+    { "-1", -1, 0 },        { "+1", -1, 0 },     { "1e3", -1, 0 },
+    { "1,000.00", -1, 0 },  { " 1", -1, 0 },     { "1 ", -1, 0 },
+    { "1.2.3", -1, 0 },     { "0x10", -1, 0 },   { "99999999999999999999", -1, 0 },
 };
 
 
@@ -223,11 +230,11 @@ static const struct {
     int result;
     uint64_t hundredths;
 } minor[] = {
-    { "1980", "TWD", 0, 1980 }, { "500", "JPY", 0, 50000 }, { "5120", "KWD", 0, 512 }, { "5124", "KWD", -1, 0 },
-    { "500", "UGX", 0, 500 }, { "100", "ISK", 0, 100 }, { "1", "VND", 0, 100 }, { "1000", "TND", 0, 100 },
-    { "19.80", "TWD", -1, 0 }, { "1e3", "TWD", -1, 0 }, { "-5", "TWD", -1, 0 }, { "", "TWD", -1, 0 },
-    { "null", "TWD", -1, 0 },
-    { "\"5\"", "TWD", -1, 0 }, { "99999999999999999999", "USD", -1, 0 },
+    { "1980", "TWD", 0, 1980 }, { "500", "JPY", 0, 50000 }, { "5120", "KWD", 0, 512 },
+    { "5124", "KWD", -1, 0 },   { "500", "UGX", 0, 500 },   { "100", "ISK", 0, 100 },
+    { "1", "VND", 0, 100 },     { "1000", "TND", 0, 100 },  { "19.80", "TWD", -1, 0 },
+    { "1e3", "TWD", -1, 0 },    { "-5", "TWD", -1, 0 },     { "", "TWD", -1, 0 },
+    { "null", "TWD", -1, 0 },   { "\"5\"", "TWD", -1, 0 },  { "99999999999999999999", "USD", -1, 0 },
 };
 
 
@@ -259,8 +266,8 @@ read_event(const char *provider, const char *body)
 START_TEST(test_standard_event)
 {
     struct payment_event e = read_event("standard",
-        "{\"type\":\"payment.succeeded\",\"data\":{\"order_identifier\":\"" ID "\","
-        "\"payment_id\":\"p-1\",\"amount\":\"39.60\",\"currency\":\"twd\"}}");
+                                        "{\"type\":\"payment.succeeded\",\"data\":{\"order_identifier\":\"" ID "\","
+                                        "\"payment_id\":\"p-1\",\"amount\":\"39.60\",\"currency\":\"twd\"}}");
 
     ck_assert_int_eq(e.kind, PAYMENT_EVENT_CHANGE);
     ck_assert_int_eq(e.event, EVENT_PAYMENT_SUCCEEDED);
@@ -275,7 +282,8 @@ END_TEST
 /* The digits come from the place that the path leads to, whatever stands elsewhere. */
 START_TEST(test_stripe_amount_is_found)
 {
-    struct payment_event e = read_event("stripe",
+    struct payment_event e = read_event(
+        "stripe",
         "{ \"amount_total\": 1, \"note\": \"\\\"data\\\":{\\\"object\\\":{\\\"amount_total\\\":2}}\", \"type\" :\n"
         "\"checkout.session.completed\", \"data\" : { \"previous\":\n"
         " {\"amount_total\": 3, \"object\": [{}, \"}\", 4]},\n"
@@ -283,7 +291,7 @@ START_TEST(test_stripe_amount_is_found)
         " \"payment_intent\":\"pi_1\", \"payment_status\":\"paid\", \"metadata\":{\"order_identifier\":\"" ID "\"}}}}");
 
     ck_assert_int_eq(e.kind, PAYMENT_EVENT_CHANGE);
-    ck_assert_uint_eq(e.amount, 9007199254740993);   /* 2^53 + 1: no double holds it */
+    ck_assert_uint_eq(e.amount, 9007199254740993); /* 2^53 + 1: no double holds it */
 }
 END_TEST
 
@@ -303,32 +311,54 @@ static const struct {
     { "standard", "{\"type\":\"payment.failed\",\"data\":{\"order_identifier\":\"" ID "0\"}}",
       PAYMENT_EVENT_MALFORMED },
     { "standard", "{\"type\":\"payment.failed\",\"data\":[]}", PAYMENT_EVENT_MALFORMED },
-    { "standard", "{\"type\":\"payment.succeeded\",\"data\":{\"order_identifier\":\"" ID "\","
-        "\"payment_id\":\"a b\","
-      "\"amount\":\"1\",\"currency\":\"TWD\"}}", PAYMENT_EVENT_MALFORMED },
-    { "standard", "{\"type\":\"payment.succeeded\",\"data\":{\"order_identifier\":\"" ID "\","
-        "\"payment_id\":\"p\","
-      "\"amount\":\"1\",\"currency\":\"TWDX\"}}", PAYMENT_EVENT_MALFORMED },
-    { "standard", "{\"type\":\"payment.refunded\",\"data\":{\"order_identifier\":\"" ID "\",\"payment_id\":\"p\","
-      "\"amount\":\"1\",\"currency\":\"TWD\"}}", PAYMENT_EVENT_CHANGE },
-    { "stripe", "{\"type\":\"payment_intent.succeeded\",\"data\":{\"object\":{\"id\":\"p\",\"amount_received\":5,"
-      "\"currency\":\"twd\",\"metadata\":{\"order_identifier\":\"" ID "\"}}}}", PAYMENT_EVENT_CHANGE },
-    { "stripe", "{\"type\":\"payment_intent.succeeded\",\"data\":{\"object\":{\"id\":\"p\",\"amount_received\":5.0,"
-      "\"currency\":\"twd\",\"metadata\":{\"order_identifier\":\"" ID "\"}}}}", PAYMENT_EVENT_MALFORMED },
-    { "stripe", "{\"type\":\"payment_intent.succeeded\",\"data\":{\"object\":{\"id\":\"p\","
-      "\"currency\":\"twd\",\"metadata\":{\"order_identifier\":\"" ID "\"}}}}", PAYMENT_EVENT_MALFORMED },
-    { "stripe", "{\"type\":\"payment_intent.succeeded\",\"data\":{\"object\":{\"id\":\"p\"}}}", PAYMENT_EVENT_OTHER },
-    { "stripe", "{\"type\":\"payment_intent.succeeded\",\"data\":{\"object\":{\"metadata\":"
-      "{\"order_identifier\":null}}}}", PAYMENT_EVENT_MALFORMED },
-    { "stripe", "{\"type\":\"checkout.session.async_payment_succeeded\",\"data\":{\"object\":{\"payment_intent\":\"p\","
-      "\"payment_status\":\"paid\",\"amount_total\":1980,\"currency\":\"twd\",\"metadata\":{\"order_identifier\":\"" ID "\"}}}}",
+    { "standard",
+      "{\"type\":\"payment.succeeded\",\"data\":{\"order_identifier\":\"" ID "\","
+      "\"payment_id\":\"a b\","
+      "\"amount\":\"1\",\"currency\":\"TWD\"}}",
+      PAYMENT_EVENT_MALFORMED },
+    { "standard",
+      "{\"type\":\"payment.succeeded\",\"data\":{\"order_identifier\":\"" ID "\","
+      "\"payment_id\":\"p\","
+      "\"amount\":\"1\",\"currency\":\"TWDX\"}}",
+      PAYMENT_EVENT_MALFORMED },
+    { "standard",
+      "{\"type\":\"payment.refunded\",\"data\":{\"order_identifier\":\"" ID "\",\"payment_id\":\"p\","
+      "\"amount\":\"1\",\"currency\":\"TWD\"}}",
       PAYMENT_EVENT_CHANGE },
-    { "stripe", "{\"type\":\"checkout.session.async_payment_failed\",\"data\":{\"object\":{\"payment_intent\":\"p\","
-      "\"payment_status\":\"unpaid\",\"metadata\":{\"order_identifier\":\"" ID "\"}}}}", PAYMENT_EVENT_CHANGE },
-    { "gate", "{\"type\":\"payment.succeeded\",\"data\":{\"order_identifier\":\"" ID "\",\"amount\":\"19.80\","
-      "\"currency\":\"TWD\"}}", PAYMENT_EVENT_CHANGE },
-    { "standard", "{\"type\":\"payment.succeeded\",\"data\":{\"order_identifier\":\"" ID "\",\"amount\":\"19.80\","
-      "\"currency\":\"TWD\"}}", PAYMENT_EVENT_MALFORMED },
+    { "stripe",
+      "{\"type\":\"payment_intent.succeeded\",\"data\":{\"object\":{\"id\":\"p\",\"amount_received\":5,"
+      "\"currency\":\"twd\",\"metadata\":{\"order_identifier\":\"" ID "\"}}}}",
+      PAYMENT_EVENT_CHANGE },
+    { "stripe",
+      "{\"type\":\"payment_intent.succeeded\",\"data\":{\"object\":{\"id\":\"p\",\"amount_received\":5.0,"
+      "\"currency\":\"twd\",\"metadata\":{\"order_identifier\":\"" ID "\"}}}}",
+      PAYMENT_EVENT_MALFORMED },
+    { "stripe",
+      "{\"type\":\"payment_intent.succeeded\",\"data\":{\"object\":{\"id\":\"p\","
+      "\"currency\":\"twd\",\"metadata\":{\"order_identifier\":\"" ID "\"}}}}",
+      PAYMENT_EVENT_MALFORMED },
+    { "stripe", "{\"type\":\"payment_intent.succeeded\",\"data\":{\"object\":{\"id\":\"p\"}}}", PAYMENT_EVENT_OTHER },
+    { "stripe",
+      "{\"type\":\"payment_intent.succeeded\",\"data\":{\"object\":{\"metadata\":"
+      "{\"order_identifier\":null}}}}",
+      PAYMENT_EVENT_MALFORMED },
+    { "stripe",
+      "{\"type\":\"checkout.session.async_payment_succeeded\",\"data\":{\"object\":{\"payment_intent\":\"p\","
+      "\"payment_status\":\"paid\",\"amount_total\":1980,\"currency\":\"twd\",\"metadata\":{\"order_identifier\":\"" ID
+      "\"}}}}",
+      PAYMENT_EVENT_CHANGE },
+    { "stripe",
+      "{\"type\":\"checkout.session.async_payment_failed\",\"data\":{\"object\":{\"payment_intent\":\"p\","
+      "\"payment_status\":\"unpaid\",\"metadata\":{\"order_identifier\":\"" ID "\"}}}}",
+      PAYMENT_EVENT_CHANGE },
+    { "gate",
+      "{\"type\":\"payment.succeeded\",\"data\":{\"order_identifier\":\"" ID "\",\"amount\":\"19.80\","
+      "\"currency\":\"TWD\"}}",
+      PAYMENT_EVENT_CHANGE },
+    { "standard",
+      "{\"type\":\"payment.succeeded\",\"data\":{\"order_identifier\":\"" ID "\",\"amount\":\"19.80\","
+      "\"currency\":\"TWD\"}}",
+      PAYMENT_EVENT_MALFORMED },
     { "stripe", "{\"type\":\"invoice.paid\",\"data\":{\"object\":{\"metadata\":{\"order_identifier\":\"" ID "\"}}}}",
       PAYMENT_EVENT_OTHER },
 };

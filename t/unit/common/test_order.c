@@ -121,12 +121,51 @@ END_TEST
 
 
 static const char *not_json[] = {
-    "", " ", "{", "}", "[]", "1", "null", "\"x\"", "{\"product_id\"", "{\"product_id\":", "{\"product_id\":1", "{\"product_id\":1,",
-    "{\"product_id\":1,}", "{,}", "{1:2}", "{\"a\":01}", "{\"a\":+1}", "{\"a\":.5}", "{\"a\":1.}", "{\"a\":1e}", "{\"a\":-}",
-    "{\"a\":tru}", "{\"a\":nul}", "{\"a\":NaN}", "{\"a\":'x'}", "{\"a\":\"x}", "{\"a\":\"\\x\"}", "{\"a\":\"\\u12g4\"}", "{\"a\":\"\\u12",
-    "{\"a\":\"\n\"}", "{\"a\":\"\xff\"}", "{\"a\":\"\xc0\xaf\"}", "{\"a\":\"\xed\xa0\x80\"}", "{\"a\":\"\xf4\x90\x80\x80\"}", "{\"a\":\"\xe4\xb8\"}",
-    "{\"a\":1}x", "{\"a\":1}{\"a\":1}", "{\"a\" 1}", "{\"a\":1 \"b\":2}", "{\"a\":[1 2]}", "{\"a\":[1,]}", "{\"a\":[}", "\xef\xbb\xbf{}",
-    "product_id=1&quantity=1", "/* */{}",
+    "",
+    " ",
+    "{",
+    "}",
+    "[]",
+    "1",
+    "null",
+    "\"x\"",
+    "{\"product_id\"",
+    "{\"product_id\":",
+    "{\"product_id\":1",
+    "{\"product_id\":1,",
+    "{\"product_id\":1,}",
+    "{,}",
+    "{1:2}",
+    "{\"a\":01}",
+    "{\"a\":+1}",
+    "{\"a\":.5}",
+    "{\"a\":1.}",
+    "{\"a\":1e}",
+    "{\"a\":-}",
+    "{\"a\":tru}",
+    "{\"a\":nul}",
+    "{\"a\":NaN}",
+    "{\"a\":'x'}",
+    "{\"a\":\"x}",
+    "{\"a\":\"\\x\"}",
+    "{\"a\":\"\\u12g4\"}",
+    "{\"a\":\"\\u12",
+    "{\"a\":\"\n\"}",
+    "{\"a\":\"\xff\"}",
+    "{\"a\":\"\xc0\xaf\"}",
+    "{\"a\":\"\xed\xa0\x80\"}",
+    "{\"a\":\"\xf4\x90\x80\x80\"}",
+    "{\"a\":\"\xe4\xb8\"}",
+    "{\"a\":1}x",
+    "{\"a\":1}{\"a\":1}",
+    "{\"a\" 1}",
+    "{\"a\":1 \"b\":2}",
+    "{\"a\":[1 2]}",
+    "{\"a\":[1,]}",
+    "{\"a\":[}",
+    "\xef\xbb\xbf{}",
+    "product_id=1&quantity=1",
+    "/* */{}",
 };
 
 
@@ -182,7 +221,8 @@ END_TEST
 /* Every body that is cut short fails: nothing is read past its end (run under AddressSanitizer). */
 START_TEST(test_G16_every_prefix)
 {
-    static const char body[] = "{\"product_id\":12,\"quantity\":3,\"user_id\":4,\"n\":{\"a\":[1.5e3,\"\\u00e9\xe8\xa8\x82\",true,null]}}";
+    static const char body[] =
+        "{\"product_id\":12,\"quantity\":3,\"user_id\":4,\"n\":{\"a\":[1.5e3,\"\\u00e9\xe8\xa8\x82\",true,null]}}";
 
     for (size_t n = 0; n < sizeof body - 1; n++) {
         char *copy = malloc(n + 1);
@@ -245,8 +285,18 @@ END_TEST
 
 
 static const char *no_record[] = {
-    "", "queued", "queued -", "queued - 1 2 3", "queued - 1 2 3 4 5", "queued - 1 2 3 4 ", "queued  1 2 3 4", " - 1 2 3 4", "queued - 1 x 3 4",
-    "queued - 1 4294967296 3 4", "queued - -1 2 3 4", "queued - 1 2 3 99999999999999999999",
+    "",
+    "queued",
+    "queued -",
+    "queued - 1 2 3",
+    "queued - 1 2 3 4 5",
+    "queued - 1 2 3 4 ",
+    "queued  1 2 3 4",
+    " - 1 2 3 4",
+    "queued - 1 x 3 4",
+    "queued - 1 4294967296 3 4",
+    "queued - -1 2 3 4",
+    "queued - 1 2 3 99999999999999999999",
 };
 
 

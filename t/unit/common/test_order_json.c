@@ -25,17 +25,19 @@ json_of(const char *words)
 
 START_TEST(test_all_members)
 {
-    ck_assert_str_eq(json_of("queued - 17 2 18446744073709551615 1763700000123"),
-                     "{\"data\":{\"order_identifier\":\"" IDENTIFIER "\",\"status\":\"queued\",\"user_id\":18446744073709551615,"
-                     "\"items\":[{\"product_id\":17,\"quantity\":2,\"unit_price\":null}],\"total_price\":null,\"pay_by\":null,"
-                     "\"failure_code\":null,\"payment_id\":null,\"paid_at\":null,\"created_at\":null,\"updated_at\":null}}");
+    ck_assert_str_eq(
+        json_of("queued - 17 2 18446744073709551615 1763700000123"),
+        "{\"data\":{\"order_identifier\":\"" IDENTIFIER "\",\"status\":\"queued\",\"user_id\":18446744073709551615,"
+        "\"items\":[{\"product_id\":17,\"quantity\":2,\"unit_price\":null}],\"total_price\":null,\"pay_by\":null,"
+        "\"failure_code\":null,\"payment_id\":null,\"paid_at\":null,\"created_at\":null,\"updated_at\":null}}");
 }
 END_TEST
 
 
 START_TEST(test_W14_failure)
 {
-    ck_assert_ptr_nonnull(strstr(json_of("failed out_of_stock 17 2 42 1763700000123"), "\"failure_code\":\"out_of_stock\""));
+    ck_assert_ptr_nonnull(
+        strstr(json_of("failed out_of_stock 17 2 42 1763700000123"), "\"failure_code\":\"out_of_stock\""));
 }
 END_TEST
 

@@ -9,7 +9,7 @@
 
 static struct change_batch *batch;
 static int movements, statuses;
-static int64_t units;                    /* that came back by movements, less those that were taken */
+static int64_t units; /* that came back by movements, less those that were taken */
 static enum stock_effect last_effect;
 
 
@@ -20,7 +20,9 @@ movement(struct change_batch *b, const struct order_change *change, const struct
     ck_assert_ptr_eq(b, batch);
     ck_assert_uint_eq(change->order, item->order);
     ck_assert_int_ne(from, ORDER_UNKNOWN);
-    units += effect == STOCK_RETURNED ? (int64_t) item->quantity : effect == STOCK_TAKEN ? -(int64_t) item->quantity : 0;
+    units += effect == STOCK_RETURNED ? (int64_t) item->quantity
+             : effect == STOCK_TAKEN  ? -(int64_t) item->quantity
+                                      : 0;
     last_effect = effect;
     movements++;
 }
@@ -64,8 +66,14 @@ add_order(const char *identifier, enum order_status status)
     int has_item = status != ORDER_UNKNOWN && status != ORDER_FAILED;
 
     *o = (struct changed_order) {
-        .before = status, .status = status, .user = 42, .product = 7, .quantity = 2, .items = (size_t) has_item,
-        .total = has_item ? 1980 : 0, .total_known = 1
+        .before = status,
+        .status = status,
+        .user = 42,
+        .product = 7,
+        .quantity = 2,
+        .items = (size_t) has_item,
+        .total = has_item ? 1980 : 0,
+        .total_known = 1
     };
     memcpy(o->identifier, identifier, sizeof(o->identifier));
 

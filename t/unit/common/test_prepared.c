@@ -13,7 +13,7 @@
 #include "mysql/prepared.h"
 #include "suite.h"
 
-#define SECONDS  60    /* for the server to start */
+#define SECONDS 60 /* for the server to start */
 
 static char folder[] = "/tmp/checkout-XXXXXX";
 static char socket_path[64];
@@ -96,20 +96,20 @@ run(const struct prepared_query *query)
 }
 
 
-#define ck_assert_answer(query, text)                                                \
-    do {                                                                             \
-        struct sql_result answer_ = run(query);                                      \
+#define ck_assert_answer(query, text) \
+    do { \
+        struct sql_result answer_ = run(query); \
         ck_assert_msg(answer_.kind == PREPARED_ANSWER, "%s: %s", (query)->sql, answer_.body.data); \
-        ck_assert_str_eq(answer_.body.data, text);                                   \
-        buffer_free(&answer_.body);                                                  \
+        ck_assert_str_eq(answer_.body.data, text); \
+        buffer_free(&answer_.body); \
     } while (0)
 
-#define ck_assert_unusable(query, text)                                              \
-    do {                                                                             \
-        struct sql_result answer_ = run(query);                                      \
-        ck_assert_int_eq(answer_.kind, PREPARED_UNUSABLE);                          \
-        ck_assert_str_eq(answer_.body.data, text);                                   \
-        buffer_free(&answer_.body);                                                  \
+#define ck_assert_unusable(query, text) \
+    do { \
+        struct sql_result answer_ = run(query); \
+        ck_assert_int_eq(answer_.kind, PREPARED_UNUSABLE); \
+        ck_assert_str_eq(answer_.body.data, text); \
+        buffer_free(&answer_.body); \
     } while (0)
 
 static const struct prepared_query rows = { .form = PREPARED_ROWS, .max_size = 1 << 20 };
@@ -166,16 +166,18 @@ START_TEST(R4_integers)
 
     struct prepared_query query = query_of("SELECT * FROM i");
 
-    ck_assert_answer(&query, "{\"data\":["
-                     "{\"a\":-128,\"b\":65535,\"c\":-8388608,\"d\":7,\"e\":-9223372036854775808,"
-                     "\"f\":18446744073709551615,"
-                     "\"g\":2026,\"h\":1,\"j\":9223372036854775809,\"k\":1},"
-                     "{\"a\":127,\"b\":0,\"c\":8388607,\"d\":4294967295,\"e\":9223372036854775807,"
-                     "\"f\":9007199254740993,"
-                     "\"g\":1901,\"h\":0,\"j\":0,\"k\":0},"
-                     "{\"a\":null,\"b\":null,\"c\":null,\"d\":null,\"e\":null,\"f\":null,\"g\":null,\"h\":null,"
-                     "\"j\":null,"
-                     "\"k\":null}]}");
+    ck_assert_answer(
+        &query,
+        "{\"data\":["
+        "{\"a\":-128,\"b\":65535,\"c\":-8388608,\"d\":7,\"e\":-9223372036854775808,"
+        "\"f\":18446744073709551615,"
+        "\"g\":2026,\"h\":1,\"j\":9223372036854775809,\"k\":1},"
+        "{\"a\":127,\"b\":0,\"c\":8388607,\"d\":4294967295,\"e\":9223372036854775807,"
+        "\"f\":9007199254740993,"
+        "\"g\":1901,\"h\":0,\"j\":0,\"k\":0},"
+        "{\"a\":null,\"b\":null,\"c\":null,\"d\":null,\"e\":null,\"f\":null,\"g\":null,\"h\":null,"
+        "\"j\":null,"
+        "\"k\":null}]}");
     assert_value("NULL", "null");
     assert_value("COUNT(*)", "1");
     sql("DROP TABLE i");
@@ -192,13 +194,15 @@ START_TEST(R4_decimals_and_floats)
 
     struct prepared_query query = query_of("SELECT * FROM d");
 
-    ck_assert_answer(&query, "{\"data\":["
-                     "{\"a\":\"19.80\",\"b\":\"12345678901234567890123456789012345.123456789012345678901234567890\","
-                     "\"c\":0.1,\"d\":0.1,\"e\":1.1},"
-                     "{\"a\":\"-0.01\",\"b\":\"-0.000000000000000000000000000001\",\"c\":3.4028235e+38,"
-                     "\"d\":1.7976931348623157e+308,\"e\":0},"
-                     "{\"a\":\"0.00\",\"b\":\"0.000000000000000000000000000000\",\"c\":16777216,"
-                     "\"d\":4.94065645841247e-324,\"e\":-2.5}]}");
+    ck_assert_answer(
+        &query,
+        "{\"data\":["
+        "{\"a\":\"19.80\",\"b\":\"12345678901234567890123456789012345.123456789012345678901234567890\","
+        "\"c\":0.1,\"d\":0.1,\"e\":1.1},"
+        "{\"a\":\"-0.01\",\"b\":\"-0.000000000000000000000000000001\",\"c\":3.4028235e+38,"
+        "\"d\":1.7976931348623157e+308,\"e\":0},"
+        "{\"a\":\"0.00\",\"b\":\"0.000000000000000000000000000000\",\"c\":16777216,"
+        "\"d\":4.94065645841247e-324,\"e\":-2.5}]}");
     sql("DROP TABLE d");
 }
 END_TEST
@@ -213,7 +217,8 @@ START_TEST(R4_times)
 
     struct prepared_query query = query_of("SELECT * FROM t");
 
-    ck_assert_answer(&query, "{\"data\":["
+    ck_assert_answer(&query,
+                     "{\"data\":["
                      "{\"a\":\"2026-11-21\",\"b\":\"2026-11-21T06:30:00Z\",\"c\":\"2026-11-21T06:30:00.100Z\","
                      "\"d\":\"2026-11-21T06:30:00.000009Z\",\"e\":\"-838:59:59\",\"f\":\"-00:00:00.5\"},"
                      "{\"a\":\"0000-00-00\",\"b\":\"0000-00-00T00:00:00Z\",\"c\":\"9999-12-31T23:59:59.999Z\","
@@ -236,7 +241,8 @@ START_TEST(R4_texts_and_bytes)
 
     struct prepared_query query = query_of("SELECT * FROM t");
 
-    ck_assert_answer(&query, "{\"data\":["
+    ck_assert_answer(&query,
+                     "{\"data\":["
                      "{\"a\":\"\\\"quoted\\\" \\\\ / \\n\\r\\t\",\"b\":\"emoji 😀\\u0000\\u001f\","
                      "\"c\":\"y\\\"z\",\"d\":\"p,q\","
                      "\"e\":\"YWIA\",\"f\":\"/wA=\",\"g\":\"AQIDBA==\",\"h\":\"é\"},"
@@ -271,10 +277,10 @@ START_TEST(R4_json)
     struct prepared_query query = query_of("SELECT a, b AS `b:json` FROM t");
 
     ck_assert_answer(&query, "{\"data\":[{\"a\":{\"k\": [1, 2.5, \"x\", null]},\"b\":[1,{}]},{\"a\":null,"
-                     "\"b\":null}]}");
+                             "\"b\":null}]}");
 
     query.sql = "SELECT JSON_ARRAYAGG(x) AS a, JSON_OBJECT('x', MAX(x)) AS b, COALESCE(JSON_ARRAYAGG(x), '[]') "
-        "AS `c:json`"
+                "AS `c:json`"
                 " FROM (SELECT 1 AS x UNION SELECT 2) AS t";
 
     /* MariaDB and MySQL set their spaces in other places */
@@ -295,14 +301,18 @@ END_TEST
 
 START_TEST(R3_values_are_values)
 {
-    struct prepared_value values[] = { text_value("' OR 1=1 --"), uint_value(UINT64_MAX),
-                                        { .type = PREPARED_INT, .number = (uint64_t) INT64_MIN }, text_value("") };
+    struct prepared_value values[] = {
+        text_value("' OR 1=1 --"),
+        uint_value(UINT64_MAX),
+        { .type = PREPARED_INT, .number = (uint64_t) INT64_MIN },
+        text_value("")
+    };
     struct prepared_query query = query_of("SELECT ? AS a, ? AS b, ? AS c, ? AS d");
 
     query.values = values;
     query.nvalues = 4;
     ck_assert_answer(&query, "{\"data\":[{\"a\":\"' OR 1=1 --\",\"b\":18446744073709551615,"
-                     "\"c\":-9223372036854775808,\"d\":\"\"}]}");
+                             "\"c\":-9223372036854775808,\"d\":\"\"}]}");
 }
 END_TEST
 
@@ -342,18 +352,18 @@ START_TEST(pages)
     query.per_page = 3;
     query.page = 1;
     ck_assert_answer(&query, "{\"data\":[{\"id\":2},{\"id\":3},{\"id\":4}],"
-                     "\"meta\":{\"current_page\":1,\"per_page\":3,\"has_more\":true}}");
+                             "\"meta\":{\"current_page\":1,\"per_page\":3,\"has_more\":true}}");
     query.page = 2;
     ck_assert_answer(&query, "{\"data\":[{\"id\":5}],\"meta\":{\"current_page\":2,\"per_page\":3,\"has_more\":false}}");
     query.count_sql = "SELECT COUNT(*) FROM (\nSELECT id FROM p WHERE id >= ? ORDER BY id\n) AS checkout_rows";
     ck_assert_answer(&query, "{\"data\":[{\"id\":5}],\"meta\":{\"current_page\":2,\"per_page\":3,\"total\":4,"
-                     "\"last_page\":2}}");
+                             "\"last_page\":2}}");
     query.page = UINT64_MAX;
     ck_assert_answer(&query, "{\"data\":[],\"meta\":{\"current_page\":18446744073709551615,\"per_page\":3,\"total\":4,"
-                     "\"last_page\":2}}");
+                             "\"last_page\":2}}");
     query.count_sql = NULL;
     ck_assert_answer(&query, "{\"data\":[],\"meta\":{\"current_page\":18446744073709551615,\"per_page\":3,"
-                     "\"has_more\":false}}");
+                             "\"has_more\":false}}");
     least = uint_value(99);
     query.count_sql = "SELECT COUNT(*) FROM (\nSELECT id FROM p WHERE id >= ? ORDER BY id\n) AS checkout_rows";
     query.page = 1;
@@ -515,8 +525,8 @@ END_TEST
 
 
 /* Rows that come slowly; each is larger than what the server keeps back to send it together with others. */
-#define SLOW_ROWS(seconds)                                                                                       \
-    "WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM n WHERE i < 100)"                             \
+#define SLOW_ROWS(seconds) \
+    "WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM n WHERE i < 100)" \
     " SELECT i, REPEAT('x', 40000) AS t, IF(i > 3, SLEEP(" seconds "), 0) AS s FROM n"
 
 
@@ -581,9 +591,10 @@ START_TEST(a_statement_that_takes_too_long)
     struct db_server strict = server;
     struct db other = { .server = &strict };
     struct sql_result result = { 0 };
-    struct prepared_query query = query_of("WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL"
-                                            " SELECT i + 1 FROM n WHERE i < 900) SELECT COUNT(*)"
-                                            " FROM n a, n b, n c, n d WHERE a.i + b.i + c.i + d.i = 5");
+    struct prepared_query query = query_of(
+        "WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL"
+        " SELECT i + 1 FROM n WHERE i < 900) SELECT COUNT(*)"
+        " FROM n a, n b, n c, n d WHERE a.i + b.i + c.i + d.i = 5");
 
     strict.statement_timeout = 250;
     ck_assert_msg(db_open(&other) == DB_OK, "%s", other.error);

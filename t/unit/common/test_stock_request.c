@@ -1,4 +1,5 @@
-/* The request that sets a stock, and the kinds of members that it has: common/order/stock_request.c, common/text/json_fields.c. */
+/* The request that sets a stock, and the kinds of members that it has: common/order/stock_request.c,
+ * common/text/json_fields.c. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,16 +55,19 @@ error_of(enum stock_request_field field, const char *name, const char *value)
 
 START_TEST(test_reads_a_request)
 {
-    ck_assert_int_eq(parse("{\"product_id\":9223372036854775807,\"product_name\":\"\\u8336 \\ud83c\\udf75 \\\"x\\\"\\/\","
-                           "\"initial_db_stock\":2147483647,\"initial_redis_stock\":2147483647,\"price\":19.8,"
-                           "\"force\":true,\"other\":{\"price\":[]}}"), 0);
+    ck_assert_int_eq(
+        parse("{\"product_id\":9223372036854775807,\"product_name\":\"\\u8336 \\ud83c\\udf75 \\\"x\\\"\\/\","
+              "\"initial_db_stock\":2147483647,\"initial_redis_stock\":2147483647,\"price\":19.8,"
+              "\"force\":true,\"other\":{\"price\":[]}}"),
+        0);
     ck_assert_uint_eq(request.product_id, INT64_MAX);
     ck_assert_str_eq(request.name, "茶 🍵 \"x\"/");
     ck_assert_uint_eq(request.stock, INT32_MAX);
     ck_assert_str_eq(request.price, "19.8");
     ck_assert_int_eq(request.force, 1);
 
-    ck_assert_int_eq(parse("{\"product_id\":1,\"product_name\":\"茶\",\"initial_db_stock\":0,\"initial_redis_stock\":0}"), 0);
+    ck_assert_int_eq(
+        parse("{\"product_id\":1,\"product_name\":\"茶\",\"initial_db_stock\":0,\"initial_redis_stock\":0}"), 0);
     ck_assert_str_eq(request.name, "茶");
     ck_assert_str_eq(request.price, "");
     ck_assert_int_eq(request.force, 0);
@@ -104,9 +108,11 @@ END_TEST
 START_TEST(test_price_is_a_decimal_text)
 {
     static const char *const right[] = { "0", "0.00", "19", "19.8", "19.80", "9999999999.99", "\"19.80\"", "\"0\"" };
-    static const char *const wrong[] = { "\"\"", "\"abc\"", "1.234", "\"1.\"", "\".5\"", "\"01\"", "1e2", "\"1e2\"", "1.5e0",
-                                         "null", "true", "[1]", "\"+1\"", "\" 1\"", "\"1 \"", "\"1.2.3\"", "\"\\u0031\"",
-                                         "\"1,5\"", "\"1;DROP\"", "\"NaN\"", "\"0x10\"" };
+    static const char *const wrong[] = {
+        "\"\"",    "\"abc\"",   "1.234",       "\"1.\"",  "\".5\"",     "\"01\"",  "1e2",
+        "\"1e2\"", "1.5e0",     "null",        "true",    "[1]",        "\"+1\"",  "\" 1\"",
+        "\"1 \"",  "\"1.2.3\"", "\"\\u0031\"", "\"1,5\"", "\"1;DROP\"", "\"NaN\"", "\"0x10\""
+    };
 
     for (size_t i = 0; i < sizeof right / sizeof right[0]; i++) {
         ck_assert_msg(error_of(STOCK_REQUEST_PRICE, "price", right[i]) == CHECKOUT_FIELD_OK, "%s", right[i]);
@@ -120,7 +126,8 @@ START_TEST(test_price_is_a_decimal_text)
     ck_assert_int_eq(error_of(STOCK_REQUEST_PRICE, "price", "-1"), CHECKOUT_FIELD_TOO_SMALL);
     ck_assert_int_eq(error_of(STOCK_REQUEST_PRICE, "price", "\"-0.01\""), CHECKOUT_FIELD_TOO_SMALL);
     ck_assert_int_eq(error_of(STOCK_REQUEST_PRICE, "price", "10000000000"), CHECKOUT_FIELD_TOO_LARGE);
-    ck_assert_int_eq(error_of(STOCK_REQUEST_PRICE, "price", "99999999999999999999999999999999.99"), CHECKOUT_FIELD_TOO_LARGE);
+    ck_assert_int_eq(error_of(STOCK_REQUEST_PRICE, "price", "99999999999999999999999999999999.99"),
+                     CHECKOUT_FIELD_TOO_LARGE);
 }
 END_TEST
 

@@ -2,9 +2,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "text/reply_reader.h"
 #include "order/verdict.h"
 #include "suite.h"
+#include "text/reply_reader.h"
 
 
 /* The reply in these bytes; NULL when the reader refuses them or wants more. To be freed. */
@@ -79,9 +79,16 @@ END_TEST
 
 
 static const char *const no_verdicts[] = {
-    "*2\r\n:1\r\n$7\r\nqueuedX\r\n", "*2\r\n:1\r\n$5\r\nqueue\r\n", "*2\r\n:1\r\n$0\r\n\r\n", "*2\r\n:1\r\n:1\r\n",
-    "*2\r\n:1\r\n$-1\r\n", "*2\r\n:1\r\n$6\r\nknown \r\n", "*2\r\n:1\r\n$9\r\nknown x y\r\n",
-    "*2\r\n:1\r\n$16\r\nsale_not_started\r\n", "*2\r\n:1\r\n$18\r\nsale_not_started x\r\n", "*2\r\n:1\r\n+queued\r\n",
+    "*2\r\n:1\r\n$7\r\nqueuedX\r\n",
+    "*2\r\n:1\r\n$5\r\nqueue\r\n",
+    "*2\r\n:1\r\n$0\r\n\r\n",
+    "*2\r\n:1\r\n:1\r\n",
+    "*2\r\n:1\r\n$-1\r\n",
+    "*2\r\n:1\r\n$6\r\nknown \r\n",
+    "*2\r\n:1\r\n$9\r\nknown x y\r\n",
+    "*2\r\n:1\r\n$16\r\nsale_not_started\r\n",
+    "*2\r\n:1\r\n$18\r\nsale_not_started x\r\n",
+    "*2\r\n:1\r\n+queued\r\n",
 };
 
 
@@ -93,7 +100,8 @@ END_TEST
 
 
 static const char *const no_groups[] = {
-    "*0\r\n", "*1\r\n:1\r\n", "*4\r\n:1\r\n:1\r\n:1\r\n:1\r\n", "*2\r\n$1\r\n1\r\n$6\r\nqueued\r\n", "$6\r\nqueued\r\n", "*-1\r\n",
+    "*0\r\n",           "*1\r\n:1\r\n", "*4\r\n:1\r\n:1\r\n:1\r\n:1\r\n", "*2\r\n$1\r\n1\r\n$6\r\nqueued\r\n",
+    "$6\r\nqueued\r\n", "*-1\r\n",
 };
 
 
