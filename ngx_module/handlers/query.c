@@ -1,7 +1,9 @@
 /*
- * A location's statement: the request's values are checked and typed, a job runs it, the rows become the answer.
+ * A location's statement: the request's values are checked and typed, a job
+ * runs it, the rows become the answer.
  *
- * Values are copied into the job's own memory, since a thread may still read them when the request has gone.
+ * Values are copied into the job's own memory, since a thread may still read
+ * them when the request has gone.
  */
 #include <ngx_config.h>
 #include <ngx_core.h>
@@ -26,7 +28,8 @@
 #include "text/number.h"
 
 
-#define NGX_HTTP_CHECKOUT_QUERY_ERROR     160     /* bytes, without the name, of what is said about a value */
+#define NGX_HTTP_CHECKOUT_QUERY_ERROR \
+    160 /* bytes, without the name, of what is said about a value */
 
 
 typedef struct {
@@ -35,15 +38,18 @@ typedef struct {
 } ngx_http_checkout_query_input_t;
 
 
-/* All values of the statement. errors: what is wrong with each. NGX_ERROR: no memory. */
+/* All values of the statement. errors: what is wrong with each. NGX_ERROR: no
+ * memory. */
 static ngx_int_t
-ngx_http_checkout_query_take_values(ngx_http_request_t *r, ngx_pool_t *pool, ngx_http_checkout_query_t *query,
-    struct prepared_value *to, ngx_int_t *errors)
+ngx_http_checkout_query_take_values(ngx_http_request_t *r, ngx_pool_t *pool,
+    ngx_http_checkout_query_t *query, struct prepared_value *to,
+    ngx_int_t *errors)
 {
     ngx_uint_t  i;
 
     for (i = 0; i < query->nvalues; i++) {
-        errors[i] = ngx_http_checkout_parameter_read(r, pool, &query->values[i], &to[i]);
+        errors[i] = ngx_http_checkout_parameter_read(
+            r, pool, &query->values[i], &to[i]);
 
         if (errors[i] == NGX_ERROR) {
             return NGX_ERROR;
@@ -56,14 +62,16 @@ ngx_http_checkout_query_take_values(ngx_http_request_t *r, ngx_pool_t *pool, ngx
 
 /* Page and number of rows, each at least 1. */
 static ngx_int_t
-ngx_http_checkout_query_take_page(ngx_http_request_t *r, ngx_http_checkout_query_page_t *page,
-    struct prepared_query *query, ngx_int_t *errors)
+ngx_http_checkout_query_take_page(ngx_http_request_t *r,
+    ngx_http_checkout_query_page_t *page, struct prepared_query *query,
+    ngx_int_t *errors)
 {
     ngx_uint_t              i;
     struct prepared_value  values[2];
 
     for (i = 0; i < 2; i++) {
-        errors[i] = ngx_http_checkout_parameter_read(r, r->pool, &page->values[i], &values[i]);
+        errors[i] = ngx_http_checkout_parameter_read(
+            r, r->pool, &page->values[i], &values[i]);
 
         if (errors[i] == NGX_ERROR) {
             return NGX_ERROR;
@@ -90,12 +98,12 @@ ngx_http_checkout_query_take_page(ngx_http_request_t *r, ngx_http_checkout_query
 
 
 /*
- * Where checkout_user says who asks, values of a buyer may be left out, and nobody else's are shown: NGX_DECLINED, and
- * what is asked for is not found.
+ * Where checkout_user says who asks, values of a buyer may be left out, and
+ * nobody else's are shown: NGX_DECLINED, and what is asked for is not found.
  */
 static ngx_int_t
-ngx_http_checkout_query_check_buyer(ngx_http_checkout_query_t *query, uint64_t user_id, struct prepared_value *to,
-    ngx_int_t *errors)
+ngx_http_checkout_query_check_buyer(ngx_http_checkout_query_t *query,
+    uint64_t user_id, struct prepared_value *to, ngx_int_t *errors)
 {
     ngx_int_t   rc;
     ngx_uint_t  i;
@@ -122,18 +130,21 @@ ngx_http_checkout_query_check_buyer(ngx_http_checkout_query_t *query, uint64_t u
 
 /* The bounds that an error speaks of. */
 static void
-ngx_http_checkout_query_bounds(ngx_http_checkout_parameter_t *value, ngx_int_t error, uint64_t *min,
-    uint64_t *max)
+ngx_http_checkout_query_bounds(ngx_http_checkout_parameter_t *value,
+    ngx_int_t error, uint64_t *min, uint64_t *max)
 {
     *min = 0;
     *max = error == CHECKOUT_FIELD_TOO_LONG ? NGX_HTTP_CHECKOUT_PARAMETER_MAX
-           : value->type == NGX_HTTP_CHECKOUT_PARAMETER_INT ? INT64_MAX : UINT64_MAX;
+           : value->type == NGX_HTTP_CHECKOUT_PARAMETER_INT
+               ? INT64_MAX
+               : UINT64_MAX;
 }
 
 
 /* 422. errors: of the values, then of page and number of rows. */
 static ngx_int_t
-ngx_http_checkout_query_invalid(ngx_http_request_t *r, ngx_http_checkout_query_t *query, ngx_int_t *errors)
+ngx_http_checkout_query_invalid(ngx_http_request_t *r,
+    ngx_http_checkout_query_t *query, ngx_int_t *errors)
 {
     size_t       size;
     u_char      *p, *end, *first;
@@ -147,7 +158,8 @@ ngx_http_checkout_query_invalid(ngx_http_request_t *r, ngx_http_checkout_query_t
     size = sizeof(",\"errors\":{}");
 
     for (i = 0; i < n; i++) {
-        value = i < query->nvalues ? &query->values[i] : &query->page->values[i - query->nvalues];
+        value = i < query->nvalues ? &query->values[i]
+                                   : &query->page->values[i - query->nvalues];
         size += ngx_strlen(value->name) + NGX_HTTP_CHECKOUT_QUERY_ERROR;
     }
 
@@ -163,7 +175,8 @@ ngx_http_checkout_query_invalid(ngx_http_request_t *r, ngx_http_checkout_query_t
     p = first;
 
     for (i = 0; i < n; i++) {
-        value = i < query->nvalues ? &query->values[i] : &query->page->values[i - query->nvalues];
+        value = i < query->nvalues ? &query->values[i]
+                                   : &query->page->values[i - query->nvalues];
         ngx_http_checkout_query_bounds(value, errors[i], &min, &max);
 
         if (i >= query->nvalues) {
@@ -171,13 +184,15 @@ ngx_http_checkout_query_invalid(ngx_http_request_t *r, ngx_http_checkout_query_t
             max = i == query->nvalues ? UINT64_MAX : query->page->max;
         }
 
-        p = ngx_http_checkout_body_field(p, end, first, value->name, errors[i], min, max, english);
+        p = ngx_http_checkout_body_field(p, end, first, value->name, errors[i],
+                                         min, max, english);
     }
 
     p = ngx_slprintf(p, end, "}");
     members.len = p - members.data;
 
-    return ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_INVALID_REQUEST, &members, 0);
+    return ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_INVALID_REQUEST,
+                                    &members, 0);
 }
 
 
@@ -218,7 +233,8 @@ ngx_http_checkout_query_body(ngx_http_request_t *r, struct sql_result *result)
 }
 
 
-/* A strong validator (RFC 9110, section 8.8.3): 128 bits of a digest of the body. */
+/* A strong validator (RFC 9110, section 8.8.3): 128 bits of a digest of the
+ * body. */
 static ngx_int_t
 ngx_http_checkout_query_etag(ngx_http_request_t *r, struct sql_result *result)
 {
@@ -272,32 +288,40 @@ ngx_http_checkout_query_answer(ngx_http_request_t *r, struct sql_result *result)
         return ngx_http_checkout_refuse(r, clcf->query->not_found, NULL, 0);
 
     default: /* PREPARED_UNUSABLE */
-        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0, "checkout: the statement in %V:%ui cannot be used: %s",
-                      &clcf->request.handler.file, clcf->request.handler.line, result->body.failed ? "no memory" : result->body.data);
-        return ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_BAD_GATEWAY, NULL, 0);
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "checkout: the statement in %V:%ui cannot be used: %s",
+                      &clcf->request.handler.file, clcf->request.handler.line,
+                      result->body.failed ? "no memory" : result->body.data);
+        return ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_BAD_GATEWAY, NULL,
+                                        0);
     }
 }
 
 
 static void
-ngx_http_checkout_query_done(ngx_http_checkout_job_t *job, ngx_http_request_t *r,
-    ngx_http_checkout_sql_outcome_e outcome, struct sql_result *result)
+ngx_http_checkout_query_done(ngx_http_checkout_job_t *job,
+    ngx_http_request_t *r, ngx_http_checkout_sql_outcome_e outcome,
+    struct sql_result *result)
 {
-    ngx_http_checkout_finish(r, outcome == NGX_HTTP_CHECKOUT_SQL_DONE ? ngx_http_checkout_query_answer(r, result)
-                                                                      : ngx_http_checkout_sql_refuse(r, outcome));
+    ngx_http_checkout_finish(
+        r, outcome == NGX_HTTP_CHECKOUT_SQL_DONE
+               ? ngx_http_checkout_query_answer(r, result)
+               : ngx_http_checkout_sql_refuse(r, outcome));
 }
 
 
 static ngx_http_checkout_query_input_t *
-ngx_http_checkout_query_input(ngx_http_checkout_job_t *job, ngx_http_checkout_loc_conf_t *clcf)
+ngx_http_checkout_query_input(ngx_http_checkout_job_t *job,
+    ngx_http_checkout_loc_conf_t *clcf)
 {
     ngx_http_checkout_query_t        *query;
     ngx_http_checkout_query_input_t  *input;
 
     query = clcf->query;
 
-    input = ngx_pcalloc(job->pool, sizeof(ngx_http_checkout_query_input_t)
-                                   + query->nvalues * sizeof(struct prepared_value));
+    input = ngx_pcalloc(job->pool,
+                        sizeof(ngx_http_checkout_query_input_t)
+                            + query->nvalues * sizeof(struct prepared_value));
     if (input == NULL) {
         return NULL;
     }
@@ -317,9 +341,11 @@ ngx_http_checkout_query_input(ngx_http_checkout_job_t *job, ngx_http_checkout_lo
 }
 
 
-/* NGX_DECLINED: the job may run. Else the request is answered, and the caller destroys the job. user_id 0: unknown. */
+/* NGX_DECLINED: the job may run. Else the request is answered, and the caller
+ * destroys the job. user_id 0: unknown. */
 static ngx_int_t
-ngx_http_checkout_query_fill(ngx_http_request_t *r, ngx_http_checkout_job_t *job, uint64_t user_id)
+ngx_http_checkout_query_fill(ngx_http_request_t *r,
+    ngx_http_checkout_job_t *job, uint64_t user_id)
 {
     ngx_int_t                         rc, errors[PREPARED_VALUES_MAX + 2];
     ngx_uint_t                        i, n;
@@ -333,13 +359,20 @@ ngx_http_checkout_query_fill(ngx_http_request_t *r, ngx_http_checkout_job_t *job
     n = query->nvalues;
 
     if (input == NULL
-        || ngx_http_checkout_query_take_values(r, job->pool, query, input->values, errors) != NGX_OK
-        || (query->page && ngx_http_checkout_query_take_page(r, query->page, &input->query, &errors[n]) != NGX_OK))
+        || ngx_http_checkout_query_take_values(r, job->pool, query,
+                                               input->values, errors)
+               != NGX_OK
+        || (query->page
+            && ngx_http_checkout_query_take_page(r, query->page, &input->query,
+                                                 &errors[n])
+                   != NGX_OK))
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    rc = user_id ? ngx_http_checkout_query_check_buyer(query, user_id, input->values, errors) : NGX_OK;
+    rc = user_id ? ngx_http_checkout_query_check_buyer(query, user_id,
+                                                       input->values, errors)
+                 : NGX_OK;
 
     for (i = 0; i < n + (query->page ? 2 : 0); i++) {
         if (errors[i] != CHECKOUT_FIELD_OK) {
@@ -347,7 +380,10 @@ ngx_http_checkout_query_fill(ngx_http_request_t *r, ngx_http_checkout_job_t *job
         }
     }
 
-    return rc == NGX_OK ? NGX_DECLINED : ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_ORDER_NOT_FOUND, NULL, 0);
+    return rc == NGX_OK
+               ? NGX_DECLINED
+               : ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_ORDER_NOT_FOUND,
+                                          NULL, 0);
 }
 
 
@@ -362,7 +398,8 @@ ngx_http_checkout_query_start(ngx_http_request_t *r, uint64_t user_id)
     job = ngx_http_checkout_job_create(r, &ngx_http_checkout_location(r)->sql);
 
     if (job == NULL) {
-        return ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_UNAVAILABLE, NULL, 0);
+        return ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_UNAVAILABLE, NULL,
+                                        0);
     }
 
     rc = ngx_http_checkout_query_fill(r, job, user_id);

@@ -282,7 +282,8 @@ ngx_http_checkout_ready_ask_redis(ngx_event_t *ev)
     ctx = ngx_http_get_module_ctx(r, ngx_http_checkout_module);
     clcf = ngx_http_checkout_location(r);
     ngx_http_checkout_waiting_restart(&ctx->waiting, clcf->clock);
-    call = ngx_http_checkout_script_call_create(clcf->redis, r->connection->log);
+    call = ngx_http_checkout_script_call_create(clcf->redis,
+                                                r->connection->log);
 
     if (call != NULL) {
         call->write = ngx_http_checkout_ready_write_call;

@@ -1,7 +1,9 @@
 /*
- * POST webhook: a payment provider tells of a payment. The signature over the raw body is checked here, and the event
- * is kept in MySQL (lifecycle/payment_inbox.h) before the provider is told that it has arrived. What it means, the worker finds out: of
- * the body only Stripe's "id" is read here, because Stripe sends its event's id nowhere else.
+ * POST webhook: a payment provider tells of a payment. The signature over the
+ * raw body is checked here, and the event is kept in MySQL
+ * (lifecycle/payment_inbox.h) before the provider is told that it has arrived.
+ * What it means, the worker finds out: of the body only Stripe's "id" is read
+ * here, because Stripe sends its event's id nowhere else.
  *
  * The event is copied into the job's pool, so that it outlives the request.
  */
@@ -31,9 +33,11 @@
 static void ngx_http_checkout_webhook_body(ngx_http_request_t *r);
 
 
-/* The header of that name. data NULL: there is none; NGX_DECLINED: it is there twice. */
+/* The header of that name. data NULL: there is none; NGX_DECLINED: it is there
+ * twice. */
 static ngx_int_t
-ngx_http_checkout_webhook_header(ngx_http_request_t *r, const char *name, struct checkout_text *text)
+ngx_http_checkout_webhook_header(ngx_http_request_t *r, const char *name,
+    struct checkout_text *text)
 {
     size_t            len;
     ngx_uint_t        i;
@@ -57,7 +61,9 @@ ngx_http_checkout_webhook_header(ngx_http_request_t *r, const char *name, struct
             i = 0;
         }
 
-        if (header[i].key.len != len || ngx_strncasecmp(header[i].key.data, (u_char *) name, len) != 0) {
+        if (header[i].key.len != len
+            || ngx_strncasecmp(header[i].key.data, (u_char *) name, len) != 0)
+        {
             continue;
         }
 
@@ -72,13 +78,17 @@ ngx_http_checkout_webhook_header(ngx_http_request_t *r, const char *name, struct
 
 
 static enum checkout_signature_result
-ngx_http_checkout_webhook_read_standard(ngx_http_request_t *r, struct checkout_signed *s)
+ngx_http_checkout_webhook_read_standard(ngx_http_request_t *r,
+    struct checkout_signed *s)
 {
     struct checkout_text  id, timestamp, signatures;
 
     if (ngx_http_checkout_webhook_header(r, "webhook-id", &id) != NGX_OK
-        || ngx_http_checkout_webhook_header(r, "webhook-timestamp", &timestamp) != NGX_OK
-        || ngx_http_checkout_webhook_header(r, "webhook-signature", &signatures) != NGX_OK)
+        || ngx_http_checkout_webhook_header(r, "webhook-timestamp", &timestamp)
+               != NGX_OK
+        || ngx_http_checkout_webhook_header(r, "webhook-signature",
+                                            &signatures)
+               != NGX_OK)
     {
         return CHECKOUT_SIGNATURE_MALFORMED;
     }
@@ -88,11 +98,13 @@ ngx_http_checkout_webhook_read_standard(ngx_http_request_t *r, struct checkout_s
 
 
 static enum checkout_signature_result
-ngx_http_checkout_webhook_read_stripe(ngx_http_request_t *r, struct checkout_signed *s)
+ngx_http_checkout_webhook_read_stripe(ngx_http_request_t *r,
+    struct checkout_signed *s)
 {
     struct checkout_text  header;
 
-    if (ngx_http_checkout_webhook_header(r, "Stripe-Signature", &header) != NGX_OK) {
+    if (ngx_http_checkout_webhook_header(r, "Stripe-Signature", &header)
+        != NGX_OK) {
         return CHECKOUT_SIGNATURE_MALFORMED;
     }
 
@@ -107,8 +119,9 @@ ngx_http_checkout_webhook_read(ngx_http_request_t *r, struct checkout_signed *s)
 
     clcf = ngx_http_checkout_location(r);
 
-    return clcf->webhook == CHECKOUT_SCHEME_STRIPE ? ngx_http_checkout_webhook_read_stripe(r, s)
-                                                   : ngx_http_checkout_webhook_read_standard(r, s);
+    return clcf->webhook == CHECKOUT_SCHEME_STRIPE
+               ? ngx_http_checkout_webhook_read_stripe(r, s)
+               : ngx_http_checkout_webhook_read_standard(r, s);
 }
 
 
@@ -151,13 +164,15 @@ ngx_http_checkout_webhook_handler(ngx_http_request_t *r)
     }
 
     if (r->headers_in.content_length_n > INBOX_BODY_MAX) {
-        return ngx_http_checkout_refuse_unread(r, NGX_HTTP_CHECKOUT_BODY_TOO_LARGE);
+        return ngx_http_checkout_refuse_unread(
+            r, NGX_HTTP_CHECKOUT_BODY_TOO_LARGE);
     }
 
     result = ngx_http_checkout_webhook_read(r, &s);
 
     if (result != CHECKOUT_SIGNATURE_OK) {
-        return ngx_http_checkout_refuse_unread(r, ngx_http_checkout_webhook_code(result));
+        return ngx_http_checkout_refuse_unread(
+            r, ngx_http_checkout_webhook_code(result));
     }
 
     r->request_body_in_single_buf = 1;
@@ -170,8 +185,9 @@ ngx_http_checkout_webhook_handler(ngx_http_request_t *r)
 
 /* What became of the event. */
 static void
-ngx_http_checkout_webhook_done(ngx_http_checkout_job_t *job, ngx_http_request_t *r,
-    ngx_http_checkout_sql_outcome_e outcome, struct sql_result *result)
+ngx_http_checkout_webhook_done(ngx_http_checkout_job_t *job,
+    ngx_http_request_t *r, ngx_http_checkout_sql_outcome_e outcome,
+    struct sql_result *result)
 {
     ngx_int_t                 rc;
     ngx_buf_t                *b;
@@ -193,7 +209,8 @@ ngx_http_checkout_webhook_done(ngx_http_checkout_job_t *job, ngx_http_request_t 
         rc = NGX_HTTP_INTERNAL_SERVER_ERROR;
 
     } else {
-        b->last = ngx_cpymem(b->pos, NGX_HTTP_CHECKOUT_WEBHOOK_OK, sizeof(NGX_HTTP_CHECKOUT_WEBHOOK_OK) - 1);
+        b->last = ngx_cpymem(b->pos, NGX_HTTP_CHECKOUT_WEBHOOK_OK,
+                             sizeof(NGX_HTTP_CHECKOUT_WEBHOOK_OK) - 1);
         rc = ngx_http_checkout_send(r, NGX_HTTP_OK, b);
     }
 
@@ -203,8 +220,8 @@ ngx_http_checkout_webhook_done(ngx_http_checkout_job_t *job, ngx_http_request_t 
 
 /* What the job needs, in its own memory. */
 static ngx_int_t
-ngx_http_checkout_webhook_input(ngx_http_checkout_job_t *job, const char *provider, const char *id, size_t id_len,
-    ngx_str_t *body)
+ngx_http_checkout_webhook_input(ngx_http_checkout_job_t *job,
+    const char *provider, const char *id, size_t id_len, ngx_str_t *body)
 {
     char                *copy;
     struct inbox_event  *event;
@@ -232,7 +249,8 @@ ngx_http_checkout_webhook_input(ngx_http_checkout_job_t *job, const char *provid
 
 /* The request waits for the job from now on: NGX_DONE. */
 static ngx_int_t
-ngx_http_checkout_webhook_keep(ngx_http_request_t *r, const char *id, size_t id_len, ngx_str_t *body)
+ngx_http_checkout_webhook_keep(ngx_http_request_t *r, const char *id,
+    size_t id_len, ngx_str_t *body)
 {
     ngx_int_t                      rc;
     const char                    *provider;
@@ -245,10 +263,12 @@ ngx_http_checkout_webhook_keep(ngx_http_request_t *r, const char *id, size_t id_
     job = ngx_http_checkout_job_create(r, &ngx_http_checkout_location(r)->sql);
 
     if (job == NULL) {
-        return ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_UNAVAILABLE, NULL, 0);
+        return ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_UNAVAILABLE, NULL,
+                                        0);
     }
 
-    if (ngx_http_checkout_webhook_input(job, provider, id, id_len, body) != NGX_OK) {
+    if (ngx_http_checkout_webhook_input(job, provider, id, id_len, body)
+        != NGX_OK) {
         ngx_http_checkout_job_destroy(job);
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
@@ -268,7 +288,8 @@ ngx_http_checkout_webhook_keep(ngx_http_request_t *r, const char *id, size_t id_
 }
 
 
-/* Stripe's id of the event, strictly: one member "id" of the object, 1 to 255 visible ASCII characters. */
+/* Stripe's id of the event, strictly: one member "id" of the object, 1 to 255
+ * visible ASCII characters. */
 static ngx_int_t
 ngx_http_checkout_webhook_stripe_id(ngx_str_t *body, char *id, size_t size)
 {
@@ -284,7 +305,9 @@ ngx_http_checkout_webhook_stripe_id(ngx_str_t *body, char *id, size_t size)
     field.text = id;
     field.size = size;
 
-    if (checkout_json_fields(&field, 1, (char *) body->data, body->len, &fault) != 0) {
+    if (checkout_json_fields(&field, 1, (char *) body->data, body->len, &fault)
+        != 0)
+    {
         return NGX_DECLINED;
     }
 
@@ -300,7 +323,8 @@ ngx_http_checkout_webhook_stripe_id(ngx_str_t *body, char *id, size_t size)
 
 /* The event was signed by somebody who has a secret. */
 static ngx_int_t
-ngx_http_checkout_webhook_accept(ngx_http_request_t *r, const struct checkout_signed *s, ngx_str_t *body)
+ngx_http_checkout_webhook_accept(ngx_http_request_t *r,
+    const struct checkout_signed *s, ngx_str_t *body)
 {
     char  id[4 * CHECKOUT_WEBHOOK_ID_MAX + 1];
 
@@ -309,7 +333,8 @@ ngx_http_checkout_webhook_accept(ngx_http_request_t *r, const struct checkout_si
     }
 
     if (ngx_http_checkout_webhook_stripe_id(body, id, sizeof(id)) != NGX_OK) {
-        return ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_INVALID_EVENT, NULL, 0);
+        return ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_INVALID_EVENT,
+                                        NULL, 0);
     }
 
     return ngx_http_checkout_webhook_keep(r, id, ngx_strlen(id), body);
@@ -329,17 +354,21 @@ ngx_http_checkout_webhook_verify(ngx_http_request_t *r, ngx_str_t *body)
     result = ngx_http_checkout_webhook_read(r, &s);
 
     if (result == CHECKOUT_SIGNATURE_OK) {
-        result = checkout_signed_verify(&s, secrets->elts, secrets->nelts, (char *) body->data, body->len,
-                                        (uint64_t) ngx_time(), (uint64_t) clcf->webhook_tolerance);
+        result = checkout_signed_verify(
+            &s, secrets->elts, secrets->nelts, (char *) body->data, body->len,
+            (uint64_t) ngx_time(), (uint64_t) clcf->webhook_tolerance);
     }
 
     if (result == CHECKOUT_SIGNATURE_BROKEN) {
-        ngx_log_error(NGX_LOG_CRIT, r->connection->log, 0, "checkout_webhook: libcrypto cannot compute a signature");
+        ngx_log_error(
+            NGX_LOG_CRIT, r->connection->log, 0,
+            "checkout_webhook: libcrypto cannot compute a signature");
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
     if (result != CHECKOUT_SIGNATURE_OK) {
-        return ngx_http_checkout_refuse(r, ngx_http_checkout_webhook_code(result), NULL, 0);
+        return ngx_http_checkout_refuse(
+            r, ngx_http_checkout_webhook_code(result), NULL, 0);
     }
 
     return ngx_http_checkout_webhook_accept(r, &s, body);
@@ -356,7 +385,8 @@ ngx_http_checkout_webhook_body(ngx_http_request_t *r)
     rc = ngx_http_checkout_body_text(r, INBOX_BODY_MAX, &body);
 
     if (rc == NGX_DECLINED) {
-        rc = ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_BODY_TOO_LARGE, NULL, 0);
+        rc = ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_BODY_TOO_LARGE,
+                                      NULL, 0);
 
     } else if (rc != NGX_OK) {
         rc = NGX_HTTP_INTERNAL_SERVER_ERROR;

@@ -1,8 +1,9 @@
 /*
- * The administrator's token: "checkout_admin_token_file", and who shows it in a request.
+ * The administrator's token: "checkout_admin_token_file".
  *
- * Only the token's SHA-256 is kept. What a request shows is digested too, and the digests are compared in constant
- * time, so neither the token's characters nor its length can be told from the time that a refusal takes.
+ * Only the token's SHA-256 is kept. The one of a request is digested too, and
+ * the digests are compared in constant time, so neither the token's characters
+ * nor its length can be told from the time that a refusal takes.
  */
 #include "request/admin.h"
 
@@ -12,9 +13,10 @@
 #include <openssl/sha.h>
 
 
-/* What follows "Bearer" in the request's Authorization; empty when there is none. */
+/* What follows "Bearer" in the request's Authorization; empty when there is
+ * none. */
 static void
-ngx_http_checkout_admin_shown(ngx_http_request_t *r, ngx_str_t *token)
+ngx_http_checkout_admin_bearer(ngx_http_request_t *r, ngx_str_t *token)
 {
     ngx_str_t  *value;
 
@@ -26,7 +28,9 @@ ngx_http_checkout_admin_shown(ngx_http_request_t *r, ngx_str_t *token)
 
     value = &r->headers_in.authorization->value;
 
-    if (value->len <= 7 || ngx_strncasecmp(value->data, (u_char *) "Bearer ", 7) != 0) {
+    if (value->len <= 7
+        || ngx_strncasecmp(value->data, (u_char *) "Bearer ", 7) != 0)
+    {
         return;
     }
 
@@ -40,17 +44,18 @@ ngx_http_checkout_admin_shown(ngx_http_request_t *r, ngx_str_t *token)
 }
 
 
-/* Does the request show the token of its location? */
 ngx_uint_t
 ngx_http_checkout_is_admin(ngx_http_request_t *r)
 {
     ngx_str_t  token;
     u_char     digest[SHA256_DIGEST_LENGTH];
 
-    ngx_http_checkout_admin_shown(r, &token);
+    ngx_http_checkout_admin_bearer(r, &token);
 
     SHA256(token.len ? token.data : (u_char *) "", token.len, digest);
 
-    return CRYPTO_memcmp(digest, ngx_http_checkout_request_settings(r)->admin_token,
-                         SHA256_DIGEST_LENGTH) == 0;
+    return CRYPTO_memcmp(digest,
+                         ngx_http_checkout_request_settings(r)->admin_token,
+                         SHA256_DIGEST_LENGTH)
+           == 0;
 }

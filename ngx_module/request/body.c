@@ -1,7 +1,9 @@
 /*
- * The body of a request: its type, its text in one piece, and the words for what is wrong with it.
+ * The body of a request: its type, its text in one piece, and the texts for
+ * what is wrong with it.
  *
- * What is allocated comes from the request's pool. A body is read with r->request_body_in_single_buf.
+ * What is allocated comes from the request's pool. A body is read with
+ * r->request_body_in_single_buf.
  */
 #include "request/body.h"
 
@@ -23,17 +25,21 @@ ngx_http_checkout_body_is_json(ngx_http_request_t *r)
     type = &r->headers_in.content_type->value;
     len = sizeof("application/json") - 1;
 
-    if (type->len < len || ngx_strncasecmp(type->data, (u_char *) "application/json", len) != 0) {
+    if (type->len < len
+        || ngx_strncasecmp(type->data, (u_char *) "application/json", len)
+               != 0)
+    {
         return 0;
     }
 
-    return type->len == len || type->data[len] == ';' || type->data[len] == ' ' || type->data[len] == '\t';
+    return type->len == len || type->data[len] == ';' || type->data[len] == ' '
+           || type->data[len] == '\t';
 }
 
 
-/* A refusal before the body was read. */
 ngx_int_t
-ngx_http_checkout_refuse_unread(ngx_http_request_t *r, ngx_http_checkout_outcome_e code)
+ngx_http_checkout_refuse_unread(ngx_http_request_t *r,
+    ngx_http_checkout_outcome_e outcome)
 {
     ngx_int_t  rc;
 
@@ -43,22 +49,24 @@ ngx_http_checkout_refuse_unread(ngx_http_request_t *r, ngx_http_checkout_outcome
         return rc;
     }
 
-    return ngx_http_checkout_refuse(r, code, NULL, 0);
+    return ngx_http_checkout_refuse(r, outcome, NULL, 0);
 }
 
 
-/* Reads a body that has to be JSON, of at most NGX_HTTP_CHECKOUT_BODY_MAX bytes. NGX_DONE, or the request is answered. */
 ngx_int_t
-ngx_http_checkout_body_read_json(ngx_http_request_t *r, ngx_http_client_body_handler_pt handler)
+ngx_http_checkout_body_read_json(ngx_http_request_t *r,
+    ngx_http_client_body_handler_pt handler)
 {
     ngx_int_t  rc;
 
     if (!ngx_http_checkout_body_is_json(r)) {
-        return ngx_http_checkout_refuse_unread(r, NGX_HTTP_CHECKOUT_UNSUPPORTED_TYPE);
+        return ngx_http_checkout_refuse_unread(
+            r, NGX_HTTP_CHECKOUT_UNSUPPORTED_TYPE);
     }
 
     if (r->headers_in.content_length_n > NGX_HTTP_CHECKOUT_BODY_MAX) {
-        return ngx_http_checkout_refuse_unread(r, NGX_HTTP_CHECKOUT_BODY_TOO_LARGE);
+        return ngx_http_checkout_refuse_unread(
+            r, NGX_HTTP_CHECKOUT_BODY_TOO_LARGE);
     }
 
     r->request_body_in_single_buf = 1;
@@ -85,12 +93,8 @@ ngx_http_checkout_body_copy(u_char *to, ngx_buf_t *b, size_t size)
 }
 
 
-/*
- * The body in one piece: where it is, if it came so, else a copy. NGX_DECLINED when it has more than `most` bytes,
- * which only a chunked body can have where the length was looked at before.
- */
 ngx_int_t
-ngx_http_checkout_body_text(ngx_http_request_t *r, size_t most, ngx_str_t *text)
+ngx_http_checkout_body_text(ngx_http_request_t *r, size_t max, ngx_str_t *text)
 {
     size_t        size;
     ngx_chain_t  *cl;
@@ -106,10 +110,10 @@ ngx_http_checkout_body_text(ngx_http_request_t *r, size_t most, ngx_str_t *text)
     if (cl->next == NULL && ngx_buf_in_memory(cl->buf)) {
         text->data = cl->buf->pos;
         text->len = cl->buf->last - cl->buf->pos;
-        return text->len <= most ? NGX_OK : NGX_DECLINED;
+        return text->len <= max ? NGX_OK : NGX_DECLINED;
     }
 
-    text->data = ngx_pnalloc(r->pool, most);
+    text->data = ngx_pnalloc(r->pool, max);
 
     if (text->data == NULL) {
         return NGX_ERROR;
@@ -119,14 +123,17 @@ ngx_http_checkout_body_text(ngx_http_request_t *r, size_t most, ngx_str_t *text)
         size = ngx_buf_size(cl->buf);
 
         if (size == 0) {
-            continue;    /* the end of a chunked body may stand in a buffer that has neither memory nor file */
+            /* the end of a chunked body: neither memory nor file */
+            continue;
         }
 
-        if (size > most - text->len) {
+        if (size > max - text->len) {
             return NGX_DECLINED;
         }
 
-        if (ngx_http_checkout_body_copy(text->data + text->len, cl->buf, size) != NGX_OK) {
+        if (ngx_http_checkout_body_copy(text->data + text->len, cl->buf, size)
+            != NGX_OK)
+        {
             return NGX_ERROR;
         }
 
@@ -137,45 +144,53 @@ ngx_http_checkout_body_text(ngx_http_request_t *r, size_t most, ngx_str_t *text)
 }
 
 
-/* What is wrong with the body as a whole, as a member of "errors". first: where these begin. */
 u_char *
-ngx_http_checkout_body_syntax(u_char *p, u_char *end, u_char *first, const char *syntax, size_t offset,
-    ngx_uint_t english)
+ngx_http_checkout_body_syntax(u_char *p, u_char *end, u_char *first,
+    const char *syntax, size_t offset, ngx_uint_t english)
 {
     p = ngx_slprintf(p, end, p == first ? "\"body\":[\"" : ",\"body\":[\"");
 
-    return english ? ngx_slprintf(p, end, "This is no JSON object: %s at byte %uz.\"]", syntax, offset)
-                   : ngx_slprintf(p, end, "請求內容不是 JSON 物件(位元組 %uz)。\"]", offset);
+    return english
+               ? ngx_slprintf(p, end,
+                              "This is no JSON object: %s at byte %uz.\"]",
+                              syntax, offset)
+               : ngx_slprintf(
+                   p, end, "請求內容不是 JSON 物件(位元組 %uz)。\"]", offset);
 }
 
 
 typedef struct {
     const char  *english;    /* {min} and {max}: the bounds */
     const char  *chinese;
-} ngx_http_checkout_words_t;
+} ngx_http_checkout_field_text_t;
 
 
 /* In the order of enum checkout_field_error. */
-static const ngx_http_checkout_words_t  ngx_http_checkout_field_words[] = {
+static const ngx_http_checkout_field_text_t ngx_http_checkout_field_texts[] = {
     { NULL, NULL },
     { "This field is required.", "此欄位為必填。" },
     { "This field must be an integer.", "此欄位必須是整數。" },
     { "This field must be at least {min}.", "此欄位至少為 {min}。" },
     { "This field must be at most {max}.", "此欄位不可大於 {max}。" },
     { "This field is given twice.", "此欄位重複。" },
-    { "This field must be a text without control characters.", "此欄位必須是不含控制字元的文字。" },
-    { "This field must have {min} to {max} characters.", "此欄位長度須為 {min} 到 {max} 個字元。" },
-    { "This field must be a number with at most two decimals.", "此欄位必須是最多兩位小數的數字。" },
+    { "This field must be a text without control characters.",
+      "此欄位必須是不含控制字元的文字。" },
+    { "This field must have {min} to {max} characters.",
+      "此欄位長度須為 {min} 到 {max} 個字元。" },
+    { "This field must be a number with at most two decimals.",
+      "此欄位必須是最多兩位小數的數字。" },
     { "This field must be true or false.", "此欄位必須是 true 或 false。" },
     { "The two stocks must be equal.", "兩個庫存數量必須相同。" },
     { "This field must be UTF-8 text.", "此欄位必須是 UTF-8 文字。" },
-    { "This field must have at most {max} bytes.", "此欄位不可超過 {max} 個位元組。" },
+    { "This field must have at most {max} bytes.",
+      "此欄位不可超過 {max} 個位元組。" },
 };
 
 
-/* The words, with the bounds in their places. */
+/* The text, with the bounds in their places. */
 static u_char *
-ngx_http_checkout_body_words(u_char *p, u_char *end, const char *text, uint64_t min, uint64_t max)
+ngx_http_checkout_body_with_bounds(u_char *p, u_char *end, const char *text,
+    uint64_t min, uint64_t max)
 {
     const char  *place;
 
@@ -189,21 +204,22 @@ ngx_http_checkout_body_words(u_char *p, u_char *end, const char *text, uint64_t 
 }
 
 
-/* What is wrong with one field, as a member of "errors"; nothing where it is right. min, max: the field's bounds. */
 u_char *
-ngx_http_checkout_body_field(u_char *p, u_char *end, u_char *first, const char *name, enum checkout_field_error error,
-    uint64_t min, uint64_t max, ngx_uint_t english)
+ngx_http_checkout_body_field(u_char *p, u_char *end, u_char *first,
+    const char *name, enum checkout_field_error error, uint64_t min,
+    uint64_t max, ngx_uint_t english)
 {
-    const ngx_http_checkout_words_t  *words;
+    const ngx_http_checkout_field_text_t  *text;
 
     if (error == CHECKOUT_FIELD_OK) {
         return p;
     }
 
-    words = &ngx_http_checkout_field_words[error];
+    text = &ngx_http_checkout_field_texts[error];
 
     p = ngx_slprintf(p, end, "%s\"%s\":[\"", p == first ? "" : ",", name);
-    p = ngx_http_checkout_body_words(p, end, english ? words->english : words->chinese, min, max);
+    p = ngx_http_checkout_body_with_bounds(
+        p, end, english ? text->english : text->chinese, min, max);
 
     return ngx_slprintf(p, end, "\"]");
 }

@@ -1,7 +1,8 @@
 /*
- * Random bytes from the operating system's generator, drawn 4 KB at a time: a system call for each order
- * would cost more than the order. The buffer is first filled in a worker process, after the fork, so no
- * two processes share its bytes. Bytes are wiped as they are handed out.
+ * Random bytes from the operating system's generator, drawn 4 KB at a time: a
+ * system call for each order would cost more than the order. The buffer is
+ * first filled in a worker process, after the fork, so no two processes share
+ * its bytes. Bytes are wiped as they are handed out.
  */
 #include "request/random.h"
 
@@ -20,7 +21,8 @@ ngx_http_checkout_random_fill(void)
     ssize_t  n;
 
     for (have = 0; have < sizeof(ngx_http_checkout_random_bytes); have += n) {
-        n = getrandom(ngx_http_checkout_random_bytes + have, sizeof(ngx_http_checkout_random_bytes) - have, 0);
+        n = getrandom(ngx_http_checkout_random_bytes + have,
+                      sizeof(ngx_http_checkout_random_bytes) - have, 0);
 
         if (n > 0) {
             continue;
@@ -31,7 +33,8 @@ ngx_http_checkout_random_fill(void)
             continue;
         }
 
-        ngx_log_error(NGX_LOG_CRIT, ngx_cycle->log, ngx_errno, "checkout: getrandom() failed");
+        ngx_log_error(NGX_LOG_CRIT, ngx_cycle->log, ngx_errno,
+                      "checkout: getrandom() failed");
         return NGX_ERROR;
     }
 
@@ -46,7 +49,9 @@ ngx_http_checkout_random(u_char *out, size_t len)
 {
     u_char  *from;
 
-    if (ngx_http_checkout_random_left < len && ngx_http_checkout_random_fill() != NGX_OK) {
+    if (ngx_http_checkout_random_left < len
+        && ngx_http_checkout_random_fill() != NGX_OK)
+    {
         return NGX_ERROR;
     }
 

@@ -9,7 +9,10 @@
 #include <ngx_http.h>
 
 
-
+/*
+ * Fills out with len bytes. NGX_ERROR: the system gives none. Does not block
+ * once the system's generator is seeded.
+ */
 ngx_int_t ngx_http_checkout_random(u_char *out, size_t len);
 
 

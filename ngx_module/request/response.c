@@ -268,7 +268,8 @@ ngx_http_checkout_note_refusal(ngx_http_request_t *r,
     ctx->refused = 1;
 
     /* a request that got an answer all the same is not counted */
-    if (ctx->waiting.late && ngx_http_checkout_outcomes[outcome].status >= 500) {
+    if (ctx->waiting.late && ngx_http_checkout_outcomes[outcome].status >= 500)
+    {
         ngx_http_checkout_count(timeouts, 1);
     }
 

@@ -1,5 +1,5 @@
 /*
- * Who reads from the primary.
+ * Who reads from the primary: "checkout_sticky". Nothing here blocks.
  */
 #ifndef NGX_HTTP_CHECKOUT_REQUEST_STICKY_H
 #define NGX_HTTP_CHECKOUT_REQUEST_STICKY_H
@@ -9,15 +9,19 @@
 #include <ngx_http.h>
 
 
-
-/* A change was made: the answer, not sent yet, makes its client read from the primary for a while. */
+/*
+ * A change was made: the answer, not sent yet, makes its client read from the
+ * primary for a while. Does nothing where checkout_sticky is off. NGX_ERROR:
+ * no memory.
+ */
 ngx_int_t ngx_http_checkout_sticky_set(ngx_http_request_t *r);
 
-/* Is the request of such a client? Always 0 where checkout_sticky is off. */
+/* 1: the request is of such a client; else, and where it is off, 0. */
 ngx_uint_t ngx_http_checkout_sticky(ngx_http_request_t *r);
 
-ngx_int_t ngx_http_checkout_variable_sticky_cookie(ngx_http_request_t *r, ngx_http_variable_value_t *v,
-    uintptr_t data);
+/* The getter of $checkout_sticky_cookie, which is empty where it is off. */
+ngx_int_t ngx_http_checkout_variable_sticky_cookie(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
 
 
 #endif

@@ -11,7 +11,8 @@
 
 
 static ngx_int_t
-ngx_http_checkout_variable_text(ngx_http_variable_value_t *v, const u_char *text, size_t len)
+ngx_http_checkout_variable_text(ngx_http_variable_value_t *v,
+    const u_char *text, size_t len)
 {
     v->data = (u_char *) text;
     v->len = len;
@@ -24,7 +25,8 @@ ngx_http_checkout_variable_text(ngx_http_variable_value_t *v, const u_char *text
 
 
 static ngx_int_t
-ngx_http_checkout_variable_number(ngx_http_request_t *r, ngx_http_variable_value_t *v, uint64_t number)
+ngx_http_checkout_variable_number(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uint64_t number)
 {
     u_char  *text;
 
@@ -39,13 +41,16 @@ ngx_http_checkout_variable_number(ngx_http_request_t *r, ngx_http_variable_value
         return NGX_ERROR;
     }
 
-    return ngx_http_checkout_variable_text(v, text, (u_char *) number_write((char *) text, number) - text);
+    return ngx_http_checkout_variable_text(
+        v, text, (u_char *) number_write((char *) text, number) - text);
 }
 
 
-/* The outcome: the status of an accepted or found order, the code of a refusal. */
+/* The outcome: the status of an accepted or found order, the code of a
+ * refusal. */
 static ngx_int_t
-ngx_http_checkout_variable_status(ngx_http_request_t *r, ngx_http_variable_value_t *v, uintptr_t data)
+ngx_http_checkout_variable_status(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
 {
     ngx_http_checkout_ctx_t  *ctx;
 
@@ -56,12 +61,14 @@ ngx_http_checkout_variable_status(ngx_http_request_t *r, ngx_http_variable_value
         return NGX_OK;
     }
 
-    return ngx_http_checkout_variable_text(v, ctx->status.data, ctx->status.len);
+    return ngx_http_checkout_variable_text(v, ctx->status.data,
+                                           ctx->status.len);
 }
 
 
 static ngx_int_t
-ngx_http_checkout_variable_code(ngx_http_request_t *r, ngx_http_variable_value_t *v, uintptr_t data)
+ngx_http_checkout_variable_code(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
 {
     ngx_http_checkout_ctx_t  *ctx;
 
@@ -72,12 +79,14 @@ ngx_http_checkout_variable_code(ngx_http_request_t *r, ngx_http_variable_value_t
         return NGX_OK;
     }
 
-    return ngx_http_checkout_variable_text(v, ctx->status.data, ctx->status.len);
+    return ngx_http_checkout_variable_text(v, ctx->status.data,
+                                           ctx->status.len);
 }
 
 
 static ngx_int_t
-ngx_http_checkout_variable_order(ngx_http_request_t *r, ngx_http_variable_value_t *v, uintptr_t data)
+ngx_http_checkout_variable_order(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
 {
     ngx_http_checkout_ctx_t  *ctx;
 
@@ -88,12 +97,14 @@ ngx_http_checkout_variable_order(ngx_http_request_t *r, ngx_http_variable_value_
         return NGX_OK;
     }
 
-    return ngx_http_checkout_variable_text(v, (u_char *) ctx->identifier, CHECKOUT_IDENTIFIER_LEN);
+    return ngx_http_checkout_variable_text(v, (u_char *) ctx->identifier,
+                                           CHECKOUT_IDENTIFIER_LEN);
 }
 
 
 static ngx_int_t
-ngx_http_checkout_variable_product(ngx_http_request_t *r, ngx_http_variable_value_t *v, uintptr_t data)
+ngx_http_checkout_variable_product(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
 {
     ngx_http_checkout_ctx_t  *ctx;
 
@@ -104,7 +115,8 @@ ngx_http_checkout_variable_product(ngx_http_request_t *r, ngx_http_variable_valu
 
 
 static ngx_int_t
-ngx_http_checkout_variable_batch(ngx_http_request_t *r, ngx_http_variable_value_t *v, uintptr_t data)
+ngx_http_checkout_variable_batch(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
 {
     ngx_http_checkout_ctx_t  *ctx;
 
@@ -114,26 +126,36 @@ ngx_http_checkout_variable_batch(ngx_http_request_t *r, ngx_http_variable_value_
 }
 
 
-/* "1" for a client that reads from the primary: known at once, so it can keep nginx's caches out of the way. */
+/* "1" for a client that reads from the primary; known before any handler runs,
+ * so that it can bypass nginx's caches. */
 static ngx_int_t
-ngx_http_checkout_variable_sticky(ngx_http_request_t *r, ngx_http_variable_value_t *v, uintptr_t data)
+ngx_http_checkout_variable_sticky(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
 {
-    return ngx_http_checkout_variable_text(v, (u_char *) "1", ngx_http_checkout_sticky(r) ? 1 : 0);
+    return ngx_http_checkout_variable_text(
+        v, (u_char *) "1", ngx_http_checkout_sticky(r) ? 1 : 0);
 }
 
 
-static ngx_http_variable_t  ngx_http_checkout_variables[] = {
+static ngx_http_variable_t ngx_http_checkout_variables[] = {
 
-    { ngx_string("checkout_status"), NULL, ngx_http_checkout_variable_status, 0, NGX_HTTP_VAR_NOCACHEABLE, 0 },
-    { ngx_string("checkout_code"), NULL, ngx_http_checkout_variable_code, 0, NGX_HTTP_VAR_NOCACHEABLE, 0 },
-    { ngx_string("checkout_order"), NULL, ngx_http_checkout_variable_order, 0, NGX_HTTP_VAR_NOCACHEABLE, 0 },
-    { ngx_string("checkout_product"), NULL, ngx_http_checkout_variable_product, 0, NGX_HTTP_VAR_NOCACHEABLE, 0 },
-    { ngx_string("checkout_batch"), NULL, ngx_http_checkout_variable_batch, 0, NGX_HTTP_VAR_NOCACHEABLE, 0 },
-    { ngx_string("checkout_sticky_cookie"), NULL, ngx_http_checkout_variable_sticky_cookie, 0,
+    { ngx_string("checkout_status"), NULL, ngx_http_checkout_variable_status,
+      0, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+    { ngx_string("checkout_code"), NULL, ngx_http_checkout_variable_code, 0,
       NGX_HTTP_VAR_NOCACHEABLE, 0 },
-    { ngx_string("checkout_sticky"), NULL, ngx_http_checkout_variable_sticky, 0, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+    { ngx_string("checkout_order"), NULL, ngx_http_checkout_variable_order, 0,
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
+    { ngx_string("checkout_product"), NULL, ngx_http_checkout_variable_product,
+      0, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+    { ngx_string("checkout_batch"), NULL, ngx_http_checkout_variable_batch, 0,
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
+    { ngx_string("checkout_sticky_cookie"), NULL,
+      ngx_http_checkout_variable_sticky_cookie, 0, NGX_HTTP_VAR_NOCACHEABLE,
+      0 },
+    { ngx_string("checkout_sticky"), NULL, ngx_http_checkout_variable_sticky,
+      0, NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
-      ngx_http_null_variable
+    ngx_http_null_variable
 };
 
 

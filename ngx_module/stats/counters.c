@@ -1,9 +1,10 @@
 /*
- * The shared memory of all worker processes: counters, what was last seen of each Redis, and a rest for the layers above.
- * It outlives reloads.
+ * The shared memory of all worker processes: counters, what was last seen of
+ * each Redis, and a rest for the layers above. It outlives reloads.
  *
- * Nothing here takes a lock. Counters stand in a slot for each worker process and are added to atomically,
- * since an old process and its successor may share a slot. Without "checkout_zone" the counters are the process's own and
+ * Nothing here takes a lock. Counters stand in a slot for each worker process
+ * and are added to atomically, since an old process and its successor may
+ * share a slot. Without "checkout_zone" the counters are the process's own and
  * nobody reads them.
  */
 #include "stats/counters.h"
@@ -11,8 +12,8 @@
 #include "stats/hash.h"
 
 
-
-#define NGX_HTTP_CHECKOUT_SLOTS    32     /* for worker processes; more share them */
+#define NGX_HTTP_CHECKOUT_SLOTS 32 /* for worker processes; more share them \
+                                    */
 #define NGX_HTTP_CHECKOUT_SERVERS  16
 #define NGX_HTTP_CHECKOUT_REST_MIN 1024   /* bytes */
 
@@ -28,10 +29,10 @@ struct ngx_http_checkout_shared_s {
 static ngx_http_checkout_counters_t   ngx_http_checkout_own_counters;
 static ngx_http_checkout_gauge_t      ngx_http_checkout_own_gauge;
 
-ngx_http_checkout_counters_t         *ngx_http_checkout_counters = &ngx_http_checkout_own_counters;
+ngx_http_checkout_counters_t
+    *ngx_http_checkout_counters = &ngx_http_checkout_own_counters;
 
 
-/* What stands for a server and its database in the zone; never 0. */
 uint64_t
 ngx_http_checkout_zone_key(const ngx_str_t *name, ngx_uint_t database)
 {
@@ -48,9 +49,9 @@ ngx_http_checkout_zone_key(const ngx_str_t *name, ngx_uint_t database)
 }
 
 
-/* The place of a server's gauges; the process's own when the zone has no more. */
 ngx_http_checkout_gauge_t *
-ngx_http_checkout_zone_gauge(ngx_http_checkout_shared_t *shared, uint64_t server)
+ngx_http_checkout_zone_gauge(ngx_http_checkout_shared_t *shared,
+    uint64_t server)
 {
     ngx_uint_t                  i;
     ngx_http_checkout_gauge_t  *gauge;
@@ -70,7 +71,6 @@ ngx_http_checkout_zone_gauge(ngx_http_checkout_shared_t *shared, uint64_t server
 }
 
 
-/* A worker process starts: from here on it counts in its slot. */
 void
 ngx_http_checkout_zone_enter(ngx_http_checkout_shared_t *shared)
 {
@@ -79,7 +79,8 @@ ngx_http_checkout_zone_enter(ngx_http_checkout_shared_t *shared)
         return;
     }
 
-    ngx_http_checkout_counters = &shared->slots[ngx_worker % NGX_HTTP_CHECKOUT_SLOTS];
+    ngx_http_checkout_counters =
+        &shared->slots[ngx_worker % NGX_HTTP_CHECKOUT_SLOTS];
     ngx_http_checkout_counters->pid = ngx_pid;
     ngx_http_checkout_counters->connections = 0;
     ngx_http_checkout_counters->sql_connections = 0;
@@ -87,39 +88,40 @@ ngx_http_checkout_zone_enter(ngx_http_checkout_shared_t *shared)
 }
 
 
-/* Connections of this process that can take calls. The old process of a reload has no say any more. */
 void
 ngx_http_checkout_zone_connections(ngx_int_t more)
 {
     if (ngx_http_checkout_counters->pid == (ngx_atomic_uint_t) ngx_pid) {
-        (void) ngx_atomic_fetch_add(&ngx_http_checkout_counters->connections, more);
+        (void) ngx_atomic_fetch_add(&ngx_http_checkout_counters->connections,
+                                    more);
     }
 }
 
 
-/* Connections to MySQL of this process. */
 void
 ngx_http_checkout_zone_sql_connections(ngx_int_t more)
 {
     if (ngx_http_checkout_counters->pid == (ngx_atomic_uint_t) ngx_pid) {
-        (void) ngx_atomic_fetch_add(&ngx_http_checkout_counters->sql_connections, more);
+        (void) ngx_atomic_fetch_add(
+            &ngx_http_checkout_counters->sql_connections, more);
     }
 }
 
 
-/* Jobs of this process that wait for a connection to MySQL. */
 void
 ngx_http_checkout_zone_sql_waiting(ngx_int_t more)
 {
     if (ngx_http_checkout_counters->pid == (ngx_atomic_uint_t) ngx_pid) {
-        (void) ngx_atomic_fetch_add(&ngx_http_checkout_counters->sql_waiting, more);
+        (void) ngx_atomic_fetch_add(&ngx_http_checkout_counters->sql_waiting,
+                                    more);
     }
 }
 
 
-/* The sum over all processes; the counters are words and nothing else. */
+/* The struct is an array of words. */
 void
-ngx_http_checkout_zone_sum(ngx_http_checkout_shared_t *shared, ngx_http_checkout_counters_t *sum)
+ngx_http_checkout_zone_sum(ngx_http_checkout_shared_t *shared,
+    ngx_http_checkout_counters_t *sum)
 {
     ngx_uint_t     i, j;
     ngx_atomic_t  *from, *to;
@@ -130,7 +132,10 @@ ngx_http_checkout_zone_sum(ngx_http_checkout_shared_t *shared, ngx_http_checkout
     for (i = 0; i < NGX_HTTP_CHECKOUT_SLOTS; i++) {
         from = (ngx_atomic_t *) &shared->slots[i];
 
-        for (j = 0; j < sizeof(ngx_http_checkout_counters_t) / sizeof(ngx_atomic_t); j++) {
+        for (j = 0;
+             j < sizeof(ngx_http_checkout_counters_t) / sizeof(ngx_atomic_t);
+             j++)
+        {
             to[j] += from[j];
         }
     }
@@ -196,7 +201,8 @@ ngx_http_checkout_zone_init(ngx_shm_zone_t *shm_zone, void *data)
     pool->data = zone->shared;
 
     if (zone->shared == NULL) {
-        ngx_log_error(NGX_LOG_EMERG, shm_zone->shm.log, 0, "\"checkout_zone\" \"%V\" is too small",
+        ngx_log_error(NGX_LOG_EMERG, shm_zone->shm.log, 0,
+                      "\"checkout_zone\" \"%V\" is too small",
                       &shm_zone->shm.name);
         return NGX_ERROR;
     }
@@ -205,11 +211,6 @@ ngx_http_checkout_zone_init(ngx_shm_zone_t *shm_zone, void *data)
 }
 
 
-/*
- * A zone of shared memory, of the configuration. size: bytes. module: whose
- * name it is. NULL: no memory,
- * or nginx has logged what is wrong with it.
- */
 ngx_http_checkout_zone_t *
 ngx_http_checkout_zone_add(ngx_conf_t *cf, ngx_str_t *name, size_t size,
     ngx_module_t *module)
