@@ -1,5 +1,6 @@
 /*
- * The configuration: what a location says, and the objects that locations share.
+ * The configuration: what a location says, and the objects that locations
+ * share. Handlers read it; only conf/ changes it.
  */
 #ifndef NGX_HTTP_CHECKOUT_CONF_CONF_H
 #define NGX_HTTP_CHECKOUT_CONF_CONF_H
@@ -8,7 +9,6 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
-#include "conf/query.h"
 #include "gate/queue.h"
 #include "gate/settings.h"
 #include "redis/connection.h"
@@ -17,6 +17,8 @@
 #include "request/settings.h"
 #include "sql/settings.h"
 
+
+typedef struct ngx_http_checkout_query_s  ngx_http_checkout_query_t;
 
 /* What "checkout_ready" says; one for each location. */
 typedef struct {
@@ -96,66 +98,6 @@ typedef struct {
 #define ngx_http_checkout_location(r)                                         \
     ((ngx_http_checkout_loc_conf_t *)                                         \
      ngx_http_get_module_loc_conf(r, ngx_http_checkout_module))
-
-ngx_http_complex_value_t *ngx_http_checkout_compile(ngx_conf_t *cf, ngx_str_t *text);
-
-/* Sets the location's handler, cmd->post. */
-char *ngx_http_checkout_take_location(ngx_conf_t *cf, ngx_command_t *cmd, ngx_http_checkout_loc_conf_t *clcf);
-
-/* The same, and its value, which is the directive's first argument, if there is one. */
-char *ngx_http_checkout_set_handler(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
-
-
-/* query, its configuration */
-
-char *ngx_http_checkout_merge_query(ngx_conf_t *cf, ngx_http_checkout_loc_conf_t *conf);
-
-
-/* request */
-
-char *ngx_http_checkout_set_user(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
-char *ngx_http_checkout_set_sticky(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
-char *ngx_http_checkout_set_admin_token(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
-char *ngx_http_checkout_set_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
-
-
-/* secret */
-
-char *ngx_http_checkout_read_secret(ngx_conf_t *cf, ngx_str_t *file, const char *what, ngx_str_t *secret);
-
-
-/* server */
-
-char *ngx_http_checkout_set_redis(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
-ngx_uint_t ngx_http_checkout_same_server(ngx_http_checkout_server_t *a, ngx_http_checkout_server_t *b);
-#if (NGX_HTTP_SSL)
-char *ngx_http_checkout_merge_tls(ngx_conf_t *cf, ngx_array_t *list, ngx_http_checkout_loc_conf_t *conf);
-#endif
-
-
-/* mysql */
-
-char *ngx_http_checkout_set_mysql(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
-char *ngx_http_checkout_set_upstream(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
-char *ngx_http_checkout_set_thread_pool(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
-char *ngx_http_checkout_set_pool(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
-void ngx_http_checkout_mysql_unset(ngx_http_checkout_loc_conf_t *conf);
-void ngx_http_checkout_mysql_merge(ngx_http_checkout_loc_conf_t *conf, ngx_http_checkout_loc_conf_t *prev);
-char *ngx_http_checkout_mysql_access(ngx_conf_t *cf, ngx_array_t *list, ngx_http_checkout_loc_conf_t *conf,
-    ngx_uint_t writes);
-ngx_int_t ngx_http_checkout_mysql_check(ngx_conf_t *cf);
-
-
-/* ready */
-
-char *ngx_http_checkout_set_ready(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
-
-
-/* webhook */
-
-char *ngx_http_checkout_set_webhook(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
-char *ngx_http_checkout_set_webhook_file(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
-char *ngx_http_checkout_merge_webhook(ngx_conf_t *cf, void *loc_conf);
 
 
 #endif

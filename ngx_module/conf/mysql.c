@@ -6,12 +6,10 @@
  * belongs to the configuration. The password is read when the configuration is, and is never logged. Certificates are
  * read by the client library with each connection, so the worker processes' user must be able to.
  */
-#include <ngx_config.h>
-#include <ngx_core.h>
-#include <ngx_http.h>
+#include "conf/mysql.h"
 
-#include "conf/conf.h"
-#include "sql/settings.h"
+#include "conf/directive.h"
+#include "conf/secret.h"
 
 
 #define NGX_HTTP_CHECKOUT_POOL_SIZE_MAX   1024
@@ -27,77 +25,72 @@
 #define NGX_HTTP_CHECKOUT_STATEMENT_MARGIN  500    /* ms, at most, between the server's time-out and nginx's */
 
 
-static ngx_int_t
-ngx_http_checkout_mysql_text(ngx_conf_t *cf, ngx_str_t *value, size_t skip, const char **text)
+/* A copy that ends with NUL, for the client library. */
+static char *
+ngx_http_checkout_mysql_text(ngx_conf_t *cf, ngx_str_t *value,
+    const char **text)
 {
-    char    *copy;
-    size_t   len;
+    char  *copy;
 
-    len = value->len - skip;
-    copy = ngx_pnalloc(cf->pool, len + 1);
+    copy = ngx_pnalloc(cf->pool, value->len + 1);
 
     if (copy == NULL) {
-        return NGX_ERROR;
-    }
-
-    ngx_memcpy(copy, value->data + skip, len);
-    copy[len] = '\0';
-    *text = copy;
-
-    return NGX_OK;
-}
-
-
-static char *
-ngx_http_checkout_mysql_password(ngx_conf_t *cf, ngx_http_checkout_mysql_t *mysql, ngx_str_t *value, size_t skip)
-{
-    ngx_str_t  file, password;
-
-    file.data = value->data + skip;
-    file.len = value->len - skip;
-
-    if (ngx_http_checkout_read_secret(cf, &file, "password", &password) != NGX_CONF_OK) {
         return NGX_CONF_ERROR;
     }
 
-    return ngx_http_checkout_mysql_text(cf, &password, 0, &mysql->password) == NGX_OK ? NGX_CONF_OK : NGX_CONF_ERROR;
-}
+    ngx_memcpy(copy, value->data, value->len);
+    copy[value->len] = '\0';
+    *text = copy;
 
-
-static ngx_uint_t
-ngx_http_checkout_mysql_is(ngx_str_t *value, const char *name)
-{
-    size_t  len;
-
-    len = ngx_strlen(name);
-
-    return value->len > len && ngx_strncmp(value->data, name, len) == 0;
+    return NGX_CONF_OK;
 }
 
 
 static char *
-ngx_http_checkout_mysql_parameter(ngx_conf_t *cf, ngx_http_checkout_mysql_t *mysql, ngx_str_t *value)
+ngx_http_checkout_mysql_password(ngx_conf_t *cf,
+    ngx_http_checkout_mysql_t *mysql, ngx_str_t *file)
 {
-    if (ngx_http_checkout_mysql_is(value, "database=")) {
-        return ngx_http_checkout_mysql_text(cf, value, 9, &mysql->database) == NGX_OK ? NGX_CONF_OK : NGX_CONF_ERROR;
+    ngx_str_t  password;
+
+    if (ngx_http_checkout_read_secret(cf, file, "password", &password)
+        != NGX_CONF_OK)
+    {
+        return NGX_CONF_ERROR;
     }
 
-    if (ngx_http_checkout_mysql_is(value, "user=")) {
-        return ngx_http_checkout_mysql_text(cf, value, 5, &mysql->user) == NGX_OK ? NGX_CONF_OK : NGX_CONF_ERROR;
+    return ngx_http_checkout_mysql_text(cf, &password, &mysql->password);
+}
+
+
+static char *
+ngx_http_checkout_mysql_parameter(ngx_conf_t *cf,
+    ngx_http_checkout_mysql_t *mysql, ngx_str_t *arg)
+{
+    ngx_str_t  value;
+
+    if (ngx_http_checkout_arg_is(arg, "database=", &value) && value.len) {
+        return ngx_http_checkout_mysql_text(cf, &value, &mysql->database);
     }
 
-    if (ngx_http_checkout_mysql_is(value, "password_file=")) {
-        return ngx_http_checkout_mysql_password(cf, mysql, value, 14);
+    if (ngx_http_checkout_arg_is(arg, "user=", &value) && value.len) {
+        return ngx_http_checkout_mysql_text(cf, &value, &mysql->user);
     }
 
-    if (ngx_strcmp(value->data, "server_public_key=on") == 0 || ngx_strcmp(value->data, "server_public_key=off") == 0) {
-        mysql->server_public_key = value->len == sizeof("server_public_key=on") - 1;
+    if (ngx_http_checkout_arg_is(arg, "password_file=", &value) && value.len) {
+        return ngx_http_checkout_mysql_password(cf, mysql, &value);
+    }
+
+    if (ngx_strcmp(arg->data, "server_public_key=on") == 0) {
+        mysql->server_public_key = 1;
         return NGX_CONF_OK;
     }
 
-    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "invalid parameter \"%V\"", value);
+    if (ngx_strcmp(arg->data, "server_public_key=off") == 0) {
+        mysql->server_public_key = 0;
+        return NGX_CONF_OK;
+    }
 
-    return NGX_CONF_ERROR;
+    return ngx_http_checkout_arg_invalid(cf, arg);
 }
 
 
@@ -172,7 +165,7 @@ ngx_http_checkout_set_thread_pool(ngx_conf_t *cf, ngx_command_t *cmd, void *conf
     ngx_http_checkout_main_conf_t  *cmcf = conf;
 
     ngx_int_t   threads;
-    ngx_str_t  *value;
+    ngx_str_t  *value, number;
 
     if (cmcf->threads.pool.len) {
         return "is duplicate";
@@ -186,12 +179,11 @@ ngx_http_checkout_set_thread_pool(ngx_conf_t *cf, ngx_command_t *cmd, void *conf
         return NGX_CONF_OK;
     }
 
-    threads = ngx_http_checkout_mysql_is(&value[2], "threads=") ? ngx_atoi(value[2].data + 8, value[2].len - 8)
-                                                                : NGX_ERROR;
+    threads = ngx_http_checkout_arg_is(&value[2], "threads=", &number)
+              ? ngx_atoi(number.data, number.len) : NGX_ERROR;
 
     if (threads < 1 || threads > NGX_HTTP_CHECKOUT_THREADS_MAX) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "invalid parameter \"%V\"", &value[2]);
-        return NGX_CONF_ERROR;
+        return ngx_http_checkout_arg_invalid(cf, &value[2]);
     }
 
     cmcf->threads.max = threads;
@@ -200,56 +192,58 @@ ngx_http_checkout_set_thread_pool(ngx_conf_t *cf, ngx_command_t *cmd, void *conf
 }
 
 
-static ngx_int_t
-ngx_http_checkout_pool_number(ngx_str_t *value, size_t skip, ngx_int_t min, ngx_int_t max)
-{
-    ngx_int_t  number;
-
-    number = ngx_atoi(value->data + skip, value->len - skip);
-
-    return number >= min && number <= max ? number : NGX_ERROR;
-}
-
-
-static ngx_msec_t
-ngx_http_checkout_pool_time(ngx_str_t *value, size_t skip)
-{
-    ngx_int_t  time;
-    ngx_str_t  text;
-
-    text.data = value->data + skip;
-    text.len = value->len - skip;
-    time = ngx_parse_time(&text, 0);
-
-    return time > 0 && time <= 86400000 ? (ngx_msec_t) time : 0;
-}
-
-
+/* 1: *number is between the bounds. */
 static ngx_uint_t
-ngx_http_checkout_pool_parameter(ngx_http_checkout_pool_conf_t *pool, ngx_str_t *value)
+ngx_http_checkout_pool_number(ngx_str_t *value, ngx_int_t min, ngx_int_t max,
+    ngx_uint_t *number)
 {
-    ngx_int_t  number;
+    ngx_int_t  n;
 
-    if (ngx_http_checkout_mysql_is(value, "size=")) {
-        number = ngx_http_checkout_pool_number(value, 5, 1, NGX_HTTP_CHECKOUT_POOL_SIZE_MAX);
-        pool->size = number;
-        return number != NGX_ERROR;
+    n = ngx_atoi(value->data, value->len);
+    *number = n;
+
+    return n >= min && n <= max;
+}
+
+
+/* 1: *time is between 1ms and a day. */
+static ngx_uint_t
+ngx_http_checkout_pool_time(ngx_str_t *value, ngx_msec_t *time)
+{
+    ngx_int_t  ms;
+
+    ms = ngx_parse_time(value, 0);
+    *time = ms;
+
+    return ms > 0 && ms <= 86400000;
+}
+
+
+/* 0: the argument is not valid. */
+static ngx_uint_t
+ngx_http_checkout_pool_parameter(ngx_http_checkout_pool_conf_t *pool,
+    ngx_str_t *arg)
+{
+    ngx_str_t  value;
+
+    if (ngx_http_checkout_arg_is(arg, "size=", &value)) {
+        return ngx_http_checkout_pool_number(&value, 1,
+                                             NGX_HTTP_CHECKOUT_POOL_SIZE_MAX,
+                                             &pool->size);
     }
 
-    if (ngx_http_checkout_mysql_is(value, "queue=")) {
-        number = ngx_http_checkout_pool_number(value, 6, 0, NGX_HTTP_CHECKOUT_POOL_QUEUE_MAX);
-        pool->queue = number;
-        return number != NGX_ERROR;
+    if (ngx_http_checkout_arg_is(arg, "queue=", &value)) {
+        return ngx_http_checkout_pool_number(&value, 0,
+                                             NGX_HTTP_CHECKOUT_POOL_QUEUE_MAX,
+                                             &pool->queue);
     }
 
-    if (ngx_http_checkout_mysql_is(value, "timeout=")) {
-        pool->timeout = ngx_http_checkout_pool_time(value, 8);
-        return pool->timeout != 0;
+    if (ngx_http_checkout_arg_is(arg, "timeout=", &value)) {
+        return ngx_http_checkout_pool_time(&value, &pool->timeout);
     }
 
-    if (ngx_http_checkout_mysql_is(value, "idle=")) {
-        pool->idle = ngx_http_checkout_pool_time(value, 5);
-        return pool->idle != 0;
+    if (ngx_http_checkout_arg_is(arg, "idle=", &value)) {
+        return ngx_http_checkout_pool_time(&value, &pool->idle);
     }
 
     return 0;
@@ -277,8 +271,7 @@ ngx_http_checkout_set_pool(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     for (i = 1; i < cf->args->nelts; i++) {
         if (!ngx_http_checkout_pool_parameter(&clcf->pool, &value[i])) {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "invalid parameter \"%V\"", &value[i]);
-            return NGX_CONF_ERROR;
+            return ngx_http_checkout_arg_invalid(cf, &value[i]);
         }
     }
 

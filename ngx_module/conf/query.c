@@ -4,9 +4,7 @@
  */
 #include "conf/query.h"
 
-#include "conf/conf.h"
-#include "request/outcome.h"
-#include "mysql/prepared.h"
+#include "conf/directive.h"
 
 
 #define NGX_HTTP_CHECKOUT_PAGE_MAX  1000000    /* the most that "max=" may say */
@@ -334,8 +332,7 @@ ngx_http_checkout_set_query_result(ngx_conf_t *cf, ngx_command_t *cmd, void *con
     if (cf->args->nelts == 3
         && (query->form == PREPARED_ROWS || ngx_http_checkout_query_not_found(&value[2], query) != NGX_OK))
     {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "invalid parameter \"%V\"", &value[2]);
-        return NGX_CONF_ERROR;
+        return ngx_http_checkout_arg_invalid(cf, &value[2]);
     }
 
     return NGX_CONF_OK;
@@ -346,16 +343,14 @@ ngx_http_checkout_set_query_result(ngx_conf_t *cf, ngx_command_t *cmd, void *con
 static ngx_int_t
 ngx_http_checkout_query_number(ngx_str_t *value, const char *name, ngx_uint_t *number)
 {
-    size_t     len;
     ngx_int_t  n;
+    ngx_str_t  text;
 
-    len = ngx_strlen(name);
-
-    if (value->len <= len || ngx_strncmp(value->data, name, len) != 0) {
+    if (!ngx_http_checkout_arg_is(value, name, &text)) {
         return NGX_DECLINED;
     }
 
-    n = ngx_atoi(value->data + len, value->len - len);
+    n = ngx_atoi(text.data, text.len);
 
     if (n < 1 || n > NGX_HTTP_CHECKOUT_PAGE_MAX) {
         return NGX_ERROR;
@@ -368,18 +363,19 @@ ngx_http_checkout_query_number(ngx_str_t *value, const char *name, ngx_uint_t *n
 
 
 static ngx_int_t
-ngx_http_checkout_query_page_parameter(ngx_http_checkout_query_page_t *page, ngx_str_t *value)
+ngx_http_checkout_query_page_parameter(ngx_http_checkout_query_page_t *page,
+    ngx_str_t *value)
 {
     ngx_int_t  rc;
+    ngx_str_t  count;
 
     if (ngx_strcmp(value->data, "total=on") == 0 || ngx_strcmp(value->data, "total=off") == 0) {
         page->total = value->len == sizeof("total=on") - 1;
         return NGX_OK;
     }
 
-    if (value->len > 6 && ngx_strncmp(value->data, "count=", 6) == 0) {
-        page->count.data = value->data + 6;
-        page->count.len = value->len - 6;
+    if (ngx_http_checkout_arg_is(value, "count=", &count) && count.len) {
+        page->count = count;
         return NGX_OK;
     }
 
@@ -431,8 +427,7 @@ ngx_http_checkout_set_query_page(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     for (i = 3; i < cf->args->nelts; i++) {
         if (ngx_http_checkout_query_page_parameter(page, &value[i]) != NGX_OK) {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "invalid parameter \"%V\"", &value[i]);
-            return NGX_CONF_ERROR;
+            return ngx_http_checkout_arg_invalid(cf, &value[i]);
         }
     }
 

@@ -8,6 +8,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include "conf/conf.h"
 #include "mysql/prepared.h"
 #include "request/outcome.h"
 #include "request/parameter.h"
@@ -22,7 +23,7 @@ typedef struct {
 } ngx_http_checkout_query_page_t;
 
 /* What a location asks MySQL. */
-typedef struct {
+struct ngx_http_checkout_query_s {
     ngx_str_t                        statement;     /* as configured */
     const char                      *sql;           /* as it is run */
     const char                      *count_sql;     /* NULL: no total */
@@ -35,11 +36,21 @@ typedef struct {
     ngx_uint_t                       line;
     unsigned                         has_form:1;
     unsigned                         of_buyer:1;    /* one of the values is a buyer */
-} ngx_http_checkout_query_t;
+};
 
-char *ngx_http_checkout_set_query(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
-char *ngx_http_checkout_set_query_result(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
-char *ngx_http_checkout_set_query_page(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_checkout_set_query(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_checkout_set_query_result(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_checkout_set_query_page(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
+/*
+ * Once the location's directives are read; its query is not NULL.
+ * NGX_CONF_ERROR: what is wrong with them is logged.
+ */
+char *ngx_http_checkout_merge_query(ngx_conf_t *cf,
+    ngx_http_checkout_loc_conf_t *conf);
 
 
 #endif

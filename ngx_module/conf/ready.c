@@ -1,14 +1,10 @@
 /*
  * The directive "checkout_ready".
  */
-#include <ngx_config.h>
-#include <ngx_core.h>
-#include <ngx_http.h>
+#include "conf/ready.h"
 
 #include "conf/conf.h"
-
-
-#define NGX_HTTP_CHECKOUT_OLDEST_JOB  "oldest_job="
+#include "conf/directive.h"
 
 
 /* oldest_job=time */
@@ -16,19 +12,12 @@ static char *
 ngx_http_checkout_set_oldest_job(ngx_conf_t *cf, ngx_str_t *parameter,
     ngx_msec_t *oldest_job)
 {
-    size_t     len;
     ngx_str_t  text;
 
-    len = sizeof(NGX_HTTP_CHECKOUT_OLDEST_JOB) - 1;
-
-    if (ngx_strncmp(parameter->data, NGX_HTTP_CHECKOUT_OLDEST_JOB, len) != 0) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "invalid parameter \"%V\"",
-                           parameter);
-        return NGX_CONF_ERROR;
+    if (!ngx_http_checkout_arg_is(parameter, "oldest_job=", &text)) {
+        return ngx_http_checkout_arg_invalid(cf, parameter);
     }
 
-    text.data = parameter->data + len;
-    text.len = parameter->len - len;
     *oldest_job = ngx_parse_time(&text, 0);
 
     if (*oldest_job == (ngx_msec_t) NGX_ERROR || *oldest_job == 0) {

@@ -3,12 +3,10 @@
  *
  * All of it belongs to the configuration. The password is read when the configuration is, and is never logged.
  */
-#include <ngx_config.h>
-#include <ngx_core.h>
-#include <ngx_http.h>
+#include "conf/redis.h"
 
-#include "conf/conf.h"
-#include "redis/connection.h"
+#include "conf/directive.h"
+#include "conf/secret.h"
 
 
 static char *
@@ -53,16 +51,18 @@ failed:
 
 
 static char *
-ngx_http_checkout_server_parameter(ngx_conf_t *cf, ngx_http_checkout_server_t *server, ngx_str_t *value)
+ngx_http_checkout_server_parameter(ngx_conf_t *cf,
+    ngx_http_checkout_server_t *server, ngx_str_t *arg)
 {
     ngx_int_t  number;
-    ngx_str_t  file;
+    ngx_str_t  value;
 
-    if (ngx_strncmp(value->data, "database=", 9) == 0) {
-        number = ngx_atoi(value->data + 9, value->len - 9);
+    if (ngx_http_checkout_arg_is(arg, "database=", &value)) {
+        number = ngx_atoi(value.data, value.len);
 
         if (number == NGX_ERROR || number > INT32_MAX) {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "invalid database number in \"%V\"", value);
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "invalid database number in \"%V\"", arg);
             return NGX_CONF_ERROR;
         }
 
@@ -70,21 +70,17 @@ ngx_http_checkout_server_parameter(ngx_conf_t *cf, ngx_http_checkout_server_t *s
         return NGX_CONF_OK;
     }
 
-    if (ngx_strncmp(value->data, "user=", 5) == 0 && value->len > 5) {
-        server->user.data = value->data + 5;
-        server->user.len = value->len - 5;
+    if (ngx_http_checkout_arg_is(arg, "user=", &value) && value.len) {
+        server->user = value;
         return NGX_CONF_OK;
     }
 
-    if (ngx_strncmp(value->data, "password_file=", 14) == 0 && value->len > 14) {
-        file.data = value->data + 14;
-        file.len = value->len - 14;
-        return ngx_http_checkout_read_secret(cf, &file, "password", &server->password);
+    if (ngx_http_checkout_arg_is(arg, "password_file=", &value) && value.len) {
+        return ngx_http_checkout_read_secret(cf, &value, "password",
+                                             &server->password);
     }
 
-    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "invalid parameter \"%V\"", value);
-
-    return NGX_CONF_ERROR;
+    return ngx_http_checkout_arg_invalid(cf, arg);
 }
 
 

@@ -1,11 +1,11 @@
 /*
- * Directives that fill request/settings.h, and the zone of shared memory.
+ * Directives that fill request/settings.h and gate/settings.h, and the zone of
+ * shared memory.
  */
-#include <ngx_config.h>
-#include <ngx_core.h>
-#include <ngx_http.h>
+#include "conf/request.h"
 
-#include "conf/conf.h"
+#include "conf/directive.h"
+#include "conf/secret.h"
 #include "stats/counters.h"
 
 #include <openssl/sha.h>
@@ -37,6 +37,38 @@ ngx_http_checkout_set_user(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     clcf->request.user = ngx_http_checkout_compile(cf, &value[1]);
 
     return clcf->request.user != NULL ? NGX_CONF_OK : NGX_CONF_ERROR;
+}
+
+
+/* checkout_sold_out_cache time | off; */
+char *
+ngx_http_checkout_set_sold_out_cache(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_checkout_loc_conf_t  *clcf = conf;
+
+    ngx_str_t   *value;
+    ngx_msec_t   time;
+
+    if (clcf->gate_settings.sold_out_cache != NGX_CONF_UNSET_MSEC) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (ngx_strcmp(value[1].data, "off") == 0) {
+        clcf->gate_settings.sold_out_cache = 0;
+        return NGX_CONF_OK;
+    }
+
+    time = ngx_parse_time(&value[1], 0);
+
+    if (time == (ngx_msec_t) NGX_ERROR || time < 1 || time > 60000) {
+        return "must be \"off\" or a time of 1ms to 60s";
+    }
+
+    clcf->gate_settings.sold_out_cache = time;
+
+    return NGX_CONF_OK;
 }
 
 

@@ -3,11 +3,7 @@
  *
  * They are read when the configuration is, belong to it, and are never logged.
  */
-#include <ngx_config.h>
-#include <ngx_core.h>
-#include <ngx_http.h>
-
-#include "conf/conf.h"
+#include "conf/secret.h"
 
 
 #define NGX_HTTP_CHECKOUT_SECRET_MAX  1024

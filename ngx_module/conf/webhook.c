@@ -2,12 +2,9 @@
  * Secrets of webhooks: read from files with the configuration, and kept as long as it. None is ever written anywhere; a
  * fault is told by file and line.
  */
-#include <ngx_config.h>
-#include <ngx_core.h>
-#include <ngx_http.h>
+#include "conf/webhook.h"
 
-#include "conf/conf.h"
-
+#include "conf/directive.h"
 #include "text/signature.h"
 
 
@@ -178,10 +175,9 @@ ngx_http_checkout_webhook_file(ngx_conf_t *cf, ngx_http_checkout_loc_conf_t *con
 
 /* Reads the secrets of a location with "checkout_webhook". */
 char *
-ngx_http_checkout_merge_webhook(ngx_conf_t *cf, void *loc_conf)
+ngx_http_checkout_merge_webhook(ngx_conf_t *cf,
+    ngx_http_checkout_loc_conf_t *conf)
 {
-    ngx_http_checkout_loc_conf_t  *conf = loc_conf;
-
     ngx_uint_t                        i;
     ngx_http_checkout_webhook_file_t  *files;
 
