@@ -246,7 +246,7 @@ ngx_http_checkout_cancel_found(ngx_http_checkout_script_call_t *call,
     ngx_http_checkout_cancel_read_record(cancel, reply);
     change = &cancel->change;
 
-    /* nobody may know of the orders of others */
+    /* a buyer must not learn of the orders of others */
     if (change->has_record && change->user
         && change->user != change->asked.user_id)
     {
@@ -505,7 +505,7 @@ ngx_http_checkout_cancel_write_push(ngx_http_checkout_script_call_t *call)
 }
 
 
-/* Whatever Redis says, the order is cancelled. */
+/* Whatever Redis's reply is, the order is cancelled. */
 static void
 ngx_http_checkout_cancel_pushed(ngx_http_checkout_script_call_t *call,
     ngx_http_request_t *r, redisReply *reply)

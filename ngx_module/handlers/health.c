@@ -1,5 +1,5 @@
 /*
- * GET health: the process runs and answers. Nobody else is asked.
+ * GET health: the process runs and answers. No other server is asked.
  */
 #include <ngx_config.h>
 #include <ngx_core.h>

@@ -36,13 +36,14 @@
 #define NGX_HTTP_CHECKOUT_READY_ALIVE  10000    /* ms since the last heartbeat
                                                    of a worker that is alive */
 #define NGX_HTTP_CHECKOUT_READY_TEXT   1024     /* bytes of an answer */
-#define NGX_HTTP_CHECKOUT_READY_WORD   32       /* bytes of a word of Redis's */
+#define NGX_HTTP_CHECKOUT_READY_NAME   32       /* bytes of a name in the
+                                                   reply */
 
 
 typedef enum {
-    NGX_HTTP_CHECKOUT_CHECK_UNKNOWN,     /* nobody could be asked: another
+    NGX_HTTP_CHECKOUT_CHECK_UNKNOWN,     /* not asked: another
                                             check says why, or all are busy */
-    NGX_HTTP_CHECKOUT_CHECK_ABSENT,      /* there is nobody to be asked */
+    NGX_HTTP_CHECKOUT_CHECK_ABSENT,      /* there is no such server */
     NGX_HTTP_CHECKOUT_CHECK_OK,
     NGX_HTTP_CHECKOUT_CHECK_FAILED
 } ngx_http_checkout_check_e;
@@ -59,8 +60,8 @@ enum {
 
 /* The question. */
 typedef enum {
-    NGX_HTTP_CHECKOUT_READY_IDLE,        /* nobody waits */
-    NGX_HTTP_CHECKOUT_READY_POSTED,      /* it is asked at the turn's end */
+    NGX_HTTP_CHECKOUT_READY_IDLE,        /* no request waits */
+    NGX_HTTP_CHECKOUT_READY_POSTED,      /* asked after this event */
     NGX_HTTP_CHECKOUT_READY_REDIS,       /* the leader waits for Redis */
     NGX_HTTP_CHECKOUT_READY_MYSQL        /* the leader waits for MySQL */
 } ngx_http_checkout_ready_state_e;
@@ -403,24 +404,24 @@ ngx_http_checkout_ready_check(ngx_http_checkout_ready_t *ready,
 }
 
 
-/* 1, and a word of Redis's that may stand in JSON as it is. */
+/* 1, and a name of the reply that may stand in JSON as it is; else 0. */
 static ngx_uint_t
-ngx_http_checkout_ready_word(redisReply *reply, ngx_str_t *word)
+ngx_http_checkout_ready_name(redisReply *reply, ngx_str_t *name)
 {
     size_t  i;
 
     if (reply->type != REDIS_REPLY_STRING
-        || reply->len > NGX_HTTP_CHECKOUT_READY_WORD)
+        || reply->len > NGX_HTTP_CHECKOUT_READY_NAME)
     {
         return 0;
     }
 
-    word->data = (u_char *) reply->str;
-    word->len = reply->len;
+    name->data = (u_char *) reply->str;
+    name->len = reply->len;
 
-    for (i = 0; i < word->len; i++) {
-        if (!((word->data[i] >= 'a' && word->data[i] <= 'z')
-              || word->data[i] == '-' || word->data[i] == '_'))
+    for (i = 0; i < name->len; i++) {
+        if (!((name->data[i] >= 'a' && name->data[i] <= 'z')
+              || name->data[i] == '-' || name->data[i] == '_'))
         {
             return 0;
         }
@@ -431,10 +432,10 @@ ngx_http_checkout_ready_word(redisReply *reply, ngx_str_t *word)
 
 
 static ngx_uint_t
-ngx_http_checkout_ready_word_is(ngx_str_t *word, const char *text)
+ngx_http_checkout_ready_name_is(ngx_str_t *name, const char *text)
 {
-    return word->len == ngx_strlen(text)
-           && ngx_strncmp(word->data, text, word->len) == 0;
+    return name->len == ngx_strlen(text)
+           && ngx_strncmp(name->data, text, name->len) == 0;
 }
 
 
@@ -458,9 +459,9 @@ ngx_http_checkout_ready_judge_reply(ngx_http_checkout_ready_t *ready,
 
     e = reply->element;
 
-    if (!ngx_http_checkout_ready_word(e[0], &policy)
-        || !ngx_http_checkout_ready_word(e[1], &fault)
-        || !ngx_http_checkout_ready_word(e[3], &state))
+    if (!ngx_http_checkout_ready_name(e[0], &policy)
+        || !ngx_http_checkout_ready_name(e[1], &fault)
+        || !ngx_http_checkout_ready_name(e[3], &state))
     {
         return NGX_ERROR;
     }
@@ -482,12 +483,12 @@ ngx_http_checkout_ready_judge_reply(ngx_http_checkout_ready_t *ready,
 
     ngx_http_checkout_ready_check(
         ready, NGX_HTTP_CHECKOUT_CHECK_EVICTION,
-        ngx_http_checkout_ready_word_is(&policy, "noeviction")
-            || ngx_http_checkout_ready_word_is(&policy, "unknown"),
+        ngx_http_checkout_ready_name_is(&policy, "noeviction")
+            || ngx_http_checkout_ready_name_is(&policy, "unknown"),
         ",\"policy\":\"%V\"", &policy);
     ngx_http_checkout_ready_check(
         ready, NGX_HTTP_CHECKOUT_CHECK_PRODUCTS,
-        e[2]->integer > 0 && ngx_http_checkout_ready_word_is(&state, "open"),
+        e[2]->integer > 0 && ngx_http_checkout_ready_name_is(&state, "open"),
         ",\"loaded\":%L,\"state\":\"%V\"", (int64_t) e[2]->integer, &state);
     ngx_http_checkout_ready_check(
         ready, NGX_HTTP_CHECKOUT_CHECK_OLDEST_JOB,

@@ -1,9 +1,10 @@
 /*
- * POST webhook: a payment provider tells of a payment. The signature over the
- * raw body is checked here, and the event is kept in MySQL
- * (lifecycle/payment_inbox.h) before the provider is told that it has arrived.
- * What it means, the worker finds out: of the body only Stripe's "id" is read
- * here, because Stripe sends its event's id nowhere else.
+ * POST webhook: a payment provider reports an event.
+ *
+ * The signature over the raw body is checked here, and the event is kept in
+ * MySQL (lifecycle/payment_inbox.h) before the provider is told that it has
+ * arrived. The worker finds out what it means: of the body only Stripe's "id"
+ * is read here, because Stripe sends its event's id nowhere else.
  *
  * The event is copied into the job's pool, so that it outlives the request.
  */
@@ -14,14 +15,10 @@
 #include "conf/conf.h"
 #include "handlers/handlers.h"
 #include "request/body.h"
+#include "request/context.h"
 #include "request/outcome.h"
 #include "request/response.h"
-#include "request/context.h"
 #include "sql/job.h"
-#include "stats/counters.h"
-#include "mysql/sql_job.h"
-#include "text/json_fields.h"
-
 #include "lifecycle/payment_inbox.h"
 #include "text/json_fields.h"
 #include "text/signature.h"
@@ -30,7 +27,118 @@
 #define NGX_HTTP_CHECKOUT_WEBHOOK_OK  "{\"status\":\"received\"}"
 
 
+static enum checkout_signature_result ngx_http_checkout_webhook_read(
+    ngx_http_request_t *r, struct checkout_signed *s);
+static enum checkout_signature_result ngx_http_checkout_webhook_read_standard(
+    ngx_http_request_t *r, struct checkout_signed *s);
+static enum checkout_signature_result ngx_http_checkout_webhook_read_stripe(
+    ngx_http_request_t *r, struct checkout_signed *s);
+static ngx_int_t ngx_http_checkout_webhook_header(ngx_http_request_t *r,
+    const char *name, struct checkout_text *text);
+static ngx_http_checkout_outcome_e ngx_http_checkout_webhook_code(
+    enum checkout_signature_result result);
 static void ngx_http_checkout_webhook_body(ngx_http_request_t *r);
+static ngx_int_t ngx_http_checkout_webhook_verify(ngx_http_request_t *r,
+    ngx_str_t *body);
+static ngx_int_t ngx_http_checkout_webhook_accept(ngx_http_request_t *r,
+    const struct checkout_signed *s, ngx_str_t *body);
+static ngx_int_t ngx_http_checkout_webhook_stripe_id(ngx_str_t *body, char *id,
+    size_t size);
+static ngx_int_t ngx_http_checkout_webhook_keep(ngx_http_request_t *r,
+    const char *id, size_t id_len, ngx_str_t *body);
+static ngx_int_t ngx_http_checkout_webhook_input(ngx_http_checkout_job_t *job,
+    const char *provider, const char *id, size_t id_len, ngx_str_t *body);
+static void ngx_http_checkout_webhook_done(ngx_http_checkout_job_t *job,
+    ngx_http_request_t *r, ngx_http_checkout_sql_outcome_e outcome,
+    struct sql_result *result);
+
+
+ngx_int_t
+ngx_http_checkout_webhook_handler(ngx_http_request_t *r)
+{
+    ngx_int_t                       rc;
+    struct checkout_signed          s;
+    ngx_http_checkout_ctx_t        *ctx;
+    enum checkout_signature_result  result;
+
+    ctx = ngx_http_checkout_ctx_create_main(r,
+                                            NGX_HTTP_CHECKOUT_REQUEST_WEBHOOK,
+                                            "checkout_webhook");
+
+    if (ctx == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (r->method != NGX_HTTP_POST) {
+        return ngx_http_checkout_refuse_method(r, "POST");
+    }
+
+    if (r->headers_in.content_length_n > INBOX_BODY_MAX) {
+        return ngx_http_checkout_refuse_unread(
+            r, NGX_HTTP_CHECKOUT_BODY_TOO_LARGE);
+    }
+
+    result = ngx_http_checkout_webhook_read(r, &s);
+
+    if (result != CHECKOUT_SIGNATURE_OK) {
+        return ngx_http_checkout_refuse_unread(
+            r, ngx_http_checkout_webhook_code(result));
+    }
+
+    r->request_body_in_single_buf = 1;
+
+    rc = ngx_http_read_client_request_body(r, ngx_http_checkout_webhook_body);
+
+    return rc >= NGX_HTTP_SPECIAL_RESPONSE ? rc : NGX_DONE;
+}
+
+
+static enum checkout_signature_result
+ngx_http_checkout_webhook_read(ngx_http_request_t *r, struct checkout_signed *s)
+{
+    ngx_http_checkout_loc_conf_t  *clcf;
+
+    clcf = ngx_http_checkout_location(r);
+
+    return clcf->webhook == CHECKOUT_SCHEME_STRIPE
+               ? ngx_http_checkout_webhook_read_stripe(r, s)
+               : ngx_http_checkout_webhook_read_standard(r, s);
+}
+
+
+static enum checkout_signature_result
+ngx_http_checkout_webhook_read_standard(ngx_http_request_t *r,
+    struct checkout_signed *s)
+{
+    struct checkout_text  id, timestamp, signatures;
+
+    if (ngx_http_checkout_webhook_header(r, "webhook-id", &id) != NGX_OK
+        || ngx_http_checkout_webhook_header(r, "webhook-timestamp", &timestamp)
+               != NGX_OK
+        || ngx_http_checkout_webhook_header(r, "webhook-signature",
+                                            &signatures)
+               != NGX_OK)
+    {
+        return CHECKOUT_SIGNATURE_MALFORMED;
+    }
+
+    return checkout_signed_standard(s, id, timestamp, signatures);
+}
+
+
+static enum checkout_signature_result
+ngx_http_checkout_webhook_read_stripe(ngx_http_request_t *r,
+    struct checkout_signed *s)
+{
+    struct checkout_text  header;
+
+    if (ngx_http_checkout_webhook_header(r, "Stripe-Signature", &header)
+        != NGX_OK) {
+        return CHECKOUT_SIGNATURE_MALFORMED;
+    }
+
+    return checkout_signed_stripe(s, header);
+}
 
 
 /* The header of that name. data NULL: there is none; NGX_DECLINED: it is there
@@ -77,54 +185,6 @@ ngx_http_checkout_webhook_header(ngx_http_request_t *r, const char *name,
 }
 
 
-static enum checkout_signature_result
-ngx_http_checkout_webhook_read_standard(ngx_http_request_t *r,
-    struct checkout_signed *s)
-{
-    struct checkout_text  id, timestamp, signatures;
-
-    if (ngx_http_checkout_webhook_header(r, "webhook-id", &id) != NGX_OK
-        || ngx_http_checkout_webhook_header(r, "webhook-timestamp", &timestamp)
-               != NGX_OK
-        || ngx_http_checkout_webhook_header(r, "webhook-signature",
-                                            &signatures)
-               != NGX_OK)
-    {
-        return CHECKOUT_SIGNATURE_MALFORMED;
-    }
-
-    return checkout_signed_standard(s, id, timestamp, signatures);
-}
-
-
-static enum checkout_signature_result
-ngx_http_checkout_webhook_read_stripe(ngx_http_request_t *r,
-    struct checkout_signed *s)
-{
-    struct checkout_text  header;
-
-    if (ngx_http_checkout_webhook_header(r, "Stripe-Signature", &header)
-        != NGX_OK) {
-        return CHECKOUT_SIGNATURE_MALFORMED;
-    }
-
-    return checkout_signed_stripe(s, header);
-}
-
-
-static enum checkout_signature_result
-ngx_http_checkout_webhook_read(ngx_http_request_t *r, struct checkout_signed *s)
-{
-    ngx_http_checkout_loc_conf_t  *clcf;
-
-    clcf = ngx_http_checkout_location(r);
-
-    return clcf->webhook == CHECKOUT_SCHEME_STRIPE
-               ? ngx_http_checkout_webhook_read_stripe(r, s)
-               : ngx_http_checkout_webhook_read_standard(r, s);
-}
-
-
 /* result: other than OK and BROKEN */
 static ngx_http_checkout_outcome_e
 ngx_http_checkout_webhook_code(enum checkout_signature_result result)
@@ -143,201 +203,35 @@ ngx_http_checkout_webhook_code(enum checkout_signature_result result)
 }
 
 
-ngx_int_t
-ngx_http_checkout_webhook_handler(ngx_http_request_t *r)
-{
-    ngx_int_t                       rc;
-    struct checkout_signed          s;
-    ngx_http_checkout_ctx_t        *ctx;
-    enum checkout_signature_result  result;
-
-    ctx = ngx_http_checkout_ctx_create_main(r,
-                                            NGX_HTTP_CHECKOUT_REQUEST_WEBHOOK,
-                                            "checkout_webhook");
-
-    if (ctx == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    if (r->method != NGX_HTTP_POST) {
-        return ngx_http_checkout_refuse_method(r, "POST");
-    }
-
-    if (r->headers_in.content_length_n > INBOX_BODY_MAX) {
-        return ngx_http_checkout_refuse_unread(
-            r, NGX_HTTP_CHECKOUT_BODY_TOO_LARGE);
-    }
-
-    result = ngx_http_checkout_webhook_read(r, &s);
-
-    if (result != CHECKOUT_SIGNATURE_OK) {
-        return ngx_http_checkout_refuse_unread(
-            r, ngx_http_checkout_webhook_code(result));
-    }
-
-    r->request_body_in_single_buf = 1;
-
-    rc = ngx_http_read_client_request_body(r, ngx_http_checkout_webhook_body);
-
-    return rc >= NGX_HTTP_SPECIAL_RESPONSE ? rc : NGX_DONE;
-}
-
-
-/* What became of the event. */
+/* The body has arrived. */
 static void
-ngx_http_checkout_webhook_done(ngx_http_checkout_job_t *job,
-    ngx_http_request_t *r, ngx_http_checkout_sql_outcome_e outcome,
-    struct sql_result *result)
+ngx_http_checkout_webhook_body(ngx_http_request_t *r)
 {
-    ngx_int_t                 rc;
-    ngx_buf_t                *b;
-    ngx_http_checkout_ctx_t  *ctx;
+    ngx_int_t  rc;
+    ngx_str_t  body;
 
-    if (outcome != NGX_HTTP_CHECKOUT_SQL_DONE) {
-        ngx_http_checkout_finish(r, ngx_http_checkout_sql_refuse(r, outcome));
-        return;
-    }
+    rc = ngx_http_checkout_body_text(r, INBOX_BODY_MAX, &body);
 
-    ctx = ngx_http_get_module_ctx(r, ngx_http_checkout_module);
-    ngx_http_checkout_count_outcome(ctx, result->kind == INBOX_REPEATED
-                                         ? NGX_HTTP_CHECKOUT_EVENT_REPEATED
-                                         : NGX_HTTP_CHECKOUT_EVENT_RECEIVED);
+    if (rc == NGX_DECLINED) {
+        rc = ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_BODY_TOO_LARGE,
+                                      NULL, 0);
 
-    b = ngx_create_temp_buf(r->pool, sizeof(NGX_HTTP_CHECKOUT_WEBHOOK_OK) - 1);
-
-    if (b == NULL) {
+    } else if (rc != NGX_OK) {
         rc = NGX_HTTP_INTERNAL_SERVER_ERROR;
 
     } else {
-        b->last = ngx_cpymem(b->pos, NGX_HTTP_CHECKOUT_WEBHOOK_OK,
-                             sizeof(NGX_HTTP_CHECKOUT_WEBHOOK_OK) - 1);
-        rc = ngx_http_checkout_send(r, NGX_HTTP_OK, b);
-    }
+        if (body.len == 0) {
+            body.data = (u_char *) "";
+        }
 
-    ngx_http_checkout_finish(r, rc);
-}
+        rc = ngx_http_checkout_webhook_verify(r, &body);
 
-
-/* What the job needs, in its own memory. */
-static ngx_int_t
-ngx_http_checkout_webhook_input(ngx_http_checkout_job_t *job,
-    const char *provider, const char *id, size_t id_len, ngx_str_t *body)
-{
-    char                *copy;
-    struct inbox_event  *event;
-
-    event = ngx_palloc(job->pool, sizeof(struct inbox_event));
-    copy = ngx_pnalloc(job->pool, id_len + 1 + body->len);
-
-    if (event == NULL || copy == NULL) {
-        return NGX_ERROR;
-    }
-
-    ngx_memcpy(copy, id, id_len);
-    copy[id_len] = '\0';
-    ngx_memcpy(copy + id_len + 1, body->data, body->len);
-
-    event->id = copy;
-    event->provider = provider;
-    event->body = copy + id_len + 1;
-    event->len = body->len;
-    job->input = event;
-
-    return NGX_OK;
-}
-
-
-/* The request waits for the job from now on: NGX_DONE. */
-static ngx_int_t
-ngx_http_checkout_webhook_keep(ngx_http_request_t *r, const char *id,
-    size_t id_len, ngx_str_t *body)
-{
-    ngx_int_t                      rc;
-    const char                    *provider;
-    ngx_http_checkout_ctx_t       *ctx;
-    ngx_http_checkout_job_t       *job;
-    ngx_http_checkout_loc_conf_t  *clcf;
-
-    clcf = ngx_http_checkout_location(r);
-    provider = clcf->webhook == CHECKOUT_SCHEME_STRIPE ? "stripe" : "standard";
-    job = ngx_http_checkout_job_create(r, &ngx_http_checkout_location(r)->sql);
-
-    if (job == NULL) {
-        return ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_UNAVAILABLE, NULL,
-                                        0);
-    }
-
-    if (ngx_http_checkout_webhook_input(job, provider, id, id_len, body)
-        != NGX_OK) {
-        ngx_http_checkout_job_destroy(job);
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    job->run = payment_inbox_store;
-    job->done = ngx_http_checkout_webhook_done;
-    job->primary = 1;
-
-    rc = ngx_http_checkout_job_start(r, job, 1);
-
-    if (rc == NGX_DONE) {
-        ctx = ngx_http_get_module_ctx(r, ngx_http_checkout_module);
-        ngx_http_checkout_waiting_begin_with_body(&ctx->waiting, clcf->clock);
-    }
-
-    return rc;
-}
-
-
-/* Stripe's id of the event, strictly: one member "id" of the object, 1 to 255
- * visible ASCII characters. */
-static ngx_int_t
-ngx_http_checkout_webhook_stripe_id(ngx_str_t *body, char *id, size_t size)
-{
-    u_char                      *p;
-    struct checkout_field        field;
-    struct checkout_json_fault   fault;
-
-    ngx_memzero(&field, sizeof(struct checkout_field));
-    field.name = "id";
-    field.kind = CHECKOUT_FIELD_TEXT;
-    field.min = 1;
-    field.max = CHECKOUT_WEBHOOK_ID_MAX;
-    field.text = id;
-    field.size = size;
-
-    if (checkout_json_fields(&field, 1, (char *) body->data, body->len, &fault)
-        != 0)
-    {
-        return NGX_DECLINED;
-    }
-
-    for (p = (u_char *) id; *p; p++) {
-        if (*p < 0x21 || *p > 0x7e) {
-            return NGX_DECLINED;
+        if (rc == NGX_DONE) {
+            return;    /* the job will answer */
         }
     }
 
-    return NGX_OK;
-}
-
-
-/* The event was signed by somebody who has a secret. */
-static ngx_int_t
-ngx_http_checkout_webhook_accept(ngx_http_request_t *r,
-    const struct checkout_signed *s, ngx_str_t *body)
-{
-    char  id[4 * CHECKOUT_WEBHOOK_ID_MAX + 1];
-
-    if (s->id.data != NULL) {
-        return ngx_http_checkout_webhook_keep(r, s->id.data, s->id.len, body);
-    }
-
-    if (ngx_http_checkout_webhook_stripe_id(body, id, sizeof(id)) != NGX_OK) {
-        return ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_INVALID_EVENT,
-                                        NULL, 0);
-    }
-
-    return ngx_http_checkout_webhook_keep(r, id, ngx_strlen(id), body);
+    ngx_http_finalize_request(r, rc);
 }
 
 
@@ -375,33 +269,164 @@ ngx_http_checkout_webhook_verify(ngx_http_request_t *r, ngx_str_t *body)
 }
 
 
-/* The body has arrived. */
-static void
-ngx_http_checkout_webhook_body(ngx_http_request_t *r)
+/* The event was signed by somebody who has a secret. */
+static ngx_int_t
+ngx_http_checkout_webhook_accept(ngx_http_request_t *r,
+    const struct checkout_signed *s, ngx_str_t *body)
 {
-    ngx_int_t  rc;
-    ngx_str_t  body;
+    char  id[4 * CHECKOUT_WEBHOOK_ID_MAX + 1];
 
-    rc = ngx_http_checkout_body_text(r, INBOX_BODY_MAX, &body);
+    if (s->id.data != NULL) {
+        return ngx_http_checkout_webhook_keep(r, s->id.data, s->id.len, body);
+    }
 
-    if (rc == NGX_DECLINED) {
-        rc = ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_BODY_TOO_LARGE,
-                                      NULL, 0);
+    if (ngx_http_checkout_webhook_stripe_id(body, id, sizeof(id)) != NGX_OK) {
+        return ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_INVALID_EVENT,
+                                        NULL, 0);
+    }
 
-    } else if (rc != NGX_OK) {
-        rc = NGX_HTTP_INTERNAL_SERVER_ERROR;
+    return ngx_http_checkout_webhook_keep(r, id, ngx_strlen(id), body);
+}
 
-    } else {
-        if (body.len == 0) {
-            body.data = (u_char *) "";
-        }
 
-        rc = ngx_http_checkout_webhook_verify(r, &body);
+/* Stripe's id of the event, strictly: one member "id" of the object, 1 to 255
+ * visible ASCII characters. */
+static ngx_int_t
+ngx_http_checkout_webhook_stripe_id(ngx_str_t *body, char *id, size_t size)
+{
+    u_char                      *p;
+    struct checkout_field        field;
+    struct checkout_json_fault   fault;
 
-        if (rc == NGX_DONE) {
-            return;    /* the job will answer */
+    ngx_memzero(&field, sizeof(struct checkout_field));
+    field.name = "id";
+    field.kind = CHECKOUT_FIELD_TEXT;
+    field.min = 1;
+    field.max = CHECKOUT_WEBHOOK_ID_MAX;
+    field.text = id;
+    field.size = size;
+
+    if (checkout_json_fields(&field, 1, (char *) body->data, body->len, &fault)
+        != 0)
+    {
+        return NGX_DECLINED;
+    }
+
+    for (p = (u_char *) id; *p; p++) {
+        if (*p < 0x21 || *p > 0x7e) {
+            return NGX_DECLINED;
         }
     }
 
-    ngx_http_finalize_request(r, rc);
+    return NGX_OK;
+}
+
+
+/* The request waits for the job from now on: NGX_DONE. */
+static ngx_int_t
+ngx_http_checkout_webhook_keep(ngx_http_request_t *r, const char *id,
+    size_t id_len, ngx_str_t *body)
+{
+    ngx_int_t                      rc;
+    const char                    *provider;
+    ngx_http_checkout_ctx_t       *ctx;
+    ngx_http_checkout_job_t       *job;
+    ngx_http_checkout_loc_conf_t  *clcf;
+
+    clcf = ngx_http_checkout_location(r);
+    provider = clcf->webhook == CHECKOUT_SCHEME_STRIPE ? "stripe" : "standard";
+    job = ngx_http_checkout_job_create(r, &ngx_http_checkout_location(r)->sql);
+
+    if (job == NULL) {
+        return ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_UNAVAILABLE, NULL,
+                                        0);
+    }
+
+    if (ngx_http_checkout_webhook_input(job, provider, id, id_len, body)
+        != NGX_OK) {
+        ngx_http_checkout_job_destroy(job);
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    job->run = payment_inbox_store;
+    job->done = ngx_http_checkout_webhook_done;
+    job->primary = 1;
+
+    ngx_log_debug0(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
+                   "checkout webhook: asks MySQL");
+
+    rc = ngx_http_checkout_job_start(r, job, 1);
+
+    if (rc == NGX_DONE) {
+        ctx = ngx_http_get_module_ctx(r, ngx_http_checkout_module);
+        ngx_http_checkout_waiting_begin_with_body(&ctx->waiting, clcf->clock);
+    }
+
+    return rc;
+}
+
+
+/* What the job needs, in its own memory. */
+static ngx_int_t
+ngx_http_checkout_webhook_input(ngx_http_checkout_job_t *job,
+    const char *provider, const char *id, size_t id_len, ngx_str_t *body)
+{
+    char                *copy;
+    struct inbox_event  *event;
+
+    event = ngx_palloc(job->pool, sizeof(struct inbox_event));
+    copy = ngx_pnalloc(job->pool, id_len + 1 + body->len);
+
+    if (event == NULL || copy == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memcpy(copy, id, id_len);
+    copy[id_len] = '\0';
+    ngx_memcpy(copy + id_len + 1, body->data, body->len);
+
+    event->id = copy;
+    event->provider = provider;
+    event->body = copy + id_len + 1;
+    event->len = body->len;
+    job->input = event;
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_checkout_webhook_done(ngx_http_checkout_job_t *job,
+    ngx_http_request_t *r, ngx_http_checkout_sql_outcome_e outcome,
+    struct sql_result *result)
+{
+    ngx_int_t                 rc;
+    ngx_buf_t                *b;
+    ngx_http_checkout_ctx_t  *ctx;
+
+    ngx_log_debug1(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
+                   "checkout webhook: MySQL answered, outcome %d", outcome);
+
+    if (outcome != NGX_HTTP_CHECKOUT_SQL_DONE) {
+        ngx_http_checkout_finish(r, ngx_http_checkout_sql_refuse(r, outcome));
+        return;
+    }
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_checkout_module);
+    ngx_http_checkout_count_outcome(ctx, result->kind == INBOX_REPEATED
+                                         ? NGX_HTTP_CHECKOUT_EVENT_REPEATED
+                                         : NGX_HTTP_CHECKOUT_EVENT_RECEIVED);
+
+    b = ngx_create_temp_buf(r->pool, sizeof(NGX_HTTP_CHECKOUT_WEBHOOK_OK) - 1);
+
+    if (b == NULL) {
+        rc = NGX_HTTP_INTERNAL_SERVER_ERROR;
+
+    } else {
+        b->last = ngx_cpymem(b->pos, NGX_HTTP_CHECKOUT_WEBHOOK_OK,
+                             sizeof(NGX_HTTP_CHECKOUT_WEBHOOK_OK) - 1);
+        rc = ngx_http_checkout_send(r, NGX_HTTP_OK, b);
+    }
+
+    ngx_http_checkout_finish(r, rc);
 }

@@ -3,7 +3,7 @@
  *
  * Only the token's SHA-256 is kept. The one of a request is digested too, and
  * the digests are compared in constant time, so neither the token's characters
- * nor its length can be told from the time that a refusal takes.
+ * nor its length can be found from the time that a refusal takes.
  */
 #include "request/admin.h"
 

@@ -80,7 +80,7 @@ ngx_http_checkout_send_type(ngx_http_request_t *r, ngx_uint_t status,
     r->headers_out.status = status;
 
     if (status == 422) {
-        /* nginx has no words for it */
+        /* nginx has no text for it */
         ngx_str_set(&r->headers_out.status_line, "422 Unprocessable Content");
     }
 
@@ -286,6 +286,10 @@ ngx_http_checkout_refuse(ngx_http_request_t *r,
     const ngx_http_checkout_outcome_t  *refusal;
 
     refusal = &ngx_http_checkout_outcomes[outcome];
+
+    ngx_log_debug1(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
+                   "checkout request: refused: %V", &refusal->code);
+
     ngx_http_checkout_note_refusal(r, outcome);
 
     if (retry_after == 0) {

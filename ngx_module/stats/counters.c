@@ -118,7 +118,7 @@ ngx_http_checkout_zone_sql_waiting(ngx_int_t more)
 }
 
 
-/* The struct is an array of words. */
+/* The struct is an array of ngx_atomic_t. */
 void
 ngx_http_checkout_zone_sum(ngx_http_checkout_shared_t *shared,
     ngx_http_checkout_counters_t *sum)
