@@ -28,7 +28,7 @@ typedef struct {
 
     ngx_http_complex_value_t    *argument;   /* of that directive; or NULL */
     ngx_msec_t                   timeout;    /* checkout_timeout */
-    ngx_http_complex_value_t    *user;       /* NULL: the body names the buyer */
+    ngx_http_complex_value_t    *user;       /* NULL: of the body */
     time_t                       sticky;     /* s, 0: off */
     u_char                      *admin_token;    /* its SHA-256; NULL: none */
 } ngx_http_checkout_request_settings_t;
