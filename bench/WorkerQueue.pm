@@ -1,6 +1,6 @@
 package WorkerQueue;
 
-# A queue filled by the gate's own script, and how fast one worker drains it: what bench/worker and bench/life share.
+# A queue filled by the gate's own script, and how fast one worker drains it: what bench/worker and bench/lifecycle share.
 #
 #     my $queue = WorkerQueue->new($stack, products_stock => 1_000_000_000, entry_orders => 32);
 #     $queue->empty(1);                           # one product, nothing else

@@ -55,7 +55,7 @@ cut(int fd)
 }
 
 
-/* Between the client and its server: what goes out is carried on, and the first word of an answer ends it. */
+/* Between the client and its server: what goes out is carried on, and the first byte of an answer ends it. */
 struct carrier {
     int client, server;
 };

@@ -13,23 +13,26 @@
  *   cut_mysql    this thread's connection to MySQL is shut down
  *   lose_redis   the next call on it reaches the server, and its answer is lost; then the connection is closed
  *   lose_mysql
- *   break=number the check of that name fails for the thing of that number (FAILPOINT_BREAKS), each time, and does not
- *                abort: what a release does then can be seen
+ *   break=number the check of that name fails for that number (FAILPOINT_BREAKS), each time, and does not abort: tests
+ *                then see what a release does
  *
- * A point that acts says so first, with one line "failpoint <name> <action>" on standard error.
+ * Before a point acts, it writes one line "failpoint <name> <action>" to standard error.
  */
 #ifndef CHECKOUT_FAILPOINT_H
 #define CHECKOUT_FAILPOINT_H
 
 #ifdef CHECKOUT_FAILPOINTS
 
+/* The functions are for the macros below. All may be called from every thread; name is never NULL, and not kept. */
+
+/* Acts where that point is armed: may end the process, cut a socket, or make a thread that loses one answer. */
 void failpoint_hit(const char *name);
 
-/* The sockets of the calling thread; -1: closed. */
+/* The calling thread's connection has this socket; -1: it is closed. The socket stays the caller's. */
 void failpoint_redis_socket(int fd);
 void failpoint_mysql_socket(int fd);
 
-/* Is that check armed with break=number? And is any? */
+/* Return 1 where that check is armed with break=number, and where any is; else 0. */
 int failpoint_breaks(const char *name, unsigned long long number);
 int failpoint_breaks_checks(void);
 

@@ -57,7 +57,7 @@
 #include "base/stop.h"
 
 #define EXIT_USAGE 2
-#define LEAVE_MS   2000   /* least time for the heartbeat to tell Redis that the consumers left */
+#define LEAVE_MS   2000   /* least time for the heartbeat to report to Redis that the consumers left */
 
 struct daemon {
     struct config config;

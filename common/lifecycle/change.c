@@ -210,7 +210,7 @@ fill_in(struct changed_order *o, MYSQL_ROW row)
 }
 
 
-/* The lock of an order tells its status for certain. Orders of products that were passed over are passed over too. */
+/* Only under its lock is an order's status certain. Orders of products that were passed over are passed over too. */
 static enum db_result
 lock_orders(struct change_batch *batch, struct db *db)
 {

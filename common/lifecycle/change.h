@@ -8,7 +8,7 @@
  * where the order's lock then shows another status than was read before, all begins again.
  *
  * change_batch_apply() runs inside the caller's transaction and changes nothing outside it; the caller begins, commits,
- * and then tells the gate (transition.lua). Products come before orders in every transaction of the project; whoever
+ * and then informs the gate (transition.lua). Products come before orders in every transaction of the project; whoever
  * wants other locks as well takes them before. Every update says from which status it goes, and which stock it leaves.
  */
 #ifndef CHECKOUT_LIFECYCLE_CHANGE_H
@@ -29,8 +29,9 @@
     " WHERE w.order_identifier = o.order_identifier AND w.processed_at IS NULL AND w.type NOT LIKE '%refunded')"
 
 /*
- * Decides and writes all changes, in their order. A transaction is open on db, which holds no lock of a product or an
- * order yet. Blocks for up to eight statements, and for locks as long as the session waits for one.
+ * Decides and writes all changes, in their order; batch stays the caller's. A transaction is open on db, which holds no
+ * lock of a product or an order yet. Blocks for up to eight statements, and for locks as long as the session waits for
+ * one. The locks of products and orders are held until the transaction ends.
  *
  * DB_OK: outcome and order of each change are set, and what was decided is written; the caller commits. Else the caller
  * rolls back, and outcomes mean nothing. DB_AGAIN: the same transaction can be run again at once. DB_RETRY: later.

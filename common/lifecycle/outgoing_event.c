@@ -42,7 +42,7 @@ add_member(struct buffer *sql, const char *name, const char *text)
 }
 
 
-/* The body is one literal, or where the database says the time, three that CONCAT() joins. */
+/* The body is one literal, or where the time is the database's, three parts that CONCAT() joins. */
 void
 outgoing_event_add_values(struct buffer *sql, const struct outgoing_event *e)
 {

@@ -1,5 +1,5 @@
 /*
- * The events that the shop is told: rows of outgoing_events, the one place that knows their form. Pure.
+ * Events for the shop: rows of outgoing_events, the one place that knows their form. Pure.
  *
  *     {"type":"order.paid","timestamp":"2026-11-21T06:30:00.123Z","data":{"order_identifier","user_id","status",
  *      "product_id","quantity","total_price","currency","payment_id","failure_code"}}

@@ -1,5 +1,7 @@
 /*
- * What a provider's event says, read from its raw body. Pure; amounts are read from the digits of the text.
+ * A provider's payment event, read from its raw body. Pure; amounts are read from the digits of the text.
+ *
+ * Sources: docs/lifecycle.md for the project's own form; https://docs.stripe.com/api/events for Stripe's.
  */
 #ifndef CHECKOUT_LIFECYCLE_PAYMENT_EVENT_H
 #define CHECKOUT_LIFECYCLE_PAYMENT_EVENT_H
@@ -9,14 +11,14 @@
 #define PAYMENT_TYPE_MAX 64
 
 enum payment_event_kind {
-    PAYMENT_EVENT_CHANGE, /* `event` happened to an order */
-    PAYMENT_EVENT_OTHER,  /* it is well formed, and none of our business */
-    PAYMENT_EVENT_MALFORMED
+    PAYMENT_EVENT_CHANGE,   /* `event` happened to an order */
+    PAYMENT_EVENT_OTHER,    /* well formed, of a type that changes no order */
+    PAYMENT_EVENT_MALFORMED /* no JSON, or it lacks what its type needs */
 };
 
 struct payment_event {
     enum payment_event_kind kind;
-    char type[PAYMENT_TYPE_MAX + 1];              /* as the body says it; empty: it does not */
+    char type[PAYMENT_TYPE_MAX + 1];              /* as in the body; empty: none there */
     char identifier[CHECKOUT_IDENTIFIER_LEN + 1]; /* empty: the body names no order */
     enum order_event event;
     char payment_id[PAYMENT_ID_MAX + 1];
@@ -28,8 +30,8 @@ struct payment_event {
 #define PAYMENT_BY_GATE "gate"
 
 /*
- * provider: "stripe", or any other for the project's own form ("standard", "gateway", PAYMENT_BY_GATE). An event of our
- * business that lacks what it needs is malformed.
+ * Reads a body of len bytes, which may hold anything; fills in all of *event. provider: "stripe", or any other for the
+ * project's own form ("standard", "gateway", PAYMENT_BY_GATE).
  */
 void payment_event_read(struct payment_event *event, const char *provider, const char *body, size_t len);
 

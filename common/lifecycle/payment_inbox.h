@@ -27,10 +27,20 @@ enum inbox_kind {
     INBOX_REPEATED /* it was there */
 };
 
-/* Adds the INSERT, without a semicolon behind it. The connection must be open. */
+/*
+ * Adds the INSERT of the event, without a semicolon behind it. db is used to quote, and must be open. event: never
+ * NULL; its texts are copied. Does not block. The buffer may fail (text/buffer.h).
+ */
 void payment_inbox_add_insert(struct db *db, struct buffer *sql, const struct inbox_event *event);
 
-/* A job (mysql/sql_job.h) for the primary: input is a struct inbox_event, result->kind an enum inbox_kind. */
+/*
+ * A job (mysql/sql_job.h) for the primary, outside of a transaction, on an open connection: input is a struct
+ * inbox_event. Blocks for up to two statements, and where another session inserts the same event, until that commits
+ * (as long as the session waits for a lock).
+ *
+ * DB_OK: the event is committed, and result->kind is an enum inbox_kind. DB_RETRY, DB_AGAIN: run it again; it may be
+ * committed or not. DB_POISON: MySQL refuses its data. db->code and db->error have the reason.
+ */
 enum db_result payment_inbox_store(struct db *db, const void *input, struct sql_result *result);
 
 #endif

@@ -41,10 +41,10 @@ struct order_change {
 struct changed_order {
     char identifier[CHECKOUT_IDENTIFIER_LEN + 1];
     enum order_status before, status; /* as locked, and as written; ORDER_UNKNOWN: no row */
-    int left;                         /* passed over: somebody else has its lock, or its product's */
+    int left;                         /* passed over: another session has its lock, or its product's */
     enum order_status seen;           /* of change.c alone, as are the next three: as read without a lock */
     int product_left, was_read, moves_stock;
-    uint64_t user, product, quantity; /* asked for; of the last item where the row does not say */
+    uint64_t user, product, quantity; /* asked for; of the last item where the row has none */
     size_t items;                     /* 0: a tombstone */
     int64_t taken;                    /* units of `product` that the buyer holds more (or less) than before */
     char code[65];                    /* orders.failure_code; empty: none */
@@ -75,7 +75,7 @@ struct stock_delta {
 struct change_batch {
     char currency[MONEY_CURRENCY_LEN + 1]; /* of all orders */
     int writes_events;                     /* 1: outgoing_events are written */
-    int skip_locked;                       /* 1: orders whose locks somebody else has are left */
+    int skip_locked;                       /* 1: orders whose locks another session has are passed over */
 
     struct order_change *changes;
     size_t count, capacity;
@@ -91,20 +91,25 @@ struct change_batch {
     struct buffer sql, movements, new_items, outgoing;
 };
 
-/* capacity: 1 .. CHANGE_BATCH_MAX changes in one batch. The caller frees it. NULL: no memory. */
+/* capacity: changes in one batch, 1 .. CHANGE_BATCH_MAX. change_batch_free() frees it. NULL: no memory. */
 struct change_batch *change_batch_create(size_t capacity);
-void change_batch_free(struct change_batch *batch); /* NULL is fine */
 
-/* Forgets the changes of the last batch. */
+/* Frees the batch and all that it owns. NULL is fine. */
+void change_batch_free(struct change_batch *batch);
+
+/* Empties the batch for the next changes; keeps memory, currency, writes_events and skip_locked. */
 void change_batch_clear(struct change_batch *batch);
 
-/* Room for one more change, empty but for identifier and event; NULL: the batch is full. */
+/*
+ * Adds a change, empty but for identifier (CHECKOUT_IDENTIFIER_LEN characters, copied) and event, for the caller to
+ * fill in. Returns it, owned by the batch, or NULL: the batch is full.
+ */
 struct order_change *change_batch_add(struct change_batch *batch, const char *identifier, enum order_event event);
 
-/* An order whose status is no longer the one that was locked. */
+/* Returns 1 where the order's status is no longer the one that was locked, else 0. */
 int order_status_changed(const struct changed_order *order);
 
-/* Told while changes are decided, in their order; the batch shows what was decided until then. Neither may be NULL. */
+/* Called while changes are decided, in their order; the batch shows what was decided so far. Neither may be NULL. */
 struct plan_listener {
     /* The units of one item move because of a change; effect is not STOCK_UNCHANGED. */
     void (*movement)(struct change_batch *batch, const struct order_change *change, const struct changed_item *item,
@@ -116,7 +121,7 @@ struct plan_listener {
 
 /*
  * Decides all changes, in their order, from what was read and locked: sets their outcome, the orders' status and what
- * else has to be written, and the change of each product's stock.
+ * else has to be written, and the change of each product's stock. listener: never NULL; called back only from here.
  */
 void plan_changes(struct change_batch *batch, const struct plan_listener *listener);
 

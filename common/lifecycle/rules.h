@@ -32,7 +32,7 @@ enum order_status {
 };
 
 enum order_event {
-    EVENT_PAYMENT_SUCCEEDED, /* the provider's word, as are the next two */
+    EVENT_PAYMENT_SUCCEEDED, /* reported by the provider, as are the next two */
     EVENT_PAYMENT_FAILED,
     EVENT_PAYMENT_REFUNDED,
     EVENT_EXPIRE,   /* pay_by has passed */
@@ -60,12 +60,12 @@ enum event_outcome {
     OUTCOME_PARTIAL_REFUND,   /* less than the whole went back; the order stays as it is */
     OUTCOME_OTHER_PAYMENT,    /* a payment that does not count for the order went back */
     OUTCOME_PAYMENT_REPLACED, /* the payment that counted went back, and another one that came too counts now */
-    OUTCOME_WAITS,            /* the order is not there yet, or not paid yet: asked again later */
+    OUTCOME_WAITS,            /* the order is not there yet, or not paid yet: tried again later */
     OUTCOME_UNKNOWN_ORDER,    /* waited long enough for it */
     OUTCOME_NOT_PAID,         /* a refund that waited long enough for its payment */
-    OUTCOME_MALFORMED,        /* the event's body says nothing that can be used */
-    OUTCOME_REJECTED,         /* MySQL refuses what it says */
-    OUTCOME_LOCKED,           /* somebody else has the order's lock; nothing was done */
+    OUTCOME_MALFORMED,        /* the event's body cannot be used */
+    OUTCOME_REJECTED,         /* MySQL refuses its data */
+    OUTCOME_LOCKED,           /* another session has the order's lock; nothing was done */
     EVENT_OUTCOMES
 };
 
@@ -94,26 +94,28 @@ struct lifecycle_decision {
     enum event_outcome outcome;
 };
 
-/* facts: never NULL; of an event that is no payment only `due` counts. Returns the status as it was where nothing
- * changes. */
+/*
+ * Decides what an event does to an order in that status (ORDER_UNKNOWN too). facts: never NULL; of an event that is no
+ * payment only `due` counts. Where nothing changes, the decision has the status as it was and STOCK_UNCHANGED.
+ */
 struct lifecycle_decision lifecycle_decide(enum order_status status, enum order_event event,
                                            const struct order_facts *facts);
 
-/* 1 where a person has to look at it (money that must go back, an event that nobody can use), else 0. */
+/* Returns 1 where a person has to act (money that must go back, an event that nobody can use), else 0. */
 int outcome_is_flagged(enum event_outcome outcome);
 
-/* 1 where an order in that status holds units of its product, else 0. ORDER_SQL_LIVE (order/order_sql.h) is the same.
- */
+/* Returns 1 where an order in that status holds units of its product, else 0; as ORDER_SQL_LIVE (order/order_sql.h). */
 int order_is_live(enum order_status status);
 
-/* Of two statuses of one order the one of higher rank is the later one; common/lua/record.lua has the same ranks. */
+/* Of two statuses of one order the one of higher rank is the later one. lua/record.lua has the same ranks. */
 int order_status_rank(enum order_status status);
 
+/* The words that tables, records and metrics have for them: "pending_payment", "expire", "paid_late". */
 const char *order_status_name(enum order_status status);
 const char *order_event_name(enum order_event event);
 const char *event_outcome_name(enum event_outcome outcome);
 
-/* ORDER_UNKNOWN for a text that is no status. */
+/* Returns the status of that name, or ORDER_UNKNOWN for another text. text: len bytes, no NUL needed. */
 enum order_status order_status_parse(const char *text, size_t len);
 
 #endif

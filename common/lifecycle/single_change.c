@@ -12,7 +12,7 @@
 #define AGAIN_MOST 5 /* runs at once after a lost race; then the caller decides */
 
 
-/* What the database's clock says, for what the shop is told. */
+/* The time by the database's clock, for the shop's event. */
 static enum db_result
 read_now(struct change_batch *batch, struct db *db, char now[24])
 {
@@ -36,7 +36,7 @@ read_now(struct change_batch *batch, struct db *db, char now[24])
 
 /*
  * No row yet: the job waits, or a worker is at it. Under the product's lock no worker can commit it, so either this row
- * is first and the worker finds it, or the worker was, and the duplicate key says so.
+ * is first and the worker finds it, or the worker was, and there is a duplicate key.
  */
 static enum db_result
 cancel_in_queue(struct change_batch *batch, struct db *db, const struct single_change *change)
@@ -83,7 +83,7 @@ cancel_in_queue(struct change_batch *batch, struct db *db, const struct single_c
 }
 
 
-/* A record that says more than `queued` had a row, which MySQL lost: that is for the operator to mend. */
+/* An order whose record has a later status than `queued` had a row, which MySQL lost: the operator must mend that. */
 static int
 is_to_insert(const struct change_batch *batch, const struct single_change *change)
 {
@@ -92,7 +92,7 @@ is_to_insert(const struct change_batch *batch, const struct single_change *chang
 }
 
 
-/* Who does not know the workers' configuration reads what they say of it. */
+/* A caller that does not know the workers' configuration leaves the currency empty: it is read from `settings`. */
 static enum db_result
 read_settings(struct change_batch *batch, struct db *db)
 {

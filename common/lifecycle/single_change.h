@@ -2,7 +2,7 @@
  * One change of one order, for a buyer or an operator who waits for the answer; among them the cancellation of an order
  * that still waits in the queue: a row without items, the verdict that the worker will find.
  *
- * Safe to run again when nobody knows whether it was committed: it then finds its own work and calls it a repeat.
+ * Safe to run again when it is unknown whether it was committed: it then finds its own change, and reports a repeat.
  */
 #ifndef CHECKOUT_LIFECYCLE_SINGLE_CHANGE_H
 #define CHECKOUT_LIFECYCLE_SINGLE_CHANGE_H
@@ -16,15 +16,15 @@ struct single_change {
     enum order_event event;                /* EVENT_CANCEL, EVENT_COMPLETE or EVENT_REFUND */
     uint64_t user;                         /* the order must be of this buyer; 0: of anybody */
     const char *code, *reason;             /* as in order_change; they outlive the job */
-    char currency[MONEY_CURRENCY_LEN + 1]; /* empty: this and the next are as the workers say (table settings) */
+    char currency[MONEY_CURRENCY_LEN + 1]; /* empty: this and the next are read from table `settings` */
     int writes_events;                     /* 1: outgoing_events are written */
-    int has_record;                        /* the gate knows it, with this content */
-    int is_queued;                         /* and its record says that it waits in the queue */
+    int has_record;                        /* 1: the gate has a record of it; `asked` is its content */
+    int is_queued;                         /* 1: the order still waits in the queue, by its record */
     struct checkout_order asked;
 };
 
 /*
- * What became of it, and what has to be sent to the gate. A repeat is sent again, for nobody knows whether it was sent
+ * What became of it, and what has to be sent to the gate. A repeat is sent again, for it is unknown whether it was sent
  * before: its order then counts as moved (before: ORDER_UNKNOWN).
  */
 struct single_change_result {
@@ -42,8 +42,9 @@ enum db_result single_change_run(struct db *db, const struct single_change *chan
                                  struct single_change_result *answer);
 
 /*
- * The same as a job (mysql/sql_job.h): input is a struct single_change; the result's body is a struct
- * single_change_result and behind it the order as mysql/order_read.h has it, which may be missing.
+ * The same as a job (mysql/sql_job.h): input is a struct single_change; result->kind is the enum event_outcome. The
+ * result's body is a struct single_change_result and behind it the order as mysql/order_read.h has it, which may be
+ * missing.
  */
 enum db_result single_change_job(struct db *db, const void *input, struct sql_result *result);
 

@@ -75,7 +75,7 @@ statements_add_movement(struct change_batch *batch, const struct order_change *c
 }
 
 
-/* Statuses that the shop is not told of have no type. */
+/* Statuses that make no event for the shop have no type. */
 void
 statements_add_event(struct change_batch *batch, const struct changed_order *o)
 {

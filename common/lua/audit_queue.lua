@@ -1,8 +1,8 @@
 #!lua flags=no-writes,allow-oom
--- audit_queue: one consistent look at the queue and at what the gate counts of it. Writes nothing.
+-- audit_queue: the queue and what the gate counts of it, read at one moment. Writes nothing.
 --
 -- KEYS    1 order-processing-queue   2 dead-letter-queue   3 gate
--- ARGV    1 consumer group   2 ms after which an entry that was read and not settled is overdue   3 most of them to count
+-- ARGV    1 consumer group   2 ms after which an entry that was read and not settled is overdue   3 the most to count
 -- returns { entries, dead letters, orders in the queue, orders queued by the gate's count, products by the gate's
 --         count, 1 while the gate is being rebuilt else 0, entries overdue }
 --         A count that is no number is an empty string.

@@ -1,5 +1,5 @@
 #!lua flags=no-writes,allow-oom
--- inspect: one consistent look at products, for the audit and the reconciler. Writes nothing.
+-- inspect: products, read at one moment, for the audit and the reconciler. Writes nothing.
 --
 -- KEYS    1 order-processing-queue   2 dead-letter-queue   3 gate
 --         then for each product: product:<id>:stock   product:<id>:register

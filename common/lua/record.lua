@@ -1,5 +1,5 @@
 -- Records of orders and the units of their buyers (pasted in where `--#include` stands).
--- Nothing in an order's life leads back, so of two statuses the one of higher rank is the later one: words of
+-- No event leads back to an earlier status, so of two statuses the one of higher rank is the later one: words of
 -- different workers may come in any order.
 local RANK = {
     queued = 0, pending_payment = 1, failed = 2, failed_payment = 2, cancelled = 2, paid = 3, refund_pending = 3,

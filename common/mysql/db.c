@@ -91,7 +91,7 @@ set_tls(struct db *db)
     int wanted = s->ssl || is_given(s->ssl_ca);
     int verify = wanted && s->ssl_verify;
 
-    /* MariaDB's newer clients check what there is an authority for, whatever the option says. */
+    /* MariaDB's newer clients check the certificate wherever an authority is given, also without this option. */
     if (verify) {
         set_file(db, MYSQL_OPT_SSL_CA, s->ssl_ca);
     }
@@ -154,8 +154,8 @@ prepare_session(struct db *db)
     unsigned lock_wait = db->server->timeout / 2000;
 
     /*
-     * A lock that is waited for longer than a read would look like a lost connection. The servers know whole seconds;
-     * with none, MariaDB would not wait at all.
+     * A wait for a lock that is longer than a read may take would look like a lost connection. The servers count whole
+     * seconds; with 0, MariaDB would not wait at all.
      */
     buffer_format(&sql,
                   "SET SESSION autocommit = 1, time_zone = '+00:00', sql_mode = 'STRICT_ALL_TABLES',"

@@ -25,8 +25,8 @@
 #include "text/buffer.h"
 
 /*
- * Where a server is and how to enter. The texts belong to whoever filled it in and outlive the connections; NULL and
- * "" are "none", except that the client library has its own ideas of a host, database or user that is NULL.
+ * Address and credentials of a server. The texts are not owned, and outlive the connections; NULL and "" are "none".
+ * For a host, database or user that is NULL the client library has defaults of its own.
  */
 struct db_server {
     const char *host;
@@ -52,7 +52,7 @@ struct db {
     char error[512];                       /* its text, fit to stand between double quotes on a line of a log */
 };
 
-/* Connects when the connection is closed. Returns DB_OK or DB_RETRY. */
+/* Connects when the connection is closed; blocks up to connect_timeout. Returns DB_OK or DB_RETRY. */
 enum db_result db_open(struct db *db);
 
 /*
@@ -61,10 +61,10 @@ enum db_result db_open(struct db *db);
  */
 uint64_t db_begun(const struct db *db);
 
-/* A statement is about to be sent by a call of the client library that is not made here. */
+/* For db_begun(): a statement is about to be sent by a call of the client library that is not made here. */
 void db_begin(struct db *db);
 
-/* Runs one statement, or several divided by ";" of which none gives rows. */
+/* Runs one statement, or several divided by ";", of which none gives rows. sql stays the caller's, here and below. */
 enum db_result db_run(struct db *db, const struct buffer *sql);
 enum db_result db_text(struct db *db, const char *sql);
 
@@ -87,13 +87,16 @@ enum db_result db_change_rows(struct db *db, const struct buffer *sql, uint64_t 
  */
 enum db_result db_error(struct db *db, unsigned code, const char *text);
 
-/* Ends a transaction without a trace. Errors do not matter: a closed connection rolls back too. */
+/* Rolls a transaction back. Errors do not matter: a closed connection rolls back too. Also right where none is open. */
 void db_rollback(struct db *db);
 
-/* Adds 'text', escaped and in quotes, to the statement. The connection must be open. */
+/* Adds 'text', escaped and in quotes, to the statement; text is not NULL. The connection must be open. */
 void db_quote(struct db *db, struct buffer *sql, const char *text);
 
+/* Closes the connection, and frees what is attached to it; db_open() may open it again. Also right for a closed one. */
 void db_close(struct db *db);
+
+/* Frees what the client library keeps for the calling thread, whose connections are closed. */
 void db_thread_end(void);
 
 #endif

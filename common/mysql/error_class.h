@@ -13,11 +13,11 @@
 enum db_result {
     DB_OK,
     DB_RETRY, /* environmental, or unknown: wait, connect, run the same transaction again */
-    DB_AGAIN, /* lost against somebody else: run the same transaction again at once */
+    DB_AGAIN, /* lost against another session (deadlock, duplicate key): run the same transaction again at once */
     DB_POISON /* the data itself is refused */
 };
 
-/* DB_OK for 0 alone. */
+/* Returns the class of an error number; DB_OK for 0 alone. */
 enum db_result error_class(unsigned code);
 
 /*

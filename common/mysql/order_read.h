@@ -10,7 +10,7 @@
 #define ORDER_READ_ITEMS_MAX 100 /* items of one order; more are left out */
 
 struct order_read {
-    char identifier[CHECKOUT_IDENTIFIER_LEN]; /* one that was checked: it stands in the statement */
+    char identifier[CHECKOUT_IDENTIFIER_LEN]; /* checked before (order/identifier.h): it stands in the statement */
 };
 
 /* sql_result.numbers */
@@ -20,8 +20,9 @@ enum order_read_number {
 };
 
 /*
- * A job (mysql/sql_job.h); input is a struct order_read. result->rows: 1, or 0 when MySQL has no such order (yet), and
- * then there is no body. result->numbers: enum order_read_number. Blocks for one statement; takes no lock.
+ * A job (mysql/sql_job.h) on an open connection; input is a struct order_read. Blocks for one statement; takes no lock.
+ * DB_OK: result->rows is 1, or 0 when MySQL has no such order (yet), and then there is no body; result->numbers: enum
+ * order_read_number. Else db->code and db->error are set.
  */
 enum db_result order_read(struct db *db, const void *input, struct sql_result *result);
 

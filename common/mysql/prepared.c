@@ -37,7 +37,7 @@ struct run {
     struct db *db;
     const struct prepared_query *query;
     struct sql_result *result;
-    enum db_result error; /* of a step that returned -1; DB_OK: the result's kind says it */
+    enum db_result error; /* of a step that returned -1; DB_OK: the outcome is the result's kind */
 };
 
 
@@ -257,7 +257,7 @@ check(struct run *run, MYSQL_STMT *stmt, size_t n)
 }
 
 
-/* Executes the statement; its rows are to be read, and released. NULL: the run's outcome says why. */
+/* Executes the statement; the caller reads its rows and releases them. NULL: the run has the outcome. */
 static MYSQL_STMT *
 execute(struct run *run, const char *sql, const struct prepared_value *values, size_t n)
 {
@@ -493,7 +493,7 @@ read_page(struct run *run, int *more)
     }
 
     if (query->per_page > 0) {
-        /* without a total, one row more tells whether there is another page */
+        /* without a total, one row more shows whether there is another page */
         uint64_t limit = query->per_page + (query->count_sql == NULL);
 
         values[n++] = (struct prepared_value) { .type = PREPARED_UINT, .number = limit };

@@ -1,9 +1,10 @@
 /*
  * Statements that give rows: prepared, kept with their connection, run with typed values, answered as JSON.
  *
- * A statement is known by its text. A connection keeps those that it ran last, prepared; they end with it, and a
- * statement that the server has forgotten is prepared again. Errors are noted in the connection as mysql/db.h says, but
- * one that the server itself reports (a missing table, a killed query) leaves the connection open.
+ * A connection keeps the statements that it ran last prepared (db->attached), found by their text. They are freed with
+ * the connection. A statement that the server has forgotten is prepared again.
+ *
+ * No function keeps a pointer that it is given.
  */
 #ifndef CHECKOUT_MYSQL_PREPARED_H
 #define CHECKOUT_MYSQL_PREPARED_H
@@ -26,7 +27,7 @@ enum prepared_type {
 struct prepared_value {
     enum prepared_type type;
     uint64_t number;  /* of a UINT; of an INT as two's complement */
-    const char *text; /* UTF-8 */
+    const char *text; /* of a TEXT: UTF-8, no NUL needed; not owned; may be NULL where len is 0 */
     size_t len;
 };
 
@@ -36,31 +37,36 @@ enum prepared_form {
     PREPARED_PLAIN   /* {…}, the first row */
 };
 
-/* Input of prepared_run(). */
+/* Input of prepared_run(). Nothing in it is owned. */
 struct prepared_query {
-    const char *sql;       /* of a page: its last two values are limit and offset */
-    const char *count_sql; /* takes the same values and gives the total; NULL: it is not asked for */
-    const struct prepared_value *values;
+    const char *sql;                     /* of a page: its last two values are limit and offset */
+    const char *count_sql;               /* of a page: takes the same values, gives the total; NULL: no total */
+    const struct prepared_value *values; /* nvalues of them, 0 .. PREPARED_VALUES_MAX; may be NULL where it is 0 */
     size_t nvalues;
     enum prepared_form form;
-    uint64_t page, per_page; /* from 1; per_page 0: not paged. Else sql takes two more values */
+    uint64_t page, per_page; /* of ROWS alone. page: from 1; per_page 0: not paged. Else sql takes two more values */
     size_t max_size;         /* bytes of the answer */
 };
 
-/* kind of the result */
+/* sql_result.kind after DB_OK */
 enum prepared_outcome {
     PREPARED_ANSWER,  /* body is the answer; numbers[0] and [1] are the first 16 bytes of its SHA-256 */
-    PREPARED_NO_ROW,  /* an OBJECT or PLAIN has none */
-    PREPARED_UNUSABLE /* body says why, for a log: it lies in the statement or in its data, not in the server */
+    PREPARED_NO_ROW,  /* the statement of an OBJECT or PLAIN gave no row; the body is of no use */
+    PREPARED_UNUSABLE /* the statement or its data is at fault, not the server; body: why, for a log */
 };
 
 /*
- * A sql_job_pt. The total is read before the page and by a statement of its own: the two may be of different moments.
- * It closes the connection where that is quicker than to read the rows that nobody wants.
+ * A job (mysql/sql_job.h): input is a struct prepared_query; the connection must be open. Blocks for up to two
+ * statements and the preparing of each. Takes no lock. The total is read before the page, by a statement of its own: a
+ * write between the two shows in one of them only.
+ *
+ * DB_OK: result->kind is an enum prepared_outcome, and result->rows counts the rows in the body. DB_RETRY, DB_AGAIN,
+ * DB_POISON: db->code and db->error are set. An error that the server itself reports (a missing table, a killed query)
+ * leaves the connection open. After DB_OK it may be closed: that is cheaper than to read many rows that nobody wants.
  */
 enum db_result prepared_run(struct db *db, const void *input, struct sql_result *result);
 
-/* The number of places for values ("?") in a statement, outside of quotes and comments. */
+/* Returns the number of places for values ("?") in a statement, outside of quotes and comments. Pure. */
 size_t prepared_placeholders(const char *sql);
 
 #endif

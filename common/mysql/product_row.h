@@ -22,12 +22,13 @@ struct product_row {
 enum row_lock {
     ROW_NO_LOCK,
     ROW_FOR_UPDATE,
-    ROW_FOR_UPDATE_SKIP_LOCKED /* a row that somebody else has locked is not found */
+    ROW_FOR_UPDATE_SKIP_LOCKED /* a row that another session has locked is not found */
 };
 
 /*
- * Fills in rows[0 .. n), whose ids are set and ascending; locked in that order inside the caller's
- * transaction where it is asked for.
+ * Fills in rows[0 .. n), whose ids are set and ascending; locked in that order inside the caller's transaction where it
+ * is asked for. Blocks for one statement, and for locks as long as the session waits for one. Returns DB_OK, DB_RETRY,
+ * DB_AGAIN or DB_POISON (mysql/db.h); after a failure the rows hold their ids alone. n 0: DB_OK, nothing is sent.
  */
 enum db_result product_rows_read(struct db *db, struct product_row *rows, size_t n, enum row_lock lock);
 

@@ -48,7 +48,7 @@ struct column {
         float single;
         double number;
         MYSQL_TIME time;
-        char nothing[1];
+        char unused[1];
     } area;
 };
 
@@ -64,9 +64,9 @@ struct row_json {
 };
 
 
-/* MariaDB says in the field's extended metadata that a text holds JSON; it has no type of its own for it. */
+/* MariaDB has no type for JSON: that a text holds JSON stands in the field's extended metadata. */
 static int
-says_json(const MYSQL_FIELD *field)
+is_declared_json(const MYSQL_FIELD *field)
 {
 #ifdef MARIADB_FIELD_ATTR_LAST
     MARIADB_CONST_STRING format = { 0 };
@@ -136,12 +136,12 @@ kind_of(const MYSQL_FIELD *field)
         return COLUMN_DECIMAL;
 
     default:
-        return says_json(field) ? COLUMN_JSON : field->charsetnr == BINARY_CHARSET ? COLUMN_BINARY : COLUMN_TEXT;
+        return is_declared_json(field) ? COLUMN_JSON : field->charsetnr == BINARY_CHARSET ? COLUMN_BINARY : COLUMN_TEXT;
     }
 }
 
 
-/* What the client library writes into the area; nothing of what it keeps for mysql_stmt_fetch_column(). */
+/* Only what fits into the area is bound; the rest stays in the client library, for mysql_stmt_fetch_column(). */
 static void
 bind(MYSQL_BIND *b, struct column *c)
 {
@@ -231,11 +231,11 @@ row_json_open(MYSQL_STMT *stmt)
 
 /* Takes the text of this row's value over. */
 static enum row_json_step
-take_text(struct row_json *rows, struct column *c, unsigned i, size_t room)
+take_text(struct row_json *rows, struct column *c, unsigned i, size_t max)
 {
     unsigned long length = c->length;
 
-    if (length > room) {
+    if (length > max) {
         return ROW_JSON_TOO_LARGE;
     }
 
@@ -278,9 +278,9 @@ add_bits(struct buffer *out, const struct buffer *bits)
 
 
 static enum row_json_step
-add_text(struct row_json *rows, struct column *c, unsigned i, struct buffer *out, size_t room)
+add_text(struct row_json *rows, struct column *c, unsigned i, struct buffer *out, size_t max)
 {
-    enum row_json_step step = take_text(rows, c, i, room);
+    enum row_json_step step = take_text(rows, c, i, max);
     const struct buffer *text = &rows->text;
 
     if (step != ROW_JSON_ROW) {
@@ -368,9 +368,9 @@ add_integer(struct buffer *out, const struct column *c)
 }
 
 
-/* room: the most bytes that the value may have. */
+/* max: the most bytes that the value may have. */
 static enum row_json_step
-add_value(struct row_json *rows, unsigned i, struct buffer *out, size_t room)
+add_value(struct row_json *rows, unsigned i, struct buffer *out, size_t max)
 {
     struct column *c = &rows->columns[i];
 
@@ -399,7 +399,7 @@ add_value(struct row_json *rows, unsigned i, struct buffer *out, size_t room)
         return ROW_JSON_ROW;
 
     default:
-        return add_text(rows, c, i, out, room);
+        return add_text(rows, c, i, out, max);
     }
 }
 

@@ -20,7 +20,11 @@ struct sql_result {
     uint64_t numbers[8]; /* as the job defines them */
 };
 
-/* DB_OK: *result is whole. Else db->error says why, and the result is thrown away. */
+/*
+ * Runs on an open connection, in the thread that owns it; blocks. *result is zero-initialised, and the caller frees its
+ * body with buffer_free() in every case. DB_OK: *result is whole. DB_RETRY, DB_AGAIN, DB_POISON: db->code and db->error
+ * have the reason, and the result is thrown away.
+ */
 typedef enum db_result (*sql_job_pt)(struct db *db, const void *input, struct sql_result *result);
 
 #endif

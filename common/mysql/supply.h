@@ -1,5 +1,8 @@
 /*
- * Law 1 in numbers: what was supplied of a product, and what stands in live orders.
+ * Law 1 in numbers: units supplied of a product = its stock + units in live orders.
+ *
+ * All functions block, for a statement each (supply_book_difference() two, supply_read_all() three), and return DB_OK,
+ * or DB_RETRY, DB_AGAIN or DB_POISON with db->code and db->error set.
  */
 #ifndef CHECKOUT_MYSQL_SUPPLY_H
 #define CHECKOUT_MYSQL_SUPPLY_H
@@ -10,16 +13,18 @@ struct supply {
     uint64_t product;
     int64_t stock;
     uint64_t version;
-    int booked;       /* some supply was ever booked */
+    int booked;       /* 1: some supply was ever booked */
     int64_t supplied; /* movements of kind load and adjust */
     int64_t live;     /* units in orders that are pending_payment, paid or completed */
 };
 
-/* One product, in the caller's transaction. All functions here block for a statement, and return what mysql/db.h says.
- */
+/* Reads one product, in the caller's transaction; all 0 but its id where MySQL has no such product. Takes no lock. */
 enum db_result supply_read(struct db *db, uint64_t product, struct supply *supply);
 
-/* Books units as `kind` in the caller's transaction. stock: what the product has then. */
+/*
+ * Books units in the caller's transaction, which holds the product's lock. kind: of stock_movements, constant text
+ * ("load", "adjust"). stock: what the product has with them. reason: any text, escaped here; not NULL.
+ */
 enum db_result supply_book(struct db *db, uint64_t product, const char *kind, int64_t units, int64_t stock,
                            const char *reason);
 
@@ -30,7 +35,10 @@ enum db_result supply_book(struct db *db, uint64_t product, const char *kind, in
 enum db_result supply_book_difference(struct db *db, uint64_t product, const char *kind, const char *reason,
                                       int64_t *units);
 
-/* All products in one snapshot, ids ascending. free() *supplies. */
+/*
+ * Reads all products in one snapshot of a transaction of its own, ids ascending; connects where db is closed. After
+ * DB_OK the caller frees *supplies with free(); else it is not to be used.
+ */
 enum db_result supply_read_all(struct db *db, struct supply **supplies, size_t *count);
 
 #endif

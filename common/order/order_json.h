@@ -1,5 +1,6 @@
 /*
- * An order as JSON, for who asks for its status: made of MySQL's rows (mysql/order_read.h) or of the gate's record.
+ * An order as JSON, for requests that ask for its status: made of MySQL's rows (mysql/order_read.h) or of the gate's
+ * record.
  * Both have the same members, null where the source does not know:
  *
  *     {"data":{"order_identifier","status","user_id","items":[{"product_id","quantity","unit_price"}],"total_price",
@@ -8,8 +9,8 @@
  * Money is text as MySQL writes it, times are UTC as in 2026-11-21T06:30:00.123Z. An order that failed has the item
  * that was asked for, without a price.
  *
- * Nothing here blocks or keeps a pointer. The buffer may fail (text/buffer.h). begin, then item for each item, then
- * end; or record alone.
+ * Nothing here blocks or keeps a pointer. The buffer may fail (text/buffer.h). Call order_json_begin(), then
+ * order_json_item() for each item, then order_json_end(); or order_json_record() alone.
  */
 #ifndef CHECKOUT_ORDER_ORDER_JSON_H
 #define CHECKOUT_ORDER_ORDER_JSON_H
@@ -37,6 +38,7 @@ void order_json_begin(struct buffer *b, const char *identifier, const char *stat
 /* first: 1 for an order's first item. unit_price: decimal text, or NULL. */
 void order_json_item(struct buffer *b, int first, uint64_t product_id, uint64_t quantity, const char *unit_price);
 
+/* Closes the text with the other members. */
 void order_json_end(struct buffer *b, const struct order_json_rest *rest);
 
 /* The whole text, of the gate's record. */

@@ -16,7 +16,7 @@ struct sale_terms {
     char state[8];           /* "open" or "closed" */
 };
 
-/* 1 when all terms are the same, else 0. */
+/* Returns 1 when all terms are the same, else 0. */
 int sale_terms_equal(const struct sale_terms *a, const struct sale_terms *b);
 
 #endif

@@ -31,7 +31,8 @@ enum stock_request_field {
 
 /*
  * Reads {"product_id", "product_name", "initial_db_stock", "initial_redis_stock"} and the optional "price" and "force".
- * The two stocks must be the same number. Returns 0, or -1 with *fault or the error of a field filled in.
+ * The two stocks must be the same number. fields: memory for the fields, filled in here. Returns 0, or -1 with *fault
+ * or the error of a field filled in; *request is then not to be used. Pure.
  */
 int stock_request_parse(struct stock_request *request, const char *body, size_t len,
                         struct checkout_field fields[STOCK_REQUEST_FIELDS], struct checkout_json_fault *fault);

@@ -10,7 +10,7 @@
 #define WORD(kind, text, number)  { CHECKOUT_VERDICT_ ## kind, sizeof text - 1, text, number }
 /* clang-format on */
 
-/* number: does one follow behind the word? */
+/* number: 1 where one follows behind the word */
 static const struct {
     enum checkout_verdict_kind kind;
     size_t len;
@@ -102,21 +102,21 @@ read_word(struct checkout_verdict *verdict, const char *text, size_t len)
 void
 checkout_verdict_read(struct checkout_verdict *verdict, const redisReply *group, size_t orders, size_t i)
 {
-    const redisReply *said = group->element[group->elements == 1 + orders ? 1 + i : 1];
+    const redisReply *answer = group->element[group->elements == 1 + orders ? 1 + i : 1];
     long long left = group->element[0]->integer;
 
     *verdict = (struct checkout_verdict) { .kind = CHECKOUT_VERDICT_NONE };
 
-    if (said->type != REDIS_REPLY_STRING) {
+    if (answer->type != REDIS_REPLY_STRING) {
         return;
     }
 
-    if (said->len > 6 && memcmp(said->str, "known ", 6) == 0) {
-        read_known(verdict, said->str + 6, said->len - 6);
+    if (answer->len > 6 && memcmp(answer->str, "known ", 6) == 0) {
+        read_known(verdict, answer->str + 6, answer->len - 6);
         return;
     }
 
-    read_word(verdict, said->str, said->len);
+    read_word(verdict, answer->str, answer->len);
 
     if (verdict->kind == CHECKOUT_VERDICT_OUT_OF_STOCK && left > 0) {
         verdict->number = (uint64_t) left;

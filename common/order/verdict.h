@@ -9,9 +9,9 @@
 #include <stdint.h>
 
 enum checkout_verdict_kind {
-    CHECKOUT_VERDICT_NONE, /* no word of the script: the outcome is not known */
+    CHECKOUT_VERDICT_NONE, /* no answer of the script's: the outcome is not known */
     CHECKOUT_VERDICT_QUEUED,
-    CHECKOUT_VERDICT_KNOWN, /* status: what its record says */
+    CHECKOUT_VERDICT_KNOWN, /* accepted before; status: of its record */
     CHECKOUT_VERDICT_CONFLICT,
     CHECKOUT_VERDICT_REBUILDING,
     CHECKOUT_VERDICT_STOCK_NOT_LOADED,
@@ -22,21 +22,21 @@ enum checkout_verdict_kind {
     CHECKOUT_VERDICT_PURCHASE_LIMIT, /* number: the most that one user may have */
     CHECKOUT_VERDICT_QUEUE_FULL,
     CHECKOUT_VERDICT_OUT_OF_STOCK, /* number: units left */
-    CHECKOUT_VERDICT_BROKEN,
+    CHECKOUT_VERDICT_BROKEN,       /* a key of the product cannot be read or written; nothing was accepted */
     CHECKOUT_VERDICTS
 };
 
 struct checkout_verdict {
     enum checkout_verdict_kind kind;
-    uint64_t number;    /* 0 where none is said above */
+    uint64_t number;    /* as above; 0 for the kinds that have none */
     const char *status; /* into the reply; only of KNOWN */
     size_t status_len;
 };
 
-/* 1 when the reply has the form of an answer to a call with so many groups, else 0. */
+/* Returns 1 when the reply has the form of an answer to a call with so many groups, else 0. */
 int checkout_verdict_is_reply(const redisReply *reply, size_t groups);
 
-/* 1 when a group of the reply says one verdict for all, or one for each of so many orders, else 0. */
+/* Returns 1 when a group of the reply has one verdict for all, or one for each of so many orders, else 0. */
 int checkout_verdict_is_group(const redisReply *group, size_t orders);
 
 /* Orders in the queue, of a reply that has been checked. */

@@ -129,7 +129,7 @@ json_text_double(struct buffer *b, double value)
         return;
     }
 
-    /* 15 digits are always kept, 17 always tell it (IEEE 754, binary64). */
+    /* 17 digits always read back as the same value; often 15 do (IEEE 754, binary64). */
     for (int digits = 15; digits <= 17; digits++) {
         snprintf(text, sizeof(text), "%.*g", digits, value);
 

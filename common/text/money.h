@@ -1,5 +1,5 @@
 /*
- * Amounts of money as whole hundredths, never as floating point. Nothing here allocates.
+ * Amounts of money as whole hundredths, never as floating point. Pure. Texts have len bytes and need no NUL.
  */
 #ifndef CHECKOUT_TEXT_MONEY_H
 #define CHECKOUT_TEXT_MONEY_H

@@ -18,7 +18,7 @@ int number_parse(uint64_t *value, const char *text, size_t len, uint64_t max);
 /* Writes up to NUMBER_DIGITS_MAX characters, no NUL. Returns the end of what was written. */
 char *number_write(char *out, uint64_t value);
 
-/* A column as MySQL writes it, closed by a NUL. NULL, as MySQL's client library has it for the SQL value NULL, is 0. */
+/* The value of a column as MySQL writes it, closed by a NUL. NULL (the SQL value, in the client library): 0. */
 uint64_t number_of_column(const char *text);
 int64_t number_of_signed_column(const char *text);
 

@@ -51,13 +51,13 @@ struct checkout_text {
 enum checkout_signature_result {
     CHECKOUT_SIGNATURE_OK,
     CHECKOUT_SIGNATURE_MISSING,   /* a header that must be there is not */
-    CHECKOUT_SIGNATURE_MALFORMED, /* a header is not as its document says */
+    CHECKOUT_SIGNATURE_MALFORMED, /* a header has not the form that its document describes */
     CHECKOUT_SIGNATURE_WRONG,     /* no candidate was made with one of the secrets */
     CHECKOUT_SIGNATURE_STALE,     /* made with a secret, but too long ago, or in the future */
     CHECKOUT_SIGNATURE_BROKEN     /* libcrypto failed, or has no memory */
 };
 
-/* What the headers of a webhook say. */
+/* The headers of a webhook. */
 struct checkout_signed {
     struct checkout_text id;        /* Standard Webhooks: 1 .. 255 visible ASCII characters; else without data */
     struct checkout_text timestamp; /* as it was sent and signed */
@@ -72,7 +72,7 @@ enum checkout_signature_result checkout_signed_standard(
     struct checkout_text signatures);
 enum checkout_signature_result checkout_signed_stripe(struct checkout_signed *s, struct checkout_text header);
 
-/* now and tolerance: seconds. OK, WRONG, STALE or BROKEN. Whoever has no secret is never told STALE. */
+/* now and tolerance: seconds. OK, WRONG, STALE or BROKEN. STALE only where the signature is right. */
 enum checkout_signature_result checkout_signed_verify(
     const struct checkout_signed *s, const struct checkout_secret *secrets, size_t n, const char *body, size_t len,
     uint64_t now, uint64_t tolerance);

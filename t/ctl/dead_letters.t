@@ -11,12 +11,12 @@ my $stack = CheckoutStack->start;
 my ($POISON, @letters) = 666;
 
 # MySQL refuses the data of one user's orders, failed ones too, so that not even a tombstone can be written.
-sub make_poison {
+sub start_refusing {
     $stack->do("CREATE TRIGGER poison BEFORE INSERT ON orders FOR EACH ROW
                 BEGIN IF NEW.user_id = $POISON THEN SIGNAL SQLSTATE '22003' SET MYSQL_ERRNO = 1264, MESSAGE_TEXT = 'poison'; END IF; END");
 }
-sub end_poison { $stack->do('DROP TRIGGER IF EXISTS poison') }
-END { $stack && eval { end_poison() } }
+sub stop_refusing { $stack->do('DROP TRIGGER IF EXISTS poison') }
+END { $stack && eval { stop_refusing() } }
 
 sub json {
     my ($code, @words) = @_;
@@ -29,7 +29,7 @@ sub letters { return @{ json(0, 'dlq', 'list')->{letters} } }
 
 subtest 'W9: one poison order among 255 others' => sub {
     $stack->add_product(1, 1000);
-    make_poison();
+    start_refusing();
     $stack->end_workers;
     my $dead = $stack->place(1, 3, $POISON)->{data}{order_identifier};
     is_deeply($stack->sell(product => 1, orders => 255), { 202 => 255 });
@@ -71,7 +71,7 @@ subtest 'drop while the cause is there' => sub {
 };
 
 subtest 'retry once the cause is gone' => sub {
-    end_poison();
+    stop_refusing();
     is(json(0, 'dlq', 'retry', '--all')->{letters_retried}, 1);
     $stack->wait_drained;
     is($stack->live_orders(1), 256, 'an order like the others');
@@ -81,10 +81,10 @@ subtest 'retry once the cause is gone' => sub {
 
 subtest 'drop' => sub {
     $stack->add_product(2, 10, '--per-user-limit', 5);
-    make_poison();
+    start_refusing();
     my $dead = $stack->place(2, 4, $POISON)->{data}{order_identifier};
     CheckoutStack::wait_until(sub { $stack->redis->xlen('dead-letter-queue') == 1 });
-    end_poison();
+    stop_refusing();
     my ($letter) = letters();
     is($stack->redis->hget('product:2:buyers', $POISON), 4, 'the buyer holds 4');
     open my $out, '>', "$stack->{dir}/dlq.secret" or die $!;
@@ -98,8 +98,8 @@ subtest 'drop' => sub {
     is($stack->redis->hget('product:2:buyers', $POISON), undef, 'the buyer too');
     is_deeply($stack->primary->selectrow_arrayref('SELECT status, failure_code, quantity FROM orders WHERE order_identifier = ?', undef, $dead),
         [ 'failed', 'dropped', 4 ], 'and the row says why');
-    my @told = map { decode_json($_) } @{ $stack->primary->selectcol_arrayref('SELECT body FROM outgoing_events') };
-    is_deeply([ map { "$_->{type} $_->{data}{order_identifier} $_->{data}{failure_code}" } @told ], ["order.failed $dead dropped"], 'the shop is told once');
+    my @events = map { decode_json($_) } @{ $stack->primary->selectcol_arrayref('SELECT body FROM outgoing_events') };
+    is_deeply([ map { "$_->{type} $_->{data}{order_identifier} $_->{data}{failure_code}" } @events ], ["order.failed $dead dropped"], 'the shop is told once');
     is($stack->order_status($dead)->{failure_code}, 'dropped', 'the client is told');
 };
 
@@ -107,10 +107,10 @@ subtest 'a dead letter whose order was cancelled meanwhile' => sub {
     for my $way ([ 4, 'retry' ], [ 5, 'drop', '--yes' ]) {
         my ($product, $verb, @words) = @$way;
         $stack->add_product($product, 10, '--per-user-limit', 5);
-        make_poison();
+        start_refusing();
         my $dead = $stack->place($product, 4, $POISON)->{data}{order_identifier};
         ok(CheckoutStack::wait_until(sub { $stack->redis->xlen('dead-letter-queue') == 1 }), "$verb: a dead letter");
-        end_poison();
+        stop_refusing();
         json(0, 'order', 'cancel', $dead);
         is($stack->redis->hget("product:$product:buyers", $POISON), undef, 'cancelled: the buyer may buy again');
         is($stack->redis_stock($product), 6, 'its units are in flight as long as the letter is there');
@@ -131,10 +131,10 @@ subtest 'a dead letter whose order was cancelled meanwhile' => sub {
 
 subtest 'drop while the gate\'s record says more already' => sub {
     $stack->add_product(6, 10, '--per-user-limit', 5);
-    make_poison();
+    start_refusing();
     my $dead = $stack->place(6, 4, $POISON)->{data}{order_identifier};
     CheckoutStack::wait_until(sub { $stack->redis->xlen('dead-letter-queue') == 1 });
-    end_poison();
+    stop_refusing();
     my ($letter) = letters();
     my ($bucket) = grep { $stack->redis->hget($_, $dead) } $stack->redis->keys('orders:*');
     my $record = $stack->redis->hget($bucket, $dead) =~ s/^queued/paid/r;

@@ -1,6 +1,6 @@
 package DemoGateway;
 
-# demo/gateway under a test: started on a free port, told what to do, asked what it did.
+# demo/gateway under a test: started on a free port, given its answers, asked for what it did.
 #
 #     my $gateway = DemoGateway->start(token => 'secret');      # late => seconds
 #     $gateway->say('fail', "hang $identifier");                # the first line that fits; no line: succeed

@@ -1,6 +1,6 @@
 package HttpSink;
 
-# A server that takes what is posted to it, as a shop does, and misbehaves when it is told to.
+# A server that takes what is posted to it, as a shop does, and misbehaves on demand.
 #
 #     my $sink = HttpSink->start;
 #     $sink->say('500');                          # a status, or: hang, cut, close, redirect, flood, slow SECONDS

@@ -100,7 +100,7 @@ sub book {
     $self->{supplied}{$id} += $units;
 }
 
-# The stock changes in MySQL as checkoutctl does it, but the gate is not told.
+# The stock changes in MySQL as checkoutctl does it, but is not pushed to the gate.
 sub change_stock {
     my ($self, $id, $units) = @_;
     $self->sql('UPDATE products SET stock = stock + ?, version = version + 1 WHERE id = ?', $units, $id);

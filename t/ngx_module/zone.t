@@ -37,7 +37,7 @@ sub orders  { my ($nginx, $outcome) = @_; return metrics($nginx)->{checkout_orde
 
 my $nginx = CheckoutTest::Nginx->start(server('checkout_sold_out_cache 2s;'), http => 'checkout_zone checkout:64k;');
 
-subtest 'a mark answers what is hopeless' => sub {
+subtest 'a mark answers what the stock cannot cover' => sub {
     CheckoutTest::fresh(17, stock => 3);
     is code($nginx->place(body(quantity => 5))), 'out_of_stock', 'asked of Redis';
     my $before = calls();
@@ -45,7 +45,7 @@ subtest 'a mark answers what is hopeless' => sub {
     is join(' ', map { $_->{status} } @answers), join(' ', (400) x 10);
     is decode_json($answers[0]{body})->{available}, 3, 'what is left';
     is calls(), $before, 'without Redis';
-    is $nginx->place(body(quantity => 3))->{status}, 202, 'what is not hopeless is asked for';
+    is $nginx->place(body(quantity => 3))->{status}, 202, 'what it can cover is asked for';
     is code($nginx->place(body())), 'out_of_stock';
     is decode_json($nginx->place(body())->{body})->{available}, 0, 'the mark follows';
 };

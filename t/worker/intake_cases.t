@@ -134,33 +134,33 @@ subtest 'W8: the product is gone from MySQL' => sub {
 subtest 'W9: data that MySQL refuses, in a batch of 256' => sub {
     fresh();
     $test->load(3, 2_000_000_000, price => '9999999999.99');
-    my $poison = new_order(1_999_000_000, 7);
-    $test->place([ 3, map({ new_order() } 1 .. 100), $poison, map { new_order() } 1 .. 155 ]);
+    my $refused = new_order(1_999_000_000, 7);
+    $test->place([ 3, map({ new_order() } 1 .. 100), $refused, map { new_order() } 1 .. 155 ]);
     $test->worker;
     settled_right('W9');
     is($test->value("SELECT COUNT(*) FROM orders WHERE status = 'pending_payment'"), 255, 'the other 255 are orders');
-    is($test->row($poison->[0]), 'failed rejected', 'it has a tombstone');
+    is($test->row($refused->[0]), 'failed rejected', 'it has a tombstone');
     is($test->stock_at_gate(3), 2_000_000_000 - 255, 'its units are back');
 };
 
 subtest 'W9: an error of no list, while other orders of the batch commit' => sub {
     fresh();
     $test->load(3, 300);
-    my $poison = new_order(3, 666);
+    my $refused = new_order(3, 666);
     refuse_orders(1644, '666 AND NEW.status <> "failed"');
-    $test->place([ 3, map({ new_order() } 1 .. 80), $poison, map { new_order() } 1 .. 80 ]);
+    $test->place([ 3, map({ new_order() } 1 .. 80), $refused, map { new_order() } 1 .. 80 ]);
     $test->worker;
     settled_right('W9');
     is($test->value("SELECT COUNT(*) FROM orders WHERE status = 'pending_payment'"), 160, 'the others are orders');
-    is($test->row($poison->[0]), 'failed rejected', 'it has a tombstone');
+    is($test->row($refused->[0]), 'failed rejected', 'it has a tombstone');
     accept_orders();
 };
 
 subtest 'W9: not even a tombstone can be written' => sub {
     fresh();
-    my $poison = new_order(3, 666);
+    my $refused = new_order(3, 666);
     refuse_orders(1644, 666);
-    $test->place([ 1, $poison ]);
+    $test->place([ 1, $refused ]);
     $test->worker;
     ok($test->wait_until(sub { $test->log_holds(qr/mysql_failed.*code=1644/) }), 'alone it waits: it may be MySQL');
     $test->place([ 1, new_order(2) ]);

@@ -75,7 +75,7 @@ subtest 'a release build has none' => sub {
 
 # --- batches ---------------------------------------------------------------------------------------------------
 
-# Product 1 is sold by the piece, product 2 has a limit for each buyer, product 3 is for poison.
+# Product 1 is sold by the piece, product 2 has a limit for each buyer, product 3 is for orders that MySQL refuses.
 my @id;
 
 sub accepted {
@@ -128,7 +128,7 @@ sub deleted_entry {
 }
 
 # The total of this order is too large for its column.
-sub poison {
+sub refused_order {
     my ($expected) = @_;
     $test->place([ 3, [ WorkerTest::identifier(), 1_999_999_000, 77 ] ]);
     $expected->{failed}++;
@@ -168,7 +168,7 @@ sub paid_and_failed {
     $expected->{$_}++ for qw(failed_payment paid);
 }
 
-# Its unit has no room in the stock, so MySQL refuses the change.
+# Its unit would exceed the range of the stock, so MySQL refuses the change.
 sub refused_event {
     my ($expected) = @_;
     $test->load(4, 2_147_483_647);
@@ -200,7 +200,7 @@ sub stuck_event {
 sub stale_gate { $test->change_stock(3, 7) }
 
 my %needs = (
-    'stream.bury' => \&garbage, 'stream.forget' => \&deleted_entry, 'order.tombstone' => \&poison, 'gate.push' => \&stale_gate,
+    'stream.bury' => \&garbage, 'stream.forget' => \&deleted_entry, 'order.tombstone' => \&refused_order, 'gate.push' => \&stale_gate,
     'order.take_stock' => \&sold,
     map({ $_ => \&refused_event } qw(payment.rollback payment.reject)),
     'payment.put_off' => \&stuck_event,
@@ -298,12 +298,12 @@ subtest 'W4, W16: the worker dies at each point' => sub {
 diag(sprintf '%d cells in %.0f s', $cells, time - $begin);
 
 subtest 'W5, W7: a connection is cut at each point, both ways' => sub {
-    my $turn = 0;
+    my $next_kind = 0;
     for my $effect (@wanted) {
         my $server = $effect =~ /^(?:(?:redis|gate|scan|settle|stream|transition)\.|monitor\.queue)/ ? 'redis' : 'mysql';
         for my $point ("$effect.before", "$effect.after") {
             for my $action ("cut_$server", "lose_$server") {
-                cut_there($effect, $point, $_, $action) for $ENV{FULL} ? @kinds : $kinds[ $turn++ % @kinds ];
+                cut_there($effect, $point, $_, $action) for $ENV{FULL} ? @kinds : $kinds[ $next_kind++ % @kinds ];
             }
         }
     }

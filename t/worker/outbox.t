@@ -253,7 +253,7 @@ subtest 'an answer that MySQL refuses keeps no others waiting' => sub {
     ok($test->wait_until(sub { undelivered() == 0 }, 10), 'both arrive');
 };
 
-sub told { return map { JSON::PP::decode_json($_->{body}) } $sink->requests }
+sub received_events { return map { JSON::PP::decode_json($_->{body}) } $sink->requests }
 
 subtest 'orders that fail after their 202' => sub {
     begin('200');
@@ -261,20 +261,20 @@ subtest 'orders that fail after their 202' => sub {
     $test->load(2, 10);
     $test->load(3, 2_000_000_000, price => '9999999999.99');
     my @ids = ($test->place_new(1, 3), $test->place_new(2, 2));
-    $test->place([ 3, [ my $poison = WorkerTest::identifier(), 1_999_999_000, 77 ] ]);
+    $test->place([ 3, [ my $refused = WorkerTest::identifier(), 1_999_999_000, 77 ] ]);
     $test->change_stock(1, -9);
     $test->sql('DELETE FROM stock_movements WHERE product_id = 2');
     $test->sql('DELETE FROM products WHERE id = 2');
     my $pid = worker(failpoint => 'order.commit.after');
     ok($test->wait_until(sub { $test->has_ended($pid) }, 10), 'killed when they were committed');
     worker();
-    ok($test->wait_until(sub { my @told = told(); @told >= 5 }, 20), 'the shop is told');
+    ok($test->wait_until(sub { my @events = received_events(); @events >= 5 }, 20), 'the shop is told');
     $test->wait_drained;
-    is_deeply({ map { $_->{data}{order_identifier} => "$_->{type} $_->{data}{status} $_->{data}{failure_code}" } told() },
-        { $ids[1] => 'order.failed failed out_of_stock', $ids[2] => 'order.failed failed out_of_stock', $poison => 'order.failed failed rejected',
+    is_deeply({ map { $_->{data}{order_identifier} => "$_->{type} $_->{data}{status} $_->{data}{failure_code}" } received_events() },
+        { $ids[1] => 'order.failed failed out_of_stock', $ids[2] => 'order.failed failed out_of_stock', $refused => 'order.failed failed rejected',
           map { $ids[$_] => 'order.failed failed product_gone' } 3, 4 }, 'of each, and why');
     is($test->value('SELECT COUNT(*) FROM outgoing_events'), 5, 'once');
-    my ($one) = grep { $_->{data}{order_identifier} eq $ids[1] } told();
+    my ($one) = grep { $_->{data}{order_identifier} eq $ids[1] } received_events();
     like(delete $one->{timestamp}, qr/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/, 'when');
     is_deeply($one->{data}, { order_identifier => $ids[1], user_id => 2, status => 'failed', product_id => 1, quantity => 1, total_price => '0.00',
         currency => 'TWD', payment_id => undef, failure_code => 'out_of_stock' }, 'in the form of the other events');

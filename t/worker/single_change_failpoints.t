@@ -1,5 +1,5 @@
 # checkoutctl order cancel, complete, refund: killed, or cut off from MySQL or Redis, before and after each outside effect.
-# Either nothing happened or all of it; the same command again completes it, the shop is told once, and the laws hold.
+# Either nothing happened or all of it; the same command again completes it, the shop gets one event, and the laws hold.
 #
 # POINTS=regex runs only those points.
 use strict;
@@ -31,7 +31,7 @@ my @effects = grep { !$seen{$_}++ && $_ ne 'single_change.settings' }
 cmp_ok(scalar @effects, '>=', 8, join ' ', @effects);
 
 sub status { return $test->value('SELECT status FROM orders WHERE order_identifier = ?', $_[0]) // 'queued' }
-sub told { return $test->value('SELECT COUNT(*) FROM outgoing_events WHERE order_identifier = ?', $_[0]) }
+sub event_count { return $test->value('SELECT COUNT(*) FROM outgoing_events WHERE order_identifier = ?', $_[0]) }
 
 # One order of a product with a limit for each buyer, as far as it has to be; a worker goes on but where it is to wait.
 sub order {
@@ -65,14 +65,14 @@ sub command {
     return ($? & 127, $? >> 8, text_of($said));
 }
 
-# word, status before, status after, how often the shop is told
+# command, status before, status after, how many events the shop gets
 my @changes = ([ cancel => 'pending_payment', 'cancelled', 1 ], [ cancel => 'queued', 'cancelled', 1 ],
               [ complete => 'paid', 'completed', 0 ], [ refund => 'paid', 'refunded', 0 ]);
 my (%reached, $cells);
 
 sub cell {
     my ($change, $point, $action) = @_;
-    my ($word, $before, $after, $tells) = @$change;
+    my ($word, $before, $after, $events_wanted) = @$change;
     my $name = "$word, $before: $point, $action";
     my $id = order($before);
     my ($signal, $code, $said) = command($word, $id, $action eq 'kill' ? $point : "$point:$action");
@@ -88,7 +88,7 @@ sub cell {
     return fail("$name: afterwards " . status($id)) if status($id) ne $after;
     ($signal, $code, $said) = command($word, $id);
     return fail("$name: once more: $code, $said") if $code || $said !~ /already/;
-    return fail("$name: the shop is told " . told($id) . ' times') if told($id) != $tells;
+    return fail("$name: the shop is told " . event_count($id) . ' times') if event_count($id) != $events_wanted;
     if ($before eq 'queued') {
         $test->worker(name => 'w');
         $test->wait_drained or return fail("$name: drained");
@@ -100,7 +100,7 @@ my $begin = time;
 for my $action (qw(kill cut_mysql lose_mysql cut_redis lose_redis)) {
     subtest "each point: $action" => sub {
         %reached = ();
-        # A lost connection is told to the call that follows.
+        # A lost connection shows at the call that follows.
         my $those = $action =~ /redis/ ? qr/^transition/ : $action =~ /mysql/ ? qr/^single_change|^change\.(?:update|insert)/ : qr/./;
         my @points = map { $action eq 'kill' ? ("$_.before", "$_.after") : "$_.before" } grep { $_ =~ $those } @effects;
         for my $point (grep { !$ENV{POINTS} || /$ENV{POINTS}/ } @points) {

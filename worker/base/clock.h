@@ -9,13 +9,14 @@
 #include <stdint.h>
 #include <time.h>
 
+/* The time now, in milliseconds and in microseconds. */
 uint64_t clock_ms(void);
 uint64_t clock_us(void);
 
 /* Initialises a condition for pthread_cond_timedwait() with times of clock_after(). */
 void clock_cond_init(pthread_cond_t *cond);
 
-/* The time in so many milliseconds. */
+/* Returns the time that it will be in `ms` milliseconds. */
 struct timespec clock_after(unsigned ms);
 
 #endif

@@ -5,6 +5,7 @@
 #ifndef CHECKOUT_WORKER_BASE_STOP_H
 #define CHECKOUT_WORKER_BASE_STOP_H
 
+/* Requests the stop, and ends all waits below. A second call does nothing more. */
 void stop_request(void);
 
 /* Returns 1 once the stop was requested, else 0. */
@@ -18,6 +19,8 @@ int stop_wait(unsigned ms);
  * call anything here but stop_requested(). Whoever changes its result calls stop_wake() after that.
  */
 int stop_wait_or(unsigned ms, int (*is_over)(void));
+
+/* Makes all waiting threads ask is_over() again. Does not block. */
 void stop_wake(void);
 
 #endif

@@ -61,6 +61,7 @@ int audit_is_violated(const struct audit *a);
 /* Returns the supply of a product, or NULL: MySQL does not have it. It belongs to the audit. */
 const struct supply *audit_find_supply(const struct audit *a, uint64_t product);
 
+/* Frees what it holds; the struct is empty then. */
 void audit_free(struct audit *a);
 
 #endif

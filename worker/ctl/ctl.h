@@ -23,9 +23,10 @@ struct ctl {
     struct redis_connection redis;
     int json;      /* print JSON instead of text */
     int yes;       /* the operator means it */
-    int dry_run;   /* say what would be done, and do nothing */
+    int dry_run;   /* print what would be done, and do nothing */
 };
 
+/* argc and argv: the words behind the command's name. Each returns one of the exit codes above. */
 int ctl_migrate(struct ctl *ctl, int argc, char **argv);
 int ctl_product_add(struct ctl *ctl, int argc, char **argv);
 int ctl_product_set(struct ctl *ctl, int argc, char **argv);

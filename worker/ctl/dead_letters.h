@@ -14,7 +14,7 @@
  */
 redisReply *dead_letters_read(struct ctl *ctl, const char *id, int *code);
 
-/* The letter's id and main fields as an object, which the caller owns. entry: as redis/queue_entry.h takes it. */
+/* Returns the letter's id and main fields, an object that the caller owns. entry: as redis/queue_entry.h takes it. */
 cJSON *dead_letters_head(const redisReply *entry);
 
 #endif

@@ -1,6 +1,6 @@
 /*
  * Members of the JSON objects that commands print. Whole numbers keep all their digits, unlike cJSON's own, which are
- * doubles. Texts are copied.
+ * doubles. Texts are copied; the object stays the caller's and owns what is added. Nothing here blocks.
  */
 #ifndef CHECKOUT_WORKER_CTL_JSON_H
 #define CHECKOUT_WORKER_CTL_JSON_H
@@ -11,6 +11,7 @@
 
 #include "redis/gate.h"
 
+/* A whole number. */
 void json_int(cJSON *object, const char *name, int64_t value);
 void json_uint(cJSON *object, const char *name, uint64_t value);
 

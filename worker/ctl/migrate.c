@@ -53,7 +53,7 @@ ask(struct db *db, const char *text, MYSQL_ROW *row)
 }
 
 
-/* Returns 1 taken, 0 somebody else has it, -1 an error. */
+/* Returns 1: taken, 0: another session has it, -1: an error. */
 static int
 try_lock(struct db *db, unsigned seconds)
 {
@@ -235,7 +235,7 @@ migrate(struct db *db)
     struct db_server patient = *usual;
 
     /*
-     * A read that ends before the lock is had, or before a long statement is done, would look like a lost connection.
+     * A time-out before the lock is granted, or before a long statement is done, would look like a lost connection.
      */
     patient.timeout = STATEMENT_MOST_MS;
     db_close(db);

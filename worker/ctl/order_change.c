@@ -14,7 +14,7 @@
 #define REASON_MAX 200   /* bytes */
 
 
-/* An order in the queue has no row; the gate's record says what was ordered. Returns 0, or -1 when Redis failed. */
+/* An order in the queue has no row; the gate's record has what was ordered. Returns 0, or -1 when Redis failed. */
 static int
 read_record(struct ctl *ctl, struct single_change *change)
 {

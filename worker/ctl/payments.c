@@ -1,5 +1,5 @@
 /*
- * checkoutctl payments: payment events, first of all those that a person has to look at.
+ * checkoutctl payments: payment events, first of all those that need a person.
  */
 #include <inttypes.h>
 

@@ -10,7 +10,7 @@
 #include "repair/rebuild.h"
 
 
-/* Orders whose payment MySQL lost: people will want to look at them. */
+/* Orders whose payment MySQL lost: somebody has to check each. */
 static void
 add_payments(cJSON *o, const struct rebuild *r)
 {

@@ -18,6 +18,8 @@ int report_not_found(const char *format, ...) __attribute__((format(printf, 1, 2
 
 /* Prints the last error of the command's connection. Returns CTL_ERROR. */
 int report_db_failed(const struct ctl *ctl);
+
+/* The same for its call of Redis. Returns CTL_ERROR. */
 int report_redis_failed(const struct ctl *ctl);
 
 /*

@@ -1,5 +1,6 @@
 /*
  * The words behind a command's name. Those that are taken out leave the others in their order; texts point into argv.
+ * Nothing here blocks; messages go to stderr (ctl/report.h).
  */
 #ifndef CHECKOUT_WORKER_CTL_WORDS_H
 #define CHECKOUT_WORKER_CTL_WORDS_H

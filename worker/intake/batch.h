@@ -77,6 +77,8 @@ enum gives_back {
     GIVES_BACK_BY_RECORD /* record.lua decides, by the record before and the one after */
 };
 
+
+/* Returns one of them, by the order's verdict. Pure. */
 enum gives_back batch_order_gives_back(const struct order *order);
 
 /* Empties the batch and keeps its memory. */

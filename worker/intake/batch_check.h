@@ -1,6 +1,6 @@
 /*
  * What must be true of a batch before it is written, and before it is settled. Pure but for the log and the counter of
- * base/invariant.h, which also says what happens where a check fails.
+ * base/invariant.h, which also describes what happens where a check fails.
  */
 #ifndef CHECKOUT_WORKER_INTAKE_BATCH_CHECK_H
 #define CHECKOUT_WORKER_INTAKE_BATCH_CHECK_H

@@ -351,7 +351,7 @@ on_commit(struct consumer *c)
 }
 
 
-/* The word for an order's verdict in the metrics. */
+/* The name of an order's verdict in the metrics. */
 static const char *
 verdict_word(const struct order *o)
 {

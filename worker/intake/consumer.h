@@ -72,7 +72,7 @@ struct consumer {
  */
 int consumer_start(struct consumer *c, const struct config *config, unsigned number, struct consumer_status *status);
 
-/* Frees what the consumer owns and closes its connections. The caller has joined the thread. */
+/* Frees what the consumer owns and closes its connections. The caller has joined the thread before. */
 void consumer_free(struct consumer *c);
 
 #endif

@@ -19,7 +19,7 @@ struct stored_verdict {
  * The gate keeps an order's record for at least a day. An order that comes so long after its verdict had no record any
  * more: its units were counted for the buyer a second time. One that comes sooner is the same entry once more, or Redis
  * lost it together with the buyer's count. Half a day is far from both limits. Which cases it cannot tell apart, and
- * how wrong a buyer's count may then be, is in docs/operations.md ("The life of a batch").
+ * how wrong a buyer's count may then be, is in docs/operations.md ("How a batch is processed").
  */
 #define FORGOTTEN_AFTER_MS (12 * 3600 * 1000)
 

@@ -10,7 +10,7 @@
 #include "intake/batch.h"
 #include "text/buffer.h"
 
-/* Adds the values of its row, as outgoing_event_add_values() does. code: orders.failure_code. */
+/* Adds the values of its row, as outgoing_event_add_values() does. code: orders.failure_code. Pure. */
 void failed_event_values(struct buffer *sql, const struct config *config, const struct order *o, const char *code);
 
 #endif

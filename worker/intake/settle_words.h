@@ -1,5 +1,5 @@
 /*
- * The words of a call of the script settle (common/lua/settle.lua says what each means). Pure: only memory is touched.
+ * The words of a call of the script settle (common/lua/settle.lua describes each). Pure: only memory is touched.
  */
 #ifndef CHECKOUT_WORKER_INTAKE_SETTLE_WORDS_H
 #define CHECKOUT_WORKER_INTAKE_SETTLE_WORDS_H

@@ -32,7 +32,7 @@ enum change_round {
     CHANGE_ROUND_DONE,      /* a batch was committed; there may be more */
     CHANGE_ROUND_EMPTY,     /* nothing was due */
     CHANGE_ROUND_CONFLICT,  /* another session was first (DB_AGAIN): the next round follows at once */
-    CHANGE_ROUND_FAILED     /* db.error says why */
+    CHANGE_ROUND_FAILED     /* the reason is in db.error */
 };
 
 struct change_thread_kind {

@@ -9,6 +9,7 @@
 
 #include "lifecycle/change_thread.h"
 
+/* For change_thread_start(). */
 extern const struct change_thread_kind expiry_kind;
 
 #endif

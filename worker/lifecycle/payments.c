@@ -150,7 +150,8 @@ read_bodies(struct change_thread *t, MYSQL_RES *rows, struct payment_event *even
 
 
 static enum db_result
-write_outcomes(struct change_thread *t, MYSQL_RES *rows, const struct payment_event *events, const size_t *change_indexes)
+write_outcomes(struct change_thread *t, MYSQL_RES *rows, const struct payment_event *events,
+               const size_t *change_indexes)
 {
     MYSQL_ROW row;
 
@@ -343,7 +344,7 @@ write_settings(struct change_thread *t)
 }
 
 
-/* Rounds begin with new events and with waiting ones in turn, so that neither starve. */
+/* Rounds begin with new events and with waiting ones alternately, so that neither starve. */
 static enum change_round
 run_round(struct change_thread *t)
 {

@@ -18,11 +18,12 @@
 #define PAYMENTS_WAIT_FIRST_MS 500
 #define PAYMENTS_WAIT_MOST_MS  60000
 
+/* For change_thread_start(). */
 extern const struct change_thread_kind payments_kind;
 
 /*
  * Milliseconds until the next try of an event that was tried `tries` times before: 500 doubled each time, 60,000 at
- * most.
+ * most. Pure.
  */
 unsigned payments_wait_ms(unsigned tries);
 

@@ -315,7 +315,7 @@ write_laws(struct buffer *text, const struct monitor_laws *l)
 {
     write_gauge(text, "laws_checked", "1 when the laws could be checked at the last try.", l->valid);
 
-    /* A gauge that nobody could measure is left out: a stale 0 would look like "in order". */
+    /* A gauge that nobody could measure is left out: a stale 0 would mean "in order". */
     if (!l->valid) {
         return;
     }

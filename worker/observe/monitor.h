@@ -19,13 +19,13 @@
 #include "redis/gate.h"
 #include "text/buffer.h"
 
-/* common/lua/monitor.lua says what each number is. */
+/* The numbers of common/lua/monitor.lua, which describes each. */
 struct monitor_queue {
     int valid;                         /* 0: Redis did not answer at the last try, and the rest is older */
     int64_t entries, oldest_ms, queued, dead_letters, pending, pending_dead, consumers;
 };
 
-/* monitor_write_metrics() says what each number is. */
+/* monitor_write_metrics() describes each number. */
 struct monitor_laws {
     int valid;                         /* 0: not checked yet, or Redis or MySQL did not answer at the last try */
     uint64_t checked_ms;               /* by clock_ms() */
@@ -55,7 +55,7 @@ struct monitor {
 int monitor_start(struct monitor *m, const struct config *config, const struct consumer_status *consumers,
                   unsigned count);
 
-/* Waits for the thread's end and frees what it owned. http_server_close() comes before: nobody may ask it any more. */
+/* Waits for the thread's end and frees what it owned. Call http_server_close() before, so that nothing uses it. */
 void monitor_join(struct monitor *m);
 
 /*

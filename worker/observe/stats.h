@@ -29,9 +29,10 @@ enum stats_count {
     STATS_COUNTS
 };
 
+/* Adds n to a count. */
 void stats_add(enum stats_count count, uint64_t n);
 
-/* What was added so far. */
+/* Returns what was added so far. */
 uint64_t stats_read(enum stats_count count);
 
 enum stats_gauge {
@@ -41,7 +42,7 @@ enum stats_gauge {
     STATS_GAUGES
 };
 
-/* What MySQL held at the last look; -1: it could not be read, and stats_write() leaves the gauge out. */
+/* Sets what MySQL held when it was read last; -1: it could not be read, and stats_write() leaves the gauge out. */
 void stats_set(enum stats_gauge gauge, int64_t value);
 
 /* A batch of so many orders was settled. */
@@ -65,7 +66,7 @@ void stats_mysql_retry(unsigned code);
 /* A call of Redis failed and is made again. settle 1: it was the settle script. */
 void stats_redis_retry(int settle);
 
-/* The outcome of an event in an order's lifecycle. event ORDER_EVENTS: the event names no order. */
+/* Counts the outcome of an event of an order. event ORDER_EVENTS: the event names no order. */
 void stats_outcome(enum order_event event, enum event_outcome outcome);
 
 /* Appends everything as Prometheus text. Any thread; only `text` needs the caller's care. */

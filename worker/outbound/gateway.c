@@ -65,7 +65,7 @@ copy_optional(char *out, size_t size, const cJSON *object, const char *name)
 }
 
 
-/* Returns what makes an answer that says "succeeded" invalid, or NULL when it is valid. */
+/* Returns what makes an answer with status "succeeded" invalid, or NULL when it is valid. */
 static const char *
 read_success(struct gateway_answer *a, long status, const cJSON *object)
 {
@@ -165,7 +165,7 @@ is_any_due(struct sender *s)
 
     buffer_clear(&s->sql);
     buffer_text(&s->sql, "SELECT 1 FROM gateway_calls WHERE next_try_at <= NOW(3) LIMIT 1");
-    return EFFECT("gateway.look", db_any(&s->db, &s->sql, &due)) == DB_OK ? due : -1;
+    return EFFECT("gateway.any_due", db_any(&s->db, &s->sql, &due)) == DB_OK ? due : -1;
 }
 
 

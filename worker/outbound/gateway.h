@@ -18,8 +18,8 @@
  * bodies that come with one key. A gateway that ignores the header may take the money of that request.
  *
  * An order that was cancelled before the gateway was asked for the first time is not asked for. gateway_calls.asked_at
- * tells: it is written with the lease, right before the request, and removed where no byte of the request was sent (no
- * connection). It stays where a worker dies between the two.
+ * shows that: it is written with the lease, right before the request, and removed where no byte of the request was sent
+ * (no connection). It stays where a worker dies between the two.
  *
  * An answer and the end of its call are written in one transaction. The event's id, "<identifier>:succeeded" or
  * "<identifier>:failed", makes one event of an answer that was given twice.

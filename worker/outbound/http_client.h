@@ -43,7 +43,7 @@ struct http_request {
 /* url and ca_file must outlive the client; curl_global_init(3) comes before. Returns 0, or -1: out of memory. */
 int http_client_open(struct http_client *c, const char *url, const char *ca_file);
 
-/* Starts a request whose first four fields are set. Returns 0, or -1: it is not under way, and r->error says why. */
+/* Starts a request whose first four fields are set. Returns 0, or -1 with r->error set: it is not under way. */
 int http_client_start(struct http_client *c, struct http_request *r);
 
 /* Sends and receives, and waits up to so many milliseconds where nothing can be done at once. */
@@ -52,7 +52,7 @@ void http_client_wait(struct http_client *c, unsigned ms);
 /* Returns a request that has ended, with its result, to its owner; NULL: none has. */
 struct http_request *http_client_next(struct http_client *c);
 
-/* Ends a request that is under way, if it is; nobody knows then what became of it. */
+/* Ends a request that is under way, if it is; what became of it on the server is unknown. */
 void http_client_cancel(struct http_client *c, struct http_request *r);
 
 /* Frees the client. No request may be under way. */

@@ -32,7 +32,7 @@ is_any_due(struct sender *s)
 
     buffer_clear(&s->sql);
     buffer_text(&s->sql, "SELECT 1 FROM outgoing_events WHERE next_try_at <= NOW(3) LIMIT 1");
-    return EFFECT("outbox.look", db_any(&s->db, &s->sql, &due)) == DB_OK ? due : -1;
+    return EFFECT("outbox.any_due", db_any(&s->db, &s->sql, &due)) == DB_OK ? due : -1;
 }
 
 

@@ -1,11 +1,11 @@
 /*
  * The outbox: rows of outgoing_events are sent to the shop as signed Standard Webhooks (standardwebhooks.com; signed by
  * text/signature.h) until it acknowledges them. Each event is sent at least once. Its webhook-id is the same at every
- * try; the timestamp is that of the try. Events may arrive out of order; the body says when each happened.
+ * try; the timestamp is that of the try. Events may arrive out of order; the time of each is in its body.
  *
  * The webhook-id is "evt_<order identifier>_<what happened>", such as evt_019aa2f1-…_paid for the type order.paid. An
- * order has one event of a type at most, so the id is unique. A row's number would not be: after MySQL lost its last commits
- * it would be given to another event, which the shop would take for a repeat.
+ * order has one event of a type at most, so the id is unique. A row's number would not be: after MySQL lost its last
+ * commits it would be given to another event, which the shop would take for a repeat.
  *
  *   2xx                        delivered
  *   410, or [events] tries     dead: an error in the log, checkout_outgoing_events_dead, `checkoutctl events`

@@ -5,8 +5,8 @@
  *
  * Rows that are taken are leased: their next try is put off to when the answer must have come, in a transaction that
  * ends before anything is sent. So any number of processes share the work, no lock is held while another party's server
- * is waited for, and rows of a killed process are sent again after the lease. Column `tries` tells the leases of one
- * row apart: only the holder of the last lease writes a result that is not final; a final one is always written.
+ * is waited for, and rows of a killed process are sent again after the lease. Column `tries` numbers the leases of one
+ * row: only the holder of the last lease writes a result that is not final; a final one is always written.
  *
  * Several requests run at once, so that one that hangs does not hold up others. A result that cannot be written because
  * MySQL is away is kept and written later. A result that MySQL refuses for its data is dropped, and the row is due
@@ -70,7 +70,7 @@ struct sender_kind {
      */
     int (*claim)(struct sender *s, unsigned n);
 
-    /* Starts the item's request. Returns 0, or -1: it cannot be sent, and request.error says why. */
+    /* Starts the item's request. Returns 0, or -1: it cannot be sent, and request.error has the reason. */
     int (*start)(struct sender *s, struct sender_item *item);
 
     /*

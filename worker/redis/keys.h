@@ -15,6 +15,6 @@ void key_workers(struct redis_args *args);
 void key_stock(struct redis_args *args, uint64_t product);
 void key_register(struct redis_args *args, uint64_t product);
 void key_buyers(struct redis_args *args, uint64_t product);
-void key_bucket(struct redis_args *args, const char *day); /* "2026-11-21" */
+void key_bucket(struct redis_args *args, const char *day); /* day: "2026-11-21" */
 
 #endif

@@ -50,7 +50,8 @@ int queue_entry_read(struct queue_entry *entry, const redisReply *reply);
 
 /*
  * Reads the next order of an entry. Returns 1 with *order filled in; 0 behind the last one, where count and units are
- * what the entry says; -1 with entry->why where they are not, or an order is none: then those read before do not count.
+ * as the entry's fields have them; -1 with entry->why where they are not, or an order is none: then those read before
+ * do not count.
  */
 int queue_entry_next_order(struct queue_entry *entry, struct queue_entry_order *order);
 

@@ -195,7 +195,7 @@ keep_payment(struct rebuild *r, const struct compared *l)
                && order_status_rank(l->mysql) < order_status_rank(ORDER_PAID);
     int went_back = l->gate == ORDER_REFUNDED && l->mysql != ORDER_REFUNDED;
 
-    /* Of an order that ended, a missing row is written again as the record says it. */
+    /* The missing row of an order that ended is written again, as its record has it. */
     if (!(came || went_back) || (!l->has_row && is_ended(l))) {
         return REBUILD_DONE;
     }

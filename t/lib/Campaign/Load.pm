@@ -174,7 +174,7 @@ sub do_read {
 
 # --- the operator ----------------------------------------------------------------------------------------------
 
-# Adds and takes units. What it was told is not needed for the laws: the movements stand in MySQL.
+# Adds and takes units. The answers are not needed for the laws: the movements stand in MySQL.
 sub operate {
     my ($self, $seed) = @_;
     srand $seed;
