@@ -90,6 +90,11 @@ void
 ngx_http_checkout_waiting_restart(ngx_http_checkout_waiting_t *w,
     ngx_http_checkout_clock_t *clock)
 {
+    /* what is armed before begin() would outlive a request that ends then */
+    if (w->cleanup.handler == NULL) {
+        return;
+    }
+
     w->clock = clock;
     ngx_http_checkout_alarm_start(&w->whole, clock);
 }

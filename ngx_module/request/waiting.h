@@ -98,7 +98,10 @@ ngx_int_t ngx_http_checkout_waiting_begin(ngx_http_checkout_waiting_t *w,
 void ngx_http_checkout_waiting_begin_with_body(ngx_http_checkout_waiting_t *w,
     ngx_http_checkout_clock_t *clock);
 
-/* The request has the whole of a time again, from now on. */
+/*
+ * The request has the whole of a time again, from now on.  Does nothing before
+ * begin(), which gives it its time.
+ */
 void ngx_http_checkout_waiting_restart(ngx_http_checkout_waiting_t *w,
     ngx_http_checkout_clock_t *clock);
 
