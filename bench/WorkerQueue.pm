@@ -1,6 +1,7 @@
 package WorkerQueue;
 
-# A queue filled by the gate's own script, and how fast one worker drains it: what bench/worker and bench/lifecycle share.
+# A queue filled by the gate's own script, and how fast one worker drains it: what bench/worker and bench/lifecycle
+# share.
 #
 #     my $queue = WorkerQueue->new($stack, products_stock => 1_000_000_000, entry_orders => 32);
 #     $queue->empty(1);                           # one product, nothing else
@@ -27,8 +28,10 @@ sub empty {
     $stack->do('SET SESSION foreign_key_checks = 1');
     for (my $first = 1; $first <= $products; $first += 500) {
         my $last = $first + 499 < $products ? $first + 499 : $products;
-        $stack->do('INSERT INTO products (id, name, price, stock) VALUES ' . join ',', map {"($_, 'Product', 19.80, $stock)"} $first .. $last);
-        $stack->do('INSERT INTO stock_movements (product_id, kind, units, stock_after) VALUES ' . join ',', map {"($_, 'load', $stock, $stock)"} $first .. $last);
+        $stack->do('INSERT INTO products (id, name, price, stock) VALUES ' . join ',',
+            map {"($_, 'Product', 19.80, $stock)"} $first .. $last);
+        $stack->do('INSERT INTO stock_movements (product_id, kind, units, stock_after) VALUES ' . join ',',
+            map {"($_, 'load', $stock, $stock)"} $first .. $last);
     }
     $stack->redis->flushdb;
 }
@@ -44,7 +47,8 @@ sub place {
         push @args, $product, sprintf('%016x', ++$self->{serial}), $n, $n, 1, 0;
         for (1 .. $n) {
             my $id = ++$self->{serial};
-            push @args, sprintf('%08x-%04x-7000-8000-%012x', time, $id & 0xffff, $id), sprintf('queued - %d 1 %d %d', $product, $id, time * 1000);
+            push @args, sprintf('%08x-%04x-7000-8000-%012x', time, $id & 0xffff, $id),
+                sprintf('queued - %d 1 %d %d', $product, $id, time * 1000);
         }
     }
     $self->{stack}->redis->evalsha($sha, scalar @keys, @keys, @args, sub { });

@@ -196,8 +196,9 @@ insert_all(struct loop *l, const uint64_t *products, size_t n, char (*identifier
                 " pay_by, product_id, quantity) VALUES ");
 
     for (size_t i = 0; i < n; i++) {
-        buffer_format(&l->sql, "%s('%s',%" PRIu64 ",'pending_payment',NULL,19.80*1,NOW(3) + INTERVAL 1800 SECOND,%" PRIu64
-                      ",1)", i > 0 ? "," : "", identifiers[i], next_random(l) % 1000000 + 1, products[i]);
+        buffer_format(&l->sql,
+                      "%s('%s',%" PRIu64 ",'pending_payment',NULL,19.80*1,NOW(3) + INTERVAL 1800 SECOND,%" PRIu64 ",1)",
+                      i > 0 ? "," : "", identifiers[i], next_random(l) % 1000000 + 1, products[i]);
     }
 
     buffer_text(&l->sql, ";INSERT INTO order_items (order_identifier, product_id, quantity, unit_price) VALUES ");
@@ -398,7 +399,9 @@ connect_loop(struct loop *l)
         fail("Redis", "cannot connect");
     }
 
-    if (mysql_real_connect(l->mysql, NULL, s->user, s->password, s->database, 0, s->socket, CLIENT_MULTI_STATEMENTS) == NULL) {
+    if (mysql_real_connect(l->mysql, NULL, s->user, s->password, s->database, 0, s->socket, CLIENT_MULTI_STATEMENTS)
+        == NULL)
+    {
         fail("MySQL", mysql_error(l->mysql));
     }
 

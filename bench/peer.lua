@@ -63,8 +63,9 @@ local function place(id, order)
     local reply
     reply, err = run(connection, 7, "order-processing-queue", "gate", "orders:" .. today,
                      "orders:" .. os.date("!%Y-%m-%d", ngx.time() - 86400),
-                     "product:" .. product .. ":stock", "product:" .. product .. ":register", "product:" .. product .. ":buyers",
-                     1000000000, today, product, string.format("%08x%08x", math.random(0, 0x7fffffff), math.random(0, 0x7fffffff)),
+                     "product:" .. product .. ":stock", "product:" .. product .. ":register",
+                     "product:" .. product .. ":buyers", 1000000000, today, product,
+                     string.format("%08x%08x", math.random(0, 0x7fffffff), math.random(0, 0x7fffffff)),
                      1, order.quantity, order.quantity, 0, id, record)
     connection:set_keepalive(60000, 512)
     if not reply then return nil, err end

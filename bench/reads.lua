@@ -17,5 +17,6 @@ end
 function done(summary, latency)
     io.write(string.format("RESULT %d %d %d %d %d %d\n", summary.requests, summary.duration,
                            latency:percentile(50), latency:percentile(99), summary.errors.status,
-                           summary.errors.connect + summary.errors.read + summary.errors.write + summary.errors.timeout))
+                           summary.errors.connect + summary.errors.read + summary.errors.write
+                               + summary.errors.timeout))
 end

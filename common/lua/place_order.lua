@@ -83,7 +83,9 @@ local function read_product(k)
         return nil, 'broken'
     end
     if reg[7] == 'closed' then return nil, 'unknown_product' end
-    if opens > 0 and now_ms() < opens then return nil, 'sale_not_started ' .. string.format('%.0f', opens - now_ms()) end
+    if opens > 0 and now_ms() < opens then
+        return nil, 'sale_not_started ' .. string.format('%.0f', opens - now_ms())
+    end
     if closes > 0 and now_ms() >= closes then return nil, 'sale_ended' end
     p.left = math.max(0, math.min(p.stock, p.register - p.in_flight))
     return p

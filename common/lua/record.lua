@@ -42,8 +42,8 @@ local function hold(key, user, units)
 end
 
 -- The buyers first .. last of ARGV (user, units, identifier or "-") of decided orders, whose records of verdicts
--- (identifier, record) are first_record .. first - 1 and are not written yet. "-": the units come back in any case; else
--- by what the records say. Units are taken again only where there is a limit.
+-- (identifier, record) are first_record .. first - 1 and are not written yet. "-": the units come back in any case;
+-- else as the records decide. Units are taken again only where there is a limit.
 local function settle_buyers(bucket, key, limit, first_record, first, last)
     local verdict = {}
     for i = first_record, first - 1, 2 do verdict[ARGV[i]] = ARGV[i + 1] end
@@ -54,7 +54,7 @@ local function settle_buyers(bucket, key, limit, first_record, first, last)
     end
 end
 
--- Records first .. last of ARGV (identifier, record, identifier …) of a bucket, where they are later. Creates no bucket.
+-- Records first .. last of ARGV (identifier, record, identifier …) of a bucket, where they are later. Makes no bucket.
 local function write_records(bucket, first, last)
     if first > last or redis.call('TYPE', bucket).ok ~= 'hash' then return end
     local ids, words = {}, {}

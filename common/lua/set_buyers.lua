@@ -6,9 +6,9 @@
 --         then E times: identifier, user, units, 1 when it is counted also where it has no record, else 0
 --         then for each user: user, units, without those of the orders before
 -- returns 1 done, 0 a job was settled since: count again, -1 when the fence is held by another rebuild
--- law     An order whose row and record may differ (in flight, or moved and the gate not told) is counted as long as its
---         record does not say that it ended: whoever changes the record moves the units. Under the fence nothing comes
---         into flight, so equal units in flight mean the same jobs.
+-- law     An order whose row and record may differ (in flight, or moved and the gate not informed) is counted as long
+--         as its record does not show that it ended: what changes the record moves the units. Under the fence
+--         nothing comes into flight, so equal units in flight mean the same jobs.
 --#include record.lua
 local FIELDS_MOST = 4000   -- Lua's unpack() ends near 8000
 

@@ -7,9 +7,9 @@ package CheckoutStack;
 #     my $count = $stack->sell(product => 1, orders => 2000);     # { 202 => 500, 400 => 1500 }
 #     $stack->laws_hold;                     # tests: every suite ends with it
 #
-# `make test` starts stacks for all suites and names their folders in CHECKOUT_TEST_STACKS, divided by colons: a suite takes
-# one that no other suite has, until it ends. A suite by itself starts one in .run/test-<pid> and stops it at its end, also
-# when it dies. start() empties the stack that it finds.
+# `make test` starts stacks for all suites and names their folders in CHECKOUT_TEST_STACKS, divided by colons: a suite
+# takes one that no other suite has, until it ends. A suite by itself starts one in .run/test-<pid> and stops it at its
+# end, also when it dies. start() empties the stack that it finds.
 
 use strict;
 use warnings;
@@ -99,7 +99,8 @@ sub empty {
     my ($self) = @_;
     $self->end_workers;
     $self->start_server('nginx') if !kill 0, $self->{env}{NGINX_PID};
-    $self->do("DELETE FROM $_") for qw(outgoing_events gateway_calls payment_events order_items orders stock_movements products);
+    $self->do("DELETE FROM $_")
+        for qw(outgoing_events gateway_calls payment_events order_items orders stock_movements products);
     $self->redis->flushdb;
     $self->{supplied} = {};
     $self->{accepted} = [];
@@ -236,7 +237,8 @@ sub checkoutctl_ok {
 
 sub add_product {
     my ($self, $id, $units, @options) = @_;
-    $self->checkoutctl_ok('product', 'add', $id, '--name', "Product $id", '--price', '19.80', '--stock', $units, @options);
+    $self->checkoutctl_ok('product', 'add', $id, '--name', "Product $id", '--price', '19.80', '--stock', $units,
+        @options);
     $self->checkoutctl_ok('stock', 'load', $id);
     $self->{supplied}{$id} = $units;
 }
@@ -277,7 +279,8 @@ sub note_accepted {
 sub sell {
     my ($self, %o) = @_;
     my @products = ref $o{product} ? @{ $o{product} } : $o{product};
-    my @requests = map { [ 'POST', '/api/place-order', order_json($products[ $_ % @products ], $o{quantity} // 1, $_ + 1) ] }
+    my @requests = map { [ 'POST', '/api/place-order',
+        order_json($products[ $_ % @products ], $o{quantity} // 1, $_ + 1) ] }
         0 .. $o{orders} - 1;
     my @answers = HttpBurst::burst(port => $self->{port}, connections => $o{connections} // 64, requests => \@requests,
         before_each => $o{before_each});
@@ -304,7 +307,8 @@ sub is_drained {
 sub wait_drained {
     my ($self, $name) = @_;
     my $drained = wait_until(sub { $self->is_drained });
-    ok($drained, $name // 'the queue is drained') or diag($self->redis->xlen('order-processing-queue') . ' entries left');
+    ok($drained, $name // 'the queue is drained')
+        or diag($self->redis->xlen('order-processing-queue') . ' entries left');
 }
 
 

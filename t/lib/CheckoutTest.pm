@@ -90,7 +90,8 @@ sub start {
     $self->configure($config, %options);
     $self->{pid} = fork // die "fork: $!";
     if ($self->{pid} == 0) {
-        { exec $CheckoutTest::binary, '-p', "$self->{dir}", '-e', 'error.log', '-c', 'nginx.conf', $options{daemon} ? () : ('-g', 'daemon off;') };
+        { exec $CheckoutTest::binary, '-p', "$self->{dir}", '-e', 'error.log', '-c', 'nginx.conf',
+            $options{daemon} ? () : ('-g', 'daemon off;') };
         POSIX::_exit(127);
     }
     if ($options{daemon}) {
@@ -122,7 +123,8 @@ error_log error.log info;
 events { worker_connections 1024; }
 http {
     access_log off;
-    client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi; uwsgi_temp_path uwsgi; scgi_temp_path scgi;
+    client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi; uwsgi_temp_path uwsgi;
+    scgi_temp_path scgi;
     $http
     server {
         listen 127.0.0.1:$self->{port} $listen;
@@ -154,7 +156,8 @@ sub log {
 
 sub connect {
     my ($self) = @_;
-    return IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $self->{port}, Proto => 'tcp') || die "connect: $!";
+    return IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $self->{port}, Proto => 'tcp')
+        || die "connect: $!";
 }
 
 # The bytes of an order.

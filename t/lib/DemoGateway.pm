@@ -19,11 +19,13 @@ use Time::HiRes qw(sleep);
 
 sub start {
     my ($class, %o) = @_;
-    my $self = bless { owner => $$, dir => File::Temp->newdir('/tmp/gateway-XXXXXX'), port => CheckoutRedis::free_port() }, $class;
+    my $self = bless { owner => $$, dir => File::Temp->newdir('/tmp/gateway-XXXXXX'),
+        port => CheckoutRedis::free_port() }, $class;
     my @options = map { ("--$_", $o{$_}) } keys %o;
     $self->{pid} = fork // die "fork: $!";
     if ($self->{pid} == 0) {
-        { exec dirname(__FILE__) . '/../../demo/gateway', '--listen', "127.0.0.1:$self->{port}", '--state', $self->{dir}, @options }
+        { exec dirname(__FILE__) . '/../../demo/gateway', '--listen', "127.0.0.1:$self->{port}", '--state',
+            $self->{dir}, @options }
         POSIX::_exit(127);
     }
     for (1 .. 100) {

@@ -76,7 +76,8 @@ sub serve {
     return if $word eq 'close';
     sleep $number if $word eq 'slow';
     my $status = $word =~ /^\d+$/ ? $word : $word eq 'redirect' ? 307 : 200;
-    my $head = "HTTP/1.1 $status Said\r\nConnection: close\r\n" . ($word eq 'redirect' ? 'Location: ' . $self->url . "/elsewhere\r\n" : '');
+    my $head = "HTTP/1.1 $status Said\r\nConnection: close\r\n"
+        . ($word eq 'redirect' ? 'Location: ' . $self->url . "/elsewhere\r\n" : '');
     return print $socket "$head\r\n", 'x' x 100_000 if $word eq 'flood';
     return print $socket "${head}Content-Length: 100\r\n\r\nhalf" if $word eq 'cut';
     print $socket "${head}Content-Length: 2\r\n\r\nok";

@@ -18,7 +18,8 @@ sub new {
 
 sub body {
     my ($type, $order, %o) = @_;
-    my %data = (order_identifier => $order, payment_id => $o{payment_id} // "pay_$order", amount => $o{amount} // '19.80',
+    my %data = (order_identifier => $order, payment_id => $o{payment_id} // "pay_$order",
+        amount => $o{amount} // '19.80',
                 currency => $o{currency} // 'TWD');
     return encode_json({ type => "payment.$type", data => \%data });
 }

@@ -21,7 +21,8 @@ use POSIX ();
 use Suspend;
 use Time::HiRes qw(sleep);
 
-our $program = $ENV{MYSQLD} // ((grep { -x "$_/mariadbd" } split(/:/, $ENV{PATH}), '/usr/sbin') ? 'mariadbd' : 'mysqld');
+our $program = $ENV{MYSQLD}
+    // ((grep { -x "$_/mariadbd" } split(/:/, $ENV{PATH}), '/usr/sbin') ? 'mariadbd' : 'mysqld');
 our $is_mariadb = qx($program --version 2>&1) =~ /MariaDB/;
 
 my $template;    # an initialised data directory
@@ -35,7 +36,8 @@ sub template {
     return $template if $template;
     $template = File::Temp->newdir('sql-XXXXXX', TMPDIR => 1);
     run_quietly("$template/log", $is_mariadb
-        ? "mariadb-install-db --no-defaults --datadir=$template/data --auth-root-authentication-method=socket --auth-root-socket-user=$user --skip-test-db --skip-name-resolve"
+        ? "mariadb-install-db --no-defaults --datadir=$template/data --auth-root-authentication-method=socket"
+            . " --auth-root-socket-user=$user --skip-test-db --skip-name-resolve"
         : "$program --no-defaults --initialize-insecure --datadir=$template/data --user=$user");
     return $template;
 }
@@ -59,9 +61,11 @@ sub launch {
     if ($self->{pid} == 0) {
         open STDERR, '>>', "$self->{dir}/log";
         open STDOUT, '>&', \*STDERR;
-        { exec $self->{program}, '--no-defaults', "--datadir=$self->{dir}/data", "--socket=$self->{dir}/s", "--port=$self->{port}",
-            "--server-id=$self->{id}", "--pid-file=$self->{dir}/pid", '--bind-address=127.0.0.1', '--skip-name-resolve', "--user=$user",
-            '--innodb-buffer-pool-size=16M', '--innodb-flush-log-at-trx-commit=0', $is_mariadb ? () : ('--mysqlx=OFF', '--skip-log-bin', '--secure-file-priv='),
+        { exec $self->{program}, '--no-defaults', "--datadir=$self->{dir}/data", "--socket=$self->{dir}/s",
+            "--port=$self->{port}", "--server-id=$self->{id}", "--pid-file=$self->{dir}/pid",
+            '--bind-address=127.0.0.1', '--skip-name-resolve', "--user=$user",
+            '--innodb-buffer-pool-size=16M', '--innodb-flush-log-at-trx-commit=0',
+            $is_mariadb ? () : ('--mysqlx=OFF', '--skip-log-bin', '--secure-file-priv='),
             @{ $self->{options} } };
         POSIX::_exit(127);
     }
@@ -125,7 +129,8 @@ use IO::Socket::INET;
 # It listens at 127.0.0.1, or at another address: 0.0.0.0 is all of 127.0.0.0/8.
 sub start {
     my ($class, $script, $address) = @_;
-    my $listen = IO::Socket::INET->new(Listen => 64, LocalAddr => $address // '127.0.0.1', LocalPort => 0) or die "listen: $!";
+    my $listen = IO::Socket::INET->new(Listen => 64, LocalAddr => $address // '127.0.0.1', LocalPort => 0)
+        or die "listen: $!";
     my $self = bless { owner => $$, port => $listen->sockport, file => File::Temp->new }, $class;
     $self->{pid} = fork // die "fork: $!";
     return $self if $self->{pid};

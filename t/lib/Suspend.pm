@@ -2,7 +2,7 @@ package Suspend;
 
 # Suspends processes for a test: they accept connections, for the system does that, and stay silent.
 #
-#     Suspend::stop(@pids);       # returns when each thread of theirs has stopped: until then one of them may still answer
+#     Suspend::stop(@pids);       # returns when each thread of theirs has stopped: until then one may still answer
 #     Suspend::go_on(@pids);
 
 use strict;

@@ -56,7 +56,8 @@ sub value { my ($self, @statement) = @_; return $self->{stack}->value(@statement
 sub clear {
     my ($self) = @_;
     $self->end_worker($_, 'KILL') for keys %{ $self->{workers} };
-    $self->sql("DELETE FROM $_") for qw(order_items orders stock_movements products payment_events outgoing_events gateway_calls);
+    $self->sql("DELETE FROM $_")
+        for qw(order_items orders stock_movements products payment_events outgoing_events gateway_calls);
     $self->redis->flushdb;
     $self->{supplied} = {};
     $self->{held} = {};
@@ -68,7 +69,10 @@ sub clear {
 
 sub script {
     my ($self, $name, $keys, $args) = @_;
-    my $script = $scripts{$name} //= do { my $source = CheckoutRedis::source("$name.lua"); [ sha1_hex($source), $source ] };
+    my $script = $scripts{$name} //= do {
+        my $source = CheckoutRedis::source("$name.lua");
+        [ sha1_hex($source), $source ];
+    };
     my @words = (scalar @$keys, @$keys, @$args);
     my $reply = eval { $self->redis->evalsha($script->[0], @words) };
     return $reply if !$@;
@@ -79,7 +83,8 @@ sub script {
 # A product in MySQL, booked, and at the gate. Options: price, per_user_limit.
 sub load {
     my ($self, $id, $units, %o) = @_;
-    $self->sql('INSERT INTO products (id, name, price, stock, per_user_limit) VALUES (?, ?, ?, ?, ?)', $id, "Product $id",
+    $self->sql('INSERT INTO products (id, name, price, stock, per_user_limit) VALUES (?, ?, ?, ?, ?)', $id,
+        "Product $id",
         $o{price} // '19.80', $units, $o{per_user_limit});
     $self->book($id, 'load', $units);
     $self->push_product($id, 1);
@@ -130,9 +135,11 @@ sub place {
             push @words, $id, "queued - $product $quantity $user " . int(time * 1000);
         }
         my $reply = $self->script('place_order',
-            [ 'order-processing-queue', 'gate', 'orders:' . today(), 'orders:' . strftime('%Y-%m-%d', gmtime(time - 86400)),
+            [ 'order-processing-queue', 'gate', 'orders:' . today(),
+                'orders:' . strftime('%Y-%m-%d', gmtime(time - 86400)),
               CheckoutRedis::product_keys($product), "product:$product:buyers" ],
-            [ 1_000_000, today(), $product, sprintf('%08x%08x', int rand 2**32, int rand 2**32), scalar @orders, $units, $largest, 0, @words ]);
+            [ 1_000_000, today(), $product, sprintf('%08x%08x', int rand 2**32, int rand 2**32), scalar @orders, $units,
+                $largest, 0, @words ]);
         push @verdicts, $reply->[1][1];
     }
     return @verdicts;
@@ -177,18 +184,21 @@ sub record {
 # "status failure_code" of the row.
 sub row {
     my ($self, $id) = @_;
-    return $self->value("SELECT CONCAT_WS(' ', status, failure_code) FROM orders WHERE order_identifier = ?", $id) // 'no row';
+    return $self->value("SELECT CONCAT_WS(' ', status, failure_code) FROM orders WHERE order_identifier = ?", $id)
+        // 'no row';
 }
 
 
 # --- workers ---------------------------------------------------------------------------------------------------
 
-# Options: name, threads, failpoint (then with the build that has them), env => { CHECKOUT_… => value }, build, wrap => [command].
+# Options: name, threads, failpoint (then with the build that has them), env => { CHECKOUT_… => value }, build,
+# wrap => [command].
 sub worker {
     my ($self, %o) = @_;
     my $build = $o{build} // $self->stack->{build};
     my %env = (
-        CHECKOUT_WORKER_DEAD_AFTER => '1s', CHECKOUT_WORKER_RECONCILE_INTERVAL => '100ms', CHECKOUT_WORKER_METRICS_ADDRESS => '',
+        CHECKOUT_WORKER_DEAD_AFTER => '1s', CHECKOUT_WORKER_RECONCILE_INTERVAL => '100ms',
+        CHECKOUT_WORKER_METRICS_ADDRESS => '',
         CHECKOUT_WORKER_LAWS_INTERVAL => '100ms', CHECKOUT_LOG_FILE => $self->{log}, %{ $o{env} // {} },
     );
     $env{CHECKOUT_WORKER_NAME} = $o{name} if $o{name};
@@ -262,7 +272,8 @@ sub violations {
             if $stock + ($live{$id} // 0) != $self->{supplied}{$id} || $stock < 0;
         my $gate = $self->stock_at_gate($id) // 'none';
         my $held = $self->held_of($id);
-        push @wrong, "law 5: product $id: MySQL $stock, in flight $held, Redis $gate" if $gate ne max(0, $stock - $held);
+        push @wrong, "law 5: product $id: MySQL $stock, in flight $held, Redis $gate"
+            if $gate ne max(0, $stock - $held);
         my $in_flight = $self->in_flight($id) // 'unknown';
         push @wrong, "product $id: in flight $in_flight" if $in_flight ne $held;
         push @wrong, $self->wrong_buyers($id) if $limit;
@@ -279,7 +290,8 @@ sub wrong_buyers {
     my ($self, $id) = @_;
     my %bought = @{ $self->redis->hgetall("product:$id:buyers") };
     my %has = map { $_->[0] => $_->[1] } @{ $self->stack->primary->selectall_arrayref(
-        "SELECT user_id, SUM(quantity) FROM orders WHERE product_id = ? AND status IN ('pending_payment', 'paid', 'completed') GROUP BY user_id", undef, $id) };
+        "SELECT user_id, SUM(quantity) FROM orders WHERE product_id = ?"
+            . " AND status IN ('pending_payment', 'paid', 'completed') GROUP BY user_id", undef, $id) };
     $has{$_} += $self->{held}{$id}{$_} for keys %{ $self->{held}{$id} // {} };
     my ($one, $other) = map { my $hash = $_; join ' ', map { "$_=$hash->{$_}" } sort keys %$hash } \%bought, \%has;
     return $one eq $other ? () : "buyers of $id: at the gate $one, in MySQL $other";
@@ -289,7 +301,8 @@ sub wrong_buyers {
 sub wrong_records {
     my ($self) = @_;
     my %records = map { @{ $self->redis->hgetall($_) } } $self->redis->keys('orders:*');
-    my %rows = map { $_->[0] => $_->[1] } @{ $self->stack->primary->selectall_arrayref('SELECT order_identifier, status FROM orders') };
+    my %rows = map { $_->[0] => $_->[1] }
+        @{ $self->stack->primary->selectall_arrayref('SELECT order_identifier, status FROM orders') };
     my @wrong;
     for my $id (sort keys %records) {
         my ($status) = split ' ', $records{$id};

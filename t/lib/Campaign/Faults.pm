@@ -2,10 +2,12 @@ package Campaign::Faults;
 
 # The faults of a campaign: one table of kinds, and the plan, which the seed alone decides.
 #
-#     my @plan = Campaign::Faults::plan($seed, $seconds, @kinds);    # ( { at => 1.2, kind => 'cut_redis', value => 0.37 }, … )
+#     my @plan = Campaign::Faults::plan($seed, $seconds, @kinds);
+#     # ( { at => 1.2, kind => 'cut_redis', value => 0.37 }, … )
 #     Campaign::Faults::strike($shop, $fault);                       # returns when the fault is over
 #
-# A kind is [ weight, what it does ]; `value`, 0 to 1, is the plan's random number for it, so that a replay does the same.
+# A kind is [ weight, what it does ]; `value`, 0 to 1, is the plan's random number for it, so that a replay does the
+# same.
 # A server that is killed is started again here, and whatever is suspended goes on.
 
 use strict;
@@ -130,7 +132,8 @@ sub lock_row {
     eval {
         my $session = $shop->connect_to($shop->{env}{MYSQL_SOCKET});
         $session->begin_work;
-        $session->do('SELECT 1 FROM products WHERE id = ? FOR UPDATE', undef, 1 + int(0.999 * $value * $shop->products));
+        $session->do('SELECT 1 FROM products WHERE id = ? FOR UPDATE', undef,
+            1 + int(0.999 * $value * $shop->products));
         sleep 0.5 + 6 * $value;
         $session->rollback;
         1;

@@ -12,8 +12,8 @@ my $SHOWN = 20;    # of one kind of fault
 
 sub check {
     my ($shop, @answers) = @_;
-    my $orders = $shop->primary->selectall_hashref('SELECT order_identifier, user_id, status, failure_code, product_id, quantity FROM orders',
-        'order_identifier');
+    my $orders = $shop->primary->selectall_hashref(
+        'SELECT order_identifier, user_id, status, failure_code, product_id, quantity FROM orders', 'order_identifier');
     my @broken = (oversell($shop), one_verdict($orders, @answers), nothing_lost($shop, $orders, @answers), gate($shop),
         paid_stays($orders, @answers), reads(@answers), events($shop));
     return @broken > $SHOWN ? (@broken[ 0 .. $SHOWN - 1 ], @broken - $SHOWN . ' more') : @broken;
@@ -25,7 +25,8 @@ sub oversell {
     my @broken;
     for my $row (@{ $shop->primary->selectall_arrayref(
         "SELECT p.id, p.stock,
-                (SELECT COALESCE(SUM(m.units), 0) FROM stock_movements m WHERE m.product_id = p.id AND m.kind IN ('load', 'adjust')) AS supplied,
+                (SELECT COALESCE(SUM(m.units), 0) FROM stock_movements m WHERE m.product_id =
+                    p.id AND m.kind IN ('load', 'adjust')) AS supplied,
                 (SELECT COALESCE(SUM(i.quantity), 0) FROM order_items i JOIN orders o USING (order_identifier)
                   WHERE i.product_id = p.id AND o.status IN ($LIVE)) AS live
            FROM products p", { Slice => {} }) }) {
@@ -50,7 +51,8 @@ sub one_verdict {
         }
         my $row = $orders->{ $order->{id} } or next;
         push @broken, "law 2: $order->{id} is not what was ordered"
-            if $row->{user_id} != $order->{user} || $row->{product_id} != $order->{product} || $row->{quantity} != $order->{quantity};
+            if $row->{user_id} != $order->{user} || $row->{product_id} != $order->{product}
+                || $row->{quantity} != $order->{quantity};
     }
     return @broken;
 }
@@ -90,7 +92,8 @@ sub paid_stays {
     my ($orders, @answers) = @_;
     my %paid = map { $_->{id} => 1 } grep { $_->{kind} eq 'paid' && $_->{status} == 200 } @answers;
     return map {"law 6: $_ was paid and is $orders->{$_}{status}"}
-        grep { $orders->{$_} && $orders->{$_}{status} !~ /^(?:paid|completed|refund_pending|refunded)$/ } sort keys %paid;
+        grep { $orders->{$_}
+            && $orders->{$_}{status} !~ /^(?:paid|completed|refund_pending|refunded)$/ } sort keys %paid;
 }
 
 # An accepted order is never unknown to its buyer.

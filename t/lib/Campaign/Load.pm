@@ -1,13 +1,14 @@
 package Campaign::Load;
 
-# The shop's customers, provider and operator: several processes that send requests at a bounded rate and write down what
-# was answered, one JSON object a line, so that the laws can be checked against it.
+# The shop's customers, provider and operator: several processes that send requests at a bounded rate and write down
+# what was answered, one JSON object a line, so that the laws can be checked against it.
 #
 #     my $load = Campaign::Load->start($shop, seed => 7, rate => 80, buyers => 4);
 #     $load->stop;
 #     my @answers = $load->answers;      # { kind, … } in no order
 #
-# kinds of lines: order (id, product, quantity, user, key, status, code), paid, unpaid, cancel (id, status), read (id, status)
+# kinds of lines: order (id, product, quantity, user, key, status, code), paid, unpaid, cancel (id, status),
+# read (id, status)
 
 use strict;
 use warnings;
@@ -111,7 +112,8 @@ sub do_order {
     my $answer  = $self->{shop}->request('POST', '/api/place-order',
         qq({"product_id":$order->{product},"quantity":$order->{quantity},"user_id":$order->{user}}), @headers);
     my $data = eval { decode_json($answer->{body} // '') } // {};
-    $self->note(kind => 'order', %$order, status => $answer->{status}, id => $data->{order_identifier}, code => $data->{code});
+    $self->note(kind => 'order', %$order, status => $answer->{status}, id => $data->{order_identifier},
+        code => $data->{code});
     return if $answer->{status} != 202;
     $order->{id} = $data->{order_identifier};
     push @{ $self->{orders} }, $order;
@@ -134,13 +136,16 @@ sub amount { my ($self, $order) = @_; return $self->{shop}->amount($order->{quan
 # The provider's event; sent again, with the same id, until it is taken or five tries are over.
 sub event {
     my ($self, $kind, $type, $order, $id) = @_;
-    my $body = encode_json({ type => "payment.$type", data => { order_identifier => $order->{id}, payment_id => "pay_$order->{id}",
+    my $body = encode_json({ type => "payment.$type",
+        data => { order_identifier => $order->{id}, payment_id => "pay_$order->{id}",
         amount => $self->amount($order), currency => 'TWD' } });
     my $status;
     for my $try (1 .. 5) {
         my $time = int time;
-        my $mac  = hmac_sha256("$id.$time.$body", decode_base64($self->{shop}{env}{CHECKOUT_WEBHOOK_SECRET} =~ s/^whsec_//r));
-        $status = $self->{shop}->request('POST', '/api/webhook/payment', $body, 'webhook-id' => $id, 'webhook-timestamp' => $time,
+        my $mac  = hmac_sha256("$id.$time.$body",
+            decode_base64($self->{shop}{env}{CHECKOUT_WEBHOOK_SECRET} =~ s/^whsec_//r));
+        $status = $self->{shop}->request('POST', '/api/webhook/payment', $body, 'webhook-id' => $id,
+            'webhook-timestamp' => $time,
             'webhook-signature' => 'v1,' . encode_base64($mac, ''))->{status};
         last if $status == 200 || !${ $self->{goes_on} };
         sleep 0.2 * $try;
@@ -148,9 +153,23 @@ sub event {
     $self->note(kind => $kind, id => $order->{id}, status => $status);
 }
 
-sub do_pay { my ($self) = @_; my $order = $self->some_order; $self->event(paid => 'succeeded', $order, "ok_$order->{id}") }
-sub do_fail { my ($self) = @_; my $order = $self->some_order; $self->event(unpaid => 'failed', $order, "no_$order->{id}") }
-sub do_pay_twice { my ($self) = @_; my $order = $self->some_order; $self->event(paid => 'succeeded', $order, "ok_$order->{id}") for 1, 2 }
+sub do_pay {
+    my ($self) = @_;
+    my $order = $self->some_order;
+    $self->event(paid => 'succeeded', $order, "ok_$order->{id}");
+}
+
+sub do_fail {
+    my ($self) = @_;
+    my $order = $self->some_order;
+    $self->event(unpaid => 'failed', $order, "no_$order->{id}");
+}
+
+sub do_pay_twice {
+    my ($self) = @_;
+    my $order = $self->some_order;
+    $self->event(paid => 'succeeded', $order, "ok_$order->{id}") for 1, 2;
+}
 
 sub do_pay_and_fail {
     my ($self) = @_;
@@ -162,13 +181,15 @@ sub do_pay_and_fail {
 sub do_cancel {
     my ($self) = @_;
     my $order = $self->some_order;
-    $self->note(kind => 'cancel', id => $order->{id}, status => $self->{shop}->request('POST', "/api/orders/$order->{id}/cancel", '{}')->{status});
+    $self->note(kind => 'cancel', id => $order->{id},
+        status => $self->{shop}->request('POST', "/api/orders/$order->{id}/cancel", '{}')->{status});
 }
 
 sub do_read {
     my ($self) = @_;
     my $order = $self->some_order;
-    $self->note(kind => 'read', id => $order->{id}, status => $self->{shop}->request('GET', "/api/orders/$order->{id}")->{status});
+    $self->note(kind => 'read', id => $order->{id},
+        status => $self->{shop}->request('GET', "/api/orders/$order->{id}")->{status});
 }
 
 

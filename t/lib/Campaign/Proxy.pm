@@ -31,7 +31,8 @@ sub start {
     my $pid = fork // die "fork: $!\n";
     if ($pid == 0) {
         close $out;
-        my $self = bless { listen => $listen, server => $server, commands => $commands, side => {}, delay => 0, until => 0,
+        my $self = bless { listen => $listen, server => $server, commands => $commands, side => {}, delay => 0,
+            until => 0,
             silent => 0 }, $class;
         eval { $self->run };
         warn "proxy: $@" if $@;
@@ -58,7 +59,8 @@ sub stop {
 
 # --- the process -----------------------------------------------------------------------------------------------
 
-# A side: { socket, peer, out => [ [due, data] … ], held => bytes, eof }. What was read of a side stands in its peer's `out`.
+# A side: { socket, peer, out => [ [due, data] … ], held => bytes, eof }. What was read of a side stands in its peer's
+# `out`.
 sub run {
     my ($self) = @_;
     local $SIG{PIPE} = 'IGNORE';

@@ -2,8 +2,8 @@ package Campaign::Shop;
 
 # The stack that a campaign breaks: two nginx worker processes, two workers, proxies before Redis and the MySQL primary.
 #
-# A kill of Redis loses nothing here (appendfsync always), nor does one of MySQL: the laws allow for what a server itself
-# loses, and a campaign looks for what we lose.
+# A kill of Redis loses nothing here (appendfsync always), nor does one of MySQL: the laws allow for what a server
+# itself loses, and a campaign looks for what we lose.
 
 use strict;
 use warnings;
@@ -27,7 +27,10 @@ sub start {
 }
 
 sub products { return $_[0]{products} }
-sub amount { my ($self, $quantity) = @_; return sprintf '%d.%02d', int($PRICE * $quantity / 100), $PRICE * $quantity % 100 }
+sub amount {
+    my ($self, $quantity) = @_;
+    return sprintf '%d.%02d', int($PRICE * $quantity / 100), $PRICE * $quantity % 100;
+}
 
 sub edit {
     my ($file, $change) = @_;
