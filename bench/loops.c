@@ -26,8 +26,8 @@
 #include <unistd.h>
 
 #include "base/memory.h"
-#include "text/buffer.h"
 #include "order/identifier.h"
+#include "text/buffer.h"
 
 #define THREADS_MOST 64
 #define LOCK_MS      "2000"
@@ -43,7 +43,7 @@ struct loop {
     const struct setting *setting;
     MYSQL *mysql;
     redisContext *redis;
-    uint64_t random;                 /* xorshift; identifiers need no secret here */
+    uint64_t random; /* xorshift; identifiers need no secret here */
     uint64_t orders, conflicts, retries, next_product;
     struct buffer sql;
     uint64_t deadline;
@@ -160,7 +160,8 @@ static void
 lock_and_look(struct loop *l, const uint64_t *products, size_t n, char (*identifiers)[37])
 {
     (void) run_text(l, "START TRANSACTION");
-    buffer_text(&l->sql, "SELECT id, stock, version, price, state,"
+    buffer_text(&l->sql,
+                "SELECT id, stock, version, price, state,"
                 " COALESCE(TIMESTAMPDIFF(MICROSECOND, '1970-01-01', opens_at) DIV 1000, 0),"
                 " COALESCE(TIMESTAMPDIFF(MICROSECOND, '1970-01-01', closes_at) DIV 1000, 0),"
                 " COALESCE(per_user_limit, 0), COALESCE(max_quantity, 0)"
@@ -176,9 +177,9 @@ lock_and_look(struct loop *l, const uint64_t *products, size_t n, char (*identif
     (void) run_sql(l);
 
     buffer_text(&l->sql, "SELECT o.order_identifier, o.status, COALESCE(o.failure_code, ''), o.user_id,"
-                " COALESCE(o.product_id, i.product_id, 0), COALESCE(o.quantity, i.quantity, 0)"
-                " FROM orders o LEFT JOIN order_items i ON i.order_identifier = o.order_identifier"
-                " WHERE o.order_identifier IN (");
+                         " COALESCE(o.product_id, i.product_id, 0), COALESCE(o.quantity, i.quantity, 0)"
+                         " FROM orders o LEFT JOIN order_items i ON i.order_identifier = o.order_identifier"
+                         " WHERE o.order_identifier IN (");
 
     for (size_t i = 0; i < n; i++) {
         buffer_format(&l->sql, "%s'%s'", i > 0 ? "," : "", identifiers[i]);
@@ -193,7 +194,7 @@ static void
 insert_all(struct loop *l, const uint64_t *products, size_t n, char (*identifiers)[37])
 {
     buffer_text(&l->sql, "INSERT INTO orders (order_identifier, user_id, status, failure_code, total_price,"
-                " pay_by, product_id, quantity) VALUES ");
+                         " pay_by, product_id, quantity) VALUES ");
 
     for (size_t i = 0; i < n; i++) {
         buffer_format(&l->sql,
@@ -232,8 +233,10 @@ run_batch(struct loop *l)
             continue;
         }
 
-        buffer_format(&l->sql, "%sUPDATE products SET stock = stock - %zu, version = version + 1 WHERE id = %" PRIu64
-                      " AND stock >= %zu", first > 0 ? ";" : "", i + 1 - first, products[first], i + 1 - first);
+        buffer_format(&l->sql,
+                      "%sUPDATE products SET stock = stock - %zu, version = version + 1 WHERE id = %" PRIu64
+                      " AND stock >= %zu",
+                      first > 0 ? ";" : "", i + 1 - first, products[first], i + 1 - first);
         first = i + 1;
     }
 
@@ -287,8 +290,10 @@ run_optimistic(struct loop *l)
 
     mysql_free_result(rows);
     (void) run_text(l, "START TRANSACTION");
-    buffer_format(&l->sql, "UPDATE products SET stock = stock - 1, version = version + 1 WHERE id = 1 AND stock >= 1"
-                  " AND version = %" PRIu64, version);
+    buffer_format(&l->sql,
+                  "UPDATE products SET stock = stock - 1, version = version + 1 WHERE id = 1 AND stock >= 1"
+                  " AND version = %" PRIu64,
+                  version);
 
     if (run_sql(l) != 1) {
         (void) mysql_rollback(l->mysql);
@@ -406,7 +411,7 @@ connect_loop(struct loop *l)
     }
 
     (void) run_text(l, "SET SESSION time_zone = '+00:00', sql_mode = 'STRICT_ALL_TABLES';"
-                    " SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED");
+                       " SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED");
 }
 
 
@@ -431,9 +436,15 @@ main(int argc, char **argv)
     }
 
     struct setting s = {
-        .name = argv[1], .seconds = number_or(argc, argv, 2, 1, 3600), .socket = argv[3], .database = argv[4],
-        .user = argv[5], .password = argv[6], .redis_port = (int) number_or(argc, argv, 7, 6379, 65535),
-        .threads = number_or(argc, argv, 8, 1, THREADS_MOST), .batch = number_or(argc, argv, 9, 1, 4096),
+        .name = argv[1],
+        .seconds = number_or(argc, argv, 2, 1, 3600),
+        .socket = argv[3],
+        .database = argv[4],
+        .user = argv[5],
+        .password = argv[6],
+        .redis_port = (int) number_or(argc, argv, 7, 6379, 65535),
+        .threads = number_or(argc, argv, 8, 1, THREADS_MOST),
+        .batch = number_or(argc, argv, 9, 1, 4096),
         .products = number_or(argc, argv, 10, 1, 1000000)
     };
 

@@ -39,32 +39,32 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/memory.h"
-#include "base/config.h"
-#include "intake/consumer.h"
-#include "lifecycle/expiry.h"
-#include "outbound/gateway.h"
-#include "observe/heartbeat.h"
-#include "observe/http_server.h"
-#include "base/log.h"
-#include "observe/monitor.h"
-#include "base/systemd.h"
-#include "outbound/outbox.h"
-#include "lifecycle/payments.h"
-#include "repair/reconciler.h"
 #include "base/clock.h"
+#include "base/config.h"
+#include "base/log.h"
+#include "base/memory.h"
 #include "base/pause.h"
 #include "base/stop.h"
+#include "base/systemd.h"
+#include "intake/consumer.h"
+#include "lifecycle/expiry.h"
+#include "lifecycle/payments.h"
+#include "observe/heartbeat.h"
+#include "observe/http_server.h"
+#include "observe/monitor.h"
+#include "outbound/gateway.h"
+#include "outbound/outbox.h"
+#include "repair/reconciler.h"
 
 #define EXIT_USAGE 2
-#define LEAVE_MS   2000   /* least time for the heartbeat to report to Redis that the consumers left */
+#define LEAVE_MS   2000 /* least time for the heartbeat to report to Redis that the consumers left */
 
 struct daemon {
     struct config config;
-    const char *path;                   /* of the configuration; NULL without one */
+    const char *path; /* of the configuration; NULL without one */
     struct consumer *consumers;
-    struct consumer_status *statuses;   /* one for each consumer */
-    unsigned started;                   /* consumers whose thread runs */
+    struct consumer_status *statuses; /* one for each consumer */
+    unsigned started;                 /* consumers whose thread runs */
     struct heartbeat heartbeat;
     struct reconciler reconciler;
     struct change_thread payments, expiry;
@@ -109,7 +109,7 @@ read_command_line(int argc, char **argv, const char **path)
     };
     enum mode mode = MODE_RUN;
 
-    for (int c; (c = getopt_long(argc, argv, "c:th", long_options, NULL)) != -1; ) {
+    for (int c; (c = getopt_long(argc, argv, "c:th", long_options, NULL)) != -1;) {
         switch (c) {
         case 'c':
             *path = optarg;
@@ -261,7 +261,7 @@ wait_for_stop(struct daemon *d, const sigset_t *set)
 {
     const struct timespec retry_interval = { .tv_sec = 2 };
 
-    for ( ;; ) {
+    for (;;) {
         int open = http_server_open(&d->metrics, &d->monitor, d->config.worker.metrics_address);
         int number = open ? sigwaitinfo(set, NULL) : sigtimedwait(set, NULL, &retry_interval);
 
@@ -293,8 +293,8 @@ static int
 others_ended(const struct daemon *d)
 {
     return atomic_load(&d->reconciler.ended) && atomic_load(&d->monitor.ended) && atomic_load(&d->heartbeat.ended)
-           && atomic_load(&d->payments.ended) && atomic_load(&d->expiry.ended)
-           && sender_ended(&d->gateway) && sender_ended(&d->outbox);
+           && atomic_load(&d->payments.ended) && atomic_load(&d->expiry.ended) && sender_ended(&d->gateway)
+           && sender_ended(&d->outbox);
 }
 
 

@@ -7,17 +7,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/memory.h"
 #include "ctl/ctl.h"
 #include "ctl/report.h"
-#include "base/log.h"
 
 struct command {
-    const char *first, *second;   /* second NULL: one word */
+    const char *first, *second; /* second NULL: one word */
     int (*run)(struct ctl *ctl, int argc, char **argv);
-    const char *words;            /* what stands behind the name */
-    const char *line;             /* one line for the overview */
-    const char *help;             /* the rest of its --help */
+    const char *words; /* what stands behind the name */
+    const char *line;  /* one line for the overview */
+    const char *help;  /* the rest of its --help */
 };
 
 #define TERMS_HELP \
@@ -112,9 +112,8 @@ static const struct command commands[] = {
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
-static const char help_head[] =
-    "checkoutctl [-c FILE] COMMAND …        options may stand anywhere\n"
-    "\n";
+static const char help_head[] = "checkoutctl [-c FILE] COMMAND …        options may stand anywhere\n"
+                                "\n";
 
 static const char help_tail[] =
     "\n"
@@ -144,8 +143,8 @@ print_overview(FILE *out)
 
         snprintf(name, sizeof(name), "%s%s%s", c->first, c->second != NULL ? " " : "",
                  c->second != NULL ? c->second : "");
-        fprintf(out, "%s  %-16s %s\n", i > 0 && strcmp(c->first, commands[i - 1].first) != 0 ? "\n" : "",
-                name, c->line);
+        fprintf(out, "%s  %-16s %s\n", i > 0 && strcmp(c->first, commands[i - 1].first) != 0 ? "\n" : "", name,
+                c->line);
     }
 
     fputs(help_tail, out);
@@ -253,9 +252,7 @@ find_command(int argc, char **argv, int *words)
 
         *words = c->second != NULL ? 2 : 1;
 
-        if (argc > *words && strcmp(argv[1], c->first) == 0
-            && (c->second == NULL || strcmp(argv[2], c->second) == 0))
-        {
+        if (argc > *words && strcmp(argv[1], c->first) == 0 && (c->second == NULL || strcmp(argv[2], c->second) == 0)) {
             return c;
         }
     }

@@ -20,9 +20,9 @@
 #include "redis/loaded_products.h"
 #include "repair/sync.h"
 
-#define SUM_ANY_QUEUE 1000000000   /* entries: the audit sums however long the queue is */
-#define OVERDUE_MS    60000        /* a batch takes milliseconds, and a dead consumer's is taken over within seconds */
-#define OVERDUE_MOST  1000         /* more are not counted */
+#define SUM_ANY_QUEUE 1000000000 /* entries: the audit sums however long the queue is */
+#define OVERDUE_MS    60000      /* a batch takes milliseconds, and a dead consumer's is taken over within seconds */
+#define OVERDUE_MOST  1000       /* more are not counted */
 
 /* Returns 1 for a register of another type than hash, whose fields cannot be read, as if there was no register. */
 static int
@@ -132,12 +132,12 @@ print_text(const struct audit *a)
             continue;
         }
 
-        printf("VIOLATED  %s (%" PRIu64 " of %" PRIu64 ")\n%s", audit_law_names[law], a->violated[law],
-               a->checked[law], a->violations[law].data);
+        printf("VIOLATED  %s (%" PRIu64 " of %" PRIu64 ")\n%s", audit_law_names[law], a->violated[law], a->checked[law],
+               a->violations[law].data);
     }
 
-    printf("queue %" PRId64 " entries, dead letters %" PRId64 ", products behind MySQL %" PRIu64 "\n",
-           a->queue_entries, a->dead_letters, a->behind);
+    printf("queue %" PRId64 " entries, dead letters %" PRId64 ", products behind MySQL %" PRIu64 "\n", a->queue_entries,
+           a->dead_letters, a->behind);
 }
 
 
@@ -146,7 +146,7 @@ add_lines(cJSON *array, char *lines)
 {
     char *rest = lines;
 
-    for (char *line; lines != NULL && (line = strsep(&rest, "\n")) != NULL && line[0] != '\0'; ) {
+    for (char *line; lines != NULL && (line = strsep(&rest, "\n")) != NULL && line[0] != '\0';) {
         cJSON_AddItemToArray(array, cJSON_CreateString(line));
     }
 }
@@ -274,7 +274,7 @@ audit(struct ctl *ctl, int with_repair)
 static int
 watch(struct ctl *ctl, int with_repair, uint64_t seconds)
 {
-    for ( ;; ) {
+    for (;;) {
         time_t now = time(NULL);
         struct tm utc;
         char text[32];

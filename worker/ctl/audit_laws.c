@@ -123,8 +123,8 @@ judge_gate(struct audit *a)
         const struct gate_product *g = &a->gate[i];
         const struct supply *s = audit_find_supply(a, g->id);
 
-        judge(a, LAW_GATE_NOT_NEGATIVE, g->stock >= 0 || g->stock == GATE_MISSING, g->id, "stock", g->stock,
-              "least", 0);
+        judge(a, LAW_GATE_NOT_NEGATIVE, g->stock >= 0 || g->stock == GATE_MISSING, g->id, "stock", g->stock, "least",
+              0);
 
         int loaded = g->register_stock != GATE_MISSING;
 

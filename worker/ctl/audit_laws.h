@@ -14,7 +14,7 @@
 #include "redis/gate.h"
 #include "text/buffer.h"
 
-#define AUDIT_VIOLATIONS_SHOWN 20    /* per law; all are counted */
+#define AUDIT_VIOLATIONS_SHOWN 20 /* per law; all are counted */
 
 enum law {
     LAW_MYSQL_NOT_NEGATIVE,
@@ -37,19 +37,19 @@ struct audit {
     /* Read from Redis, then from MySQL. */
     struct gate_product *gate;
     size_t gate_count;
-    unsigned char *foreign;              /* [i]: gate[i] has no register, but a key of another type in its place */
+    unsigned char *foreign; /* [i]: gate[i] has no register, but a key of another type in its place */
     struct supply *supplies;
     size_t supply_count;
     int64_t queue_entries, dead_letters;
-    int64_t queue_orders, queued;        /* what the queue holds, and what the gate counts; -1: no number */
-    int64_t products, products_after;    /* by the gate's count, before and after the registers were read */
-    int64_t overdue;                     /* entries read by a consumer and not settled within 60 s */
+    int64_t queue_orders, queued;     /* what the queue holds, and what the gate counts; -1: no number */
+    int64_t products, products_after; /* by the gate's count, before and after the registers were read */
+    int64_t overdue;                  /* entries read by a consumer and not settled within 60 s */
     int rebuilding;
 
     /* Judged. */
     uint64_t checked[LAWS], violated[LAWS];
-    struct buffer violations[LAWS];      /* lines, AUDIT_VIOLATIONS_SHOWN at most */
-    uint64_t behind;                     /* registers whose push is still to come */
+    struct buffer violations[LAWS]; /* lines, AUDIT_VIOLATIONS_SHOWN at most */
+    uint64_t behind;                /* registers whose push is still to come */
 };
 
 /* Judges all laws of what was read. Call it once. */

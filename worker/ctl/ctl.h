@@ -12,18 +12,18 @@
 #include "mysql/db.h"
 #include "redis/connection.h"
 
-#define CTL_OK        0   /* done, in order */
-#define CTL_VIOLATED  1   /* a law is violated */
-#define CTL_ERROR     2   /* wrong use, or a server cannot be reached */
-#define CTL_NOT_FOUND 3   /* no such product, order or dead letter */
+#define CTL_OK        0 /* done, in order */
+#define CTL_VIOLATED  1 /* a law is violated */
+#define CTL_ERROR     2 /* wrong use, or a server cannot be reached */
+#define CTL_NOT_FOUND 3 /* no such product, order or dead letter */
 
 struct ctl {
     struct config config;
-    struct db db;               /* opened by the command, as is the next; checkoutctl.c closes both */
+    struct db db; /* opened by the command, as is the next; checkoutctl.c closes both */
     struct redis_connection redis;
-    int json;      /* print JSON instead of text */
-    int yes;       /* the operator means it */
-    int dry_run;   /* print what would be done, and do nothing */
+    int json;    /* print JSON instead of text */
+    int yes;     /* the operator means it */
+    int dry_run; /* print what would be done, and do nothing */
 };
 
 /* argc and argv: the words behind the command's name. Each returns one of the exit codes above. */

@@ -11,15 +11,15 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "intake/batch.h"
+#include "base/random_hex.h"
 #include "ctl/ctl.h"
 #include "ctl/json.h"
 #include "ctl/report.h"
 #include "ctl/words.h"
+#include "intake/batch.h"
 #include "redis/keys.h"
 #include "redis/queue_entry.h"
 #include "redis/queue_view.h"
-#include "base/random_hex.h"
 
 #define LIST_DEFAULT 100
 #define LIST_MOST    1000000
@@ -302,7 +302,7 @@ ctl_dlq_retry(struct ctl *ctl, int argc, char **argv)
 
     json_uint(o, "letters_retried", orders > 0);
     json_int(o, "orders", orders);
-    return report_result(ctl, o, ctl->dry_run ? "dead letter %s would go back to the queue"
-                                              : "dead letter %s is back in the queue",
-                         argv[0]);
+    return report_result(
+        ctl, o, ctl->dry_run ? "dead letter %s would go back to the queue" : "dead letter %s is back in the queue",
+        argv[0]);
 }

@@ -18,8 +18,8 @@
 
 /* The events that a command selects. */
 struct selection {
-    uint64_t number;                                /* 0: the event that the next two name */
-    char identifier[CHECKOUT_IDENTIFIER_LEN + 1];   /* empty: all dead events */
+    uint64_t number;                              /* 0: the event that the next two name */
+    char identifier[CHECKOUT_IDENTIFIER_LEN + 1]; /* empty: all dead events */
     char type[SENDER_TYPE_MAX + 1];
 };
 
@@ -84,7 +84,8 @@ ctl_events_list(struct ctl *ctl, int argc, char **argv)
         return report_error("events list takes --all and --limit N");
     }
 
-    buffer_format(&sql, "SELECT id AS event, CONCAT('" OUTBOX_EVENT_PREFIX "', order_identifier, '_',"
+    buffer_format(&sql,
+                  "SELECT id AS event, CONCAT('" OUTBOX_EVENT_PREFIX "', order_identifier, '_',"
                   " SUBSTRING_INDEX(type, '" OUTBOX_TYPE_PREFIX "', -1)) AS webhook_id, type, order_identifier,"
                   " CASE WHEN delivered_at IS NOT NULL THEN 'delivered' WHEN dead_at IS NOT NULL THEN 'dead'"
                   " ELSE 'waiting' END AS state, tries, created_at, next_try_at, delivered_at, dead_at, last_error"
@@ -194,8 +195,10 @@ ctl_events_drop(struct ctl *ctl, int argc, char **argv)
         return report_error("the shop will never be told of it; say --yes if you mean it");
     }
 
-    int64_t n = change(ctl, "delivered_at = NOW(3), next_try_at = NULL, dead_at = NULL,"
-                            " last_error = 'dropped by hand'", &selection);
+    int64_t n = change(ctl,
+                       "delivered_at = NOW(3), next_try_at = NULL, dead_at = NULL,"
+                       " last_error = 'dropped by hand'",
+                       &selection);
 
     if (n == -1) {
         return report_db_failed(ctl);

@@ -78,7 +78,7 @@ json_rows(cJSON *object, const char *name, MYSQL_RES *rows, enum json_numbers nu
 {
     cJSON *list = cJSON_AddArrayToObject(object, name);
 
-    for (MYSQL_ROW row; (row = mysql_fetch_row(rows)) != NULL; ) {
+    for (MYSQL_ROW row; (row = mysql_fetch_row(rows)) != NULL;) {
         cJSON *one = cJSON_CreateObject();
 
         json_row(one, rows, row, numbers);

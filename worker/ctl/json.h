@@ -26,8 +26,8 @@ void json_gate(cJSON *object, const struct gate_product *gate);
 
 /* Which columns of a row become numbers, where their text is a whole number. */
 enum json_numbers {
-    JSON_NUMBERS_TYPED,     /* columns of a number type */
-    JSON_NUMBERS_ALL        /* every column */
+    JSON_NUMBERS_TYPED, /* columns of a number type */
+    JSON_NUMBERS_ALL    /* every column */
 };
 
 /* Adds the columns of a row by their names. */

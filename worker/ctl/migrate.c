@@ -12,13 +12,13 @@
 #include "ctl/sql_split.h"
 
 #define LOCK_WAIT_SECONDS 60
-#define STATEMENT_MOST_MS 86400000   /* a day: a statement may rebuild a large table */
+#define STATEMENT_MOST_MS 86400000 /* a day: a statement may rebuild a large table */
 
 struct applied {
-    int known;            /* it was begun before */
+    int known; /* it was begun before */
     int finished;
     char sha1[41];
-    unsigned statements;  /* of them already run */
+    unsigned statements; /* of them already run */
 };
 
 
@@ -100,8 +100,10 @@ read_applied(struct db *db, const struct checkout_migration *m, struct applied *
     char sql[256];
     MYSQL_ROW row;
 
-    snprintf(sql, sizeof(sql), "SELECT checksum, statements, finished_at IS NOT NULL FROM schema_migrations"
-             " WHERE name = '%s'", m->name);
+    snprintf(sql, sizeof(sql),
+             "SELECT checksum, statements, finished_at IS NOT NULL FROM schema_migrations"
+             " WHERE name = '%s'",
+             m->name);
 
     MYSQL_RES *rows = ask(db, sql, &row);
 
@@ -129,7 +131,8 @@ note_progress(struct db *db, const struct checkout_migration *m, unsigned statem
 {
     char sql[512];
 
-    snprintf(sql, sizeof(sql), "INSERT INTO schema_migrations (name, checksum, statements, finished_at)"
+    snprintf(sql, sizeof(sql),
+             "INSERT INTO schema_migrations (name, checksum, statements, finished_at)"
              " VALUES ('%s', '%s', %u, %s) ON DUPLICATE KEY UPDATE statements = VALUES(statements),"
              " finished_at = VALUES(finished_at)",
              m->name, m->sha1, statements, finished ? "NOW(3)" : "NULL");
@@ -210,11 +213,12 @@ apply_all(struct db *db)
     }
 
     if (db_text(db, "CREATE TABLE IF NOT EXISTS schema_migrations ("
-                " name VARCHAR(255) CHARACTER SET ascii NOT NULL PRIMARY KEY,"
-                " checksum CHAR(40) CHARACTER SET ascii NOT NULL,"
-                " statements INT UNSIGNED NOT NULL,"
-                " started_at DATETIME(3) NOT NULL DEFAULT CURRENT_TIMESTAMP(3),"
-                " finished_at DATETIME(3) NULL) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4") != DB_OK)
+                    " name VARCHAR(255) CHARACTER SET ascii NOT NULL PRIMARY KEY,"
+                    " checksum CHAR(40) CHARACTER SET ascii NOT NULL,"
+                    " statements INT UNSIGNED NOT NULL,"
+                    " started_at DATETIME(3) NOT NULL DEFAULT CURRENT_TIMESTAMP(3),"
+                    " finished_at DATETIME(3) NULL) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4")
+        != DB_OK)
     {
         return report_statement(db, "schema_migrations", 1);
     }
@@ -243,7 +247,7 @@ migrate(struct db *db)
 
     int result = apply_all(db);
 
-    db_close(db);   /* gives the lock back */
+    db_close(db); /* gives the lock back */
     db->server = usual;
     return result;
 }

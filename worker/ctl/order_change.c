@@ -7,11 +7,11 @@
 #include "ctl/json.h"
 #include "ctl/report.h"
 #include "ctl/words.h"
-#include "redis/order_records.h"
 #include "lifecycle/single_change.h"
 #include "lifecycle/transition.h"
+#include "redis/order_records.h"
 
-#define REASON_MAX 200   /* bytes */
+#define REASON_MAX 200 /* bytes */
 
 
 /* An order in the queue has no row; the gate's record has what was ordered. Returns 0, or -1 when Redis failed. */
@@ -69,7 +69,8 @@ report_change(struct ctl *ctl, const struct single_change *change, const struct 
 
     if (result->outcome == OUTCOME_UNKNOWN_ORDER && change->has_record) {
         return report_error("the gate knows order %s and does not have it waiting, but MySQL has no row of it:"
-                            " look at `checkoutctl rebuild --dry-run`", change->identifier);
+                            " look at `checkoutctl rebuild --dry-run`",
+                            change->identifier);
     }
 
     if (result->outcome == OUTCOME_UNKNOWN_ORDER) {
@@ -78,8 +79,9 @@ report_change(struct ctl *ctl, const struct single_change *change, const struct 
 
     if (result->outcome == OUTCOME_REFUSED) {
         return report_error("order %s is %s: it cannot be %s", change->identifier, status,
-                            change->event == EVENT_CANCEL ? "cancelled"
-                            : change->event == EVENT_COMPLETE ? "completed" : "refunded");
+                            change->event == EVENT_CANCEL     ? "cancelled"
+                            : change->event == EVENT_COMPLETE ? "completed"
+                                                              : "refunded");
     }
 
     const char *gate = inform_gate(ctl, result);

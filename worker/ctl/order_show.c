@@ -4,19 +4,19 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "text/buffer.h"
 #include "ctl/ctl.h"
 #include "ctl/json.h"
 #include "ctl/report.h"
-#include "redis/order_records.h"
 #include "redis/keys.h"
+#include "redis/order_records.h"
 #include "redis/queue_entry.h"
 #include "redis/queue_view.h"
+#include "text/buffer.h"
 
 
 struct search {
     const char *identifier;
-    cJSON *found;        /* an array */
+    cJSON *found; /* an array */
 };
 
 
@@ -158,16 +158,27 @@ static int
 add_mysql(struct ctl *ctl, cJSON *o, const char *identifier)
 {
     if (db_open(&ctl->db) != DB_OK
-        || add_rows(ctl, o, "orders", "SELECT status, failure_code, user_id, product_id, quantity, total_price,"
+        || add_rows(ctl, o, "orders",
+                    "SELECT status, failure_code, user_id, product_id, quantity, total_price,"
                     " pay_by, payment_id, paid_at, created_at, updated_at FROM orders WHERE order_identifier = '%s'",
-                    identifier) == -1
-        || add_rows(ctl, o, "items", "SELECT product_id, quantity, unit_price FROM order_items"
-                    " WHERE order_identifier = '%s'", identifier) == -1
-        || add_rows(ctl, o, "movements", "SELECT id, product_id, kind, units, stock_after, reason, created_at"
-                    " FROM stock_movements WHERE order_identifier = '%s' ORDER BY id", identifier) == -1
-        || add_rows(ctl, o, "payment_events", "SELECT id, provider, type, received_at, processed_at, outcome,"
+                    identifier)
+               == -1
+        || add_rows(ctl, o, "items",
+                    "SELECT product_id, quantity, unit_price FROM order_items"
+                    " WHERE order_identifier = '%s'",
+                    identifier)
+               == -1
+        || add_rows(ctl, o, "movements",
+                    "SELECT id, product_id, kind, units, stock_after, reason, created_at"
+                    " FROM stock_movements WHERE order_identifier = '%s' ORDER BY id",
+                    identifier)
+               == -1
+        || add_rows(ctl, o, "payment_events",
+                    "SELECT id, provider, type, received_at, processed_at, outcome,"
                     " tries, next_try_at FROM payment_events WHERE order_identifier = '%s' ORDER BY received_at"
-                    " LIMIT 100", identifier) == -1)
+                    " LIMIT 100",
+                    identifier)
+               == -1)
     {
         return -1;
     }
@@ -179,8 +190,7 @@ add_mysql(struct ctl *ctl, cJSON *o, const char *identifier)
 static int
 is_known(const cJSON *o)
 {
-    return cJSON_IsString(cJSON_GetObjectItem(o, "record"))
-           || cJSON_GetArraySize(cJSON_GetObjectItem(o, "queue")) > 0
+    return cJSON_IsString(cJSON_GetObjectItem(o, "record")) || cJSON_GetArraySize(cJSON_GetObjectItem(o, "queue")) > 0
            || cJSON_GetArraySize(cJSON_GetObjectItem(o, "dead_letters")) > 0
            || cJSON_GetArraySize(cJSON_GetObjectItem(o, "orders")) > 0
            || cJSON_GetArraySize(cJSON_GetObjectItem(o, "payment_events")) > 0;

@@ -41,7 +41,7 @@ ctl_payments(struct ctl *ctl, int argc, char **argv)
     }
 
     buffer_text(&sql, "SELECT id, provider, type, order_identifier, outcome, tries, received_at, processed_at,"
-                " next_try_at FROM payment_events");
+                      " next_try_at FROM payment_events");
 
     if (waiting) {
         buffer_text(&sql, " WHERE processed_at IS NULL ORDER BY received_at");

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "text/buffer.h"
 #include "ctl/ctl.h"
 #include "ctl/json.h"
 #include "ctl/product_options.h"
@@ -14,6 +13,7 @@
 #include "ctl/words.h"
 #include "mysql/supply.h"
 #include "repair/sync.h"
+#include "text/buffer.h"
 
 
 static int
@@ -51,8 +51,10 @@ insert_product(struct db *db, uint64_t id, const struct product_options *w)
 {
     struct buffer sql = { 0 };
 
-    buffer_format(&sql, "INSERT INTO products (id, name, price, stock, state, opens_at, closes_at, per_user_limit,"
-                  " max_quantity, payment_timeout) VALUES (%" PRIu64 ", ", id);
+    buffer_format(&sql,
+                  "INSERT INTO products (id, name, price, stock, state, opens_at, closes_at, per_user_limit,"
+                  " max_quantity, payment_timeout) VALUES (%" PRIu64 ", ",
+                  id);
     db_quote(db, &sql, w->name);
     buffer_format(&sql, ", %s, %" PRIu64 ", '%s', %s, %s, %s, %s, %s)", w->price, w->stock.value,
                   w->state != NULL ? w->state : "open", term_sql(&w->opens_at), term_sql(&w->closes_at),
@@ -86,8 +88,7 @@ ctl_product_add(struct ctl *ctl, int argc, char **argv)
         return report_result(ctl, planned, "product %" PRIu64 " would be added with stock %" PRIu64, id, w.stock.value);
     }
 
-    if (db_open(&ctl->db) != DB_OK
-        || db_text(&ctl->db, "START TRANSACTION") != DB_OK
+    if (db_open(&ctl->db) != DB_OK || db_text(&ctl->db, "START TRANSACTION") != DB_OK
         || insert_product(&ctl->db, id, &w) != DB_OK
         || supply_book(&ctl->db, id, "load", (int64_t) w.stock.value, (int64_t) w.stock.value, "product add") != DB_OK
         || db_text(&ctl->db, "COMMIT") != DB_OK)
@@ -99,8 +100,10 @@ ctl_product_add(struct ctl *ctl, int argc, char **argv)
 
     json_uint(o, "product_id", id);
     json_uint(o, "stock", w.stock.value);
-    return report_result(ctl, o, "product %" PRIu64 " added with stock %" PRIu64 "; \"stock load %" PRIu64 "\" opens it"
-                         " at the gate", id, w.stock.value, id);
+    return report_result(ctl, o,
+                         "product %" PRIu64 " added with stock %" PRIu64 "; \"stock load %" PRIu64 "\" opens it"
+                         " at the gate",
+                         id, w.stock.value, id);
 }
 
 
@@ -239,9 +242,11 @@ ctl_product_show(struct ctl *ctl, int argc, char **argv)
         return report_redis_failed(ctl);
     }
 
-    buffer_format(&sql, "SELECT id AS product_id, name, price, stock, version, state, opens_at, closes_at,"
+    buffer_format(&sql,
+                  "SELECT id AS product_id, name, price, stock, version, state, opens_at, closes_at,"
                   " per_user_limit, max_quantity, payment_timeout, created_at, updated_at FROM products"
-                  " WHERE id = %" PRIu64, gate.id);
+                  " WHERE id = %" PRIu64,
+                  gate.id);
 
     MYSQL_RES *rows = query_rows(ctl, &sql);
 

@@ -55,11 +55,9 @@ read_zone(const char *p, int *minutes)
 static const char *
 read_date_time(const char *p, struct tm *tm, int *ms)
 {
-    if ((p = read_digits(p, 4, &tm->tm_year)) == NULL || *p++ != '-'
-        || (p = read_digits(p, 2, &tm->tm_mon)) == NULL || *p++ != '-'
-        || (p = read_digits(p, 2, &tm->tm_mday)) == NULL || *p++ != 'T'
-        || (p = read_digits(p, 2, &tm->tm_hour)) == NULL || *p++ != ':'
-        || (p = read_digits(p, 2, &tm->tm_min)) == NULL)
+    if ((p = read_digits(p, 4, &tm->tm_year)) == NULL || *p++ != '-' || (p = read_digits(p, 2, &tm->tm_mon)) == NULL
+        || *p++ != '-' || (p = read_digits(p, 2, &tm->tm_mday)) == NULL || *p++ != 'T'
+        || (p = read_digits(p, 2, &tm->tm_hour)) == NULL || *p++ != ':' || (p = read_digits(p, 2, &tm->tm_min)) == NULL)
     {
         return NULL;
     }
@@ -221,7 +219,9 @@ product_options_read(struct product_options *options, int argc, char **argv, cha
 
     for (int i = 0; i < argc; i += 2) {
         int result = i + 1 < argc ? read_option(options, argv[i], argv[i + 1])
-                                  : read_option(options, argv[i], "") == -2 ? -2 : -1;
+                     : read_option(options, argv[i], "") == -2
+                         ? -2
+                         : -1;
 
         if (result == -2) {
             snprintf(error, size, "unknown option %s", argv[i]);

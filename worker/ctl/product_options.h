@@ -9,17 +9,17 @@
 
 /* An option that was not given is NULL, or has set = 0. Texts point into argv. */
 struct product_options {
-    const char *name;               /* NULL: not given */
-    const char *price;              /* "19.80", checked */
-    const char *state;              /* "open" or "closed" */
+    const char *name;  /* NULL: not given */
+    const char *price; /* "19.80", checked */
+    const char *state; /* "open" or "closed" */
     struct product_number {
         int set;
         uint64_t value;
     } stock;
     struct product_term {
         int set;
-        int none;                   /* "none": the term is taken away */
-        char sql[32];               /* what stands in SQL: '2026-11-21 12:00:00.000', 5 */
+        int none;     /* "none": the term is taken away */
+        char sql[32]; /* what stands in SQL: '2026-11-21 12:00:00.000', 5 */
     } opens_at, closes_at, per_user_limit, max_quantity, payment_timeout;
 };
 

@@ -200,8 +200,7 @@ ctl_queue_stats(struct ctl *ctl, int argc, char **argv)
 
     if (now == 0 || add_field(ctl, o, "gate", key_gate, "state", "open") == -1
         || add_field(ctl, o, "products_loaded", key_gate, "products", "0") == -1
-        || add_field(ctl, o, "orders", key_gate, "queued", "0") == -1
-        || add_length(ctl, o, "entries", key_queue) == -1
+        || add_field(ctl, o, "orders", key_gate, "queued", "0") == -1 || add_length(ctl, o, "entries", key_queue) == -1
         || add_length(ctl, o, "dead_letters", key_dead_letters) == -1
         || add_field(ctl, o, "paused_since_ms", key_workers, "paused", NULL) == -1
         || queue_view_walk(&ctl->redis, key_queue, first_entry, &oldest) == -1)
@@ -248,8 +247,9 @@ set_pause(struct ctl *ctl, int paused)
     }
 
     freeReplyObject(reply);
-    return report_result(ctl, o, paused ? "workers pause within a second or two; the gate goes on accepting orders"
-                                        : "workers go on within a second or two");
+    return report_result(ctl, o,
+                         paused ? "workers pause within a second or two; the gate goes on accepting orders"
+                                : "workers go on within a second or two");
 }
 
 

@@ -86,8 +86,8 @@ report_sync(const struct ctl *ctl, enum sync_result result, const struct product
     json_int(object, "stock", row->stock);
     json_uint(object, "version", row->version);
     json_text(object, "gate", gate);
-    return report_result(ctl, object, "product %" PRIu64 " %s: stock %" PRId64 ", version %" PRIu64 "; %s",
-                         row->id, done, row->stock, row->version, gate);
+    return report_result(ctl, object, "product %" PRIu64 " %s: stock %" PRId64 ", version %" PRIu64 "; %s", row->id,
+                         done, row->stock, row->version, gate);
 }
 
 

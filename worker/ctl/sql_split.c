@@ -61,7 +61,7 @@ skip_comment(const char *p)
 static const char *
 skip_space(const char *p)
 {
-    for (const char *before = NULL; p != before; ) {
+    for (const char *before = NULL; p != before;) {
         before = p;
 
         while (isspace((unsigned char) *p) || *p == ';') {

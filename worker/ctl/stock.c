@@ -6,18 +6,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "text/buffer.h"
 #include "ctl/ctl.h"
 #include "ctl/json.h"
 #include "ctl/query.h"
 #include "ctl/report.h"
 #include "ctl/words.h"
-#include "order/order.h"
 #include "mysql/supply.h"
+#include "order/order.h"
 #include "repair/sync.h"
+#include "text/buffer.h"
 #include "text/number.h"
 
-#define REASON_MAX 255   /* bytes; column reason of stock_movements */
+#define REASON_MAX 255 /* bytes; column reason of stock_movements */
 
 
 /* Runs under the product's lock: books stock that no movement explains (a row made or changed by hand). */
@@ -83,7 +83,7 @@ load_all(struct ctl *ctl)
         return CTL_ERROR;
     }
 
-    for (MYSQL_ROW row; code == CTL_OK && (row = mysql_fetch_row(rows)) != NULL; ) {
+    for (MYSQL_ROW row; code == CTL_OK && (row = mysql_fetch_row(rows)) != NULL;) {
         code = load_one(ctl, strtoull(row[0], NULL, 10));
     }
 
@@ -196,10 +196,10 @@ ctl_stock_get(struct ctl *ctl, int argc, char **argv)
 
 
 struct stock_change {
-    int64_t number;        /* the new stock, or what is added */
+    int64_t number; /* the new stock, or what is added */
     int is_new_stock;
     const char *reason;
-    int negative;          /* out: refused, the stock would be below zero or too large */
+    int negative; /* out: refused, the stock would be below zero or too large */
 };
 
 
@@ -327,9 +327,11 @@ ctl_stock_movements(struct ctl *ctl, int argc, char **argv)
         return CTL_ERROR;
     }
 
-    buffer_format(&sql, "SELECT id, created_at AS at, kind, units, stock_after,"
+    buffer_format(&sql,
+                  "SELECT id, created_at AS at, kind, units, stock_after,"
                   " COALESCE(order_identifier, '') AS order_identifier, reason FROM stock_movements"
-                  " WHERE product_id = %" PRIu64 " ORDER BY id DESC LIMIT %" PRIu64, id, limit);
+                  " WHERE product_id = %" PRIu64 " ORDER BY id DESC LIMIT %" PRIu64,
+                  id, limit);
 
     MYSQL_RES *rows = query_rows(ctl, &sql);
 

@@ -4,19 +4,19 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "base/log.h"
-#include "observe/stats.h"
-#include "lifecycle/transition.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/stop.h"
+#include "lifecycle/transition.h"
+#include "observe/stats.h"
 
 #define PAUSE_MOST_MS  2000
-#define CONFLICTS_MOST 20   /* rounds in a row that follow a conflict at once; then it backs off as after a failure */
+#define CONFLICTS_MOST 20 /* rounds in a row that follow a conflict at once; then it backs off as after a failure */
 
 /*
  * The score at which a thread is stuck. A conflict counts 1, a failure half of it, the failure of a single change all.
  */
-#define STUCK_SCORE    20
+#define STUCK_SCORE 20
 
 #define ERROR_LOCK_WAIT 1205
 
@@ -60,7 +60,8 @@ log_change(const struct change_batch *batch, const struct order_change *c)
 
     if (c->outcome == OUTCOME_REFUND_PENDING) {
         log_error("event=refund_pending order=%s payment=\"%s\" why=\"paid too late, and no stock is left:"
-                  " give the money back\"", c->identifier, payment);
+                  " give the money back\"",
+                  c->identifier, payment);
     } else if (outcome_is_flagged(c->outcome)) {
         log_warn("event=payment_flagged order=%s outcome=%s status=%s payment=\"%s\"", c->identifier,
                  event_outcome_name(c->outcome), order_status_name(o->status), payment);
@@ -95,7 +96,8 @@ change_thread_committed(struct change_thread *t)
 
     if (transition_send(&t->redis, &t->args, transition) == -1) {
         log_warn("event=gate_not_told orders=%zu redis=\"%s\" why=\"their stock follows by the reconciler,"
-                 " their records stay as they were\"", moved, t->redis.error);
+                 " their records stay as they were\"",
+                 moved, t->redis.error);
     }
 }
 
@@ -156,7 +158,10 @@ int
 change_thread_start(struct change_thread *t, const struct change_thread_kind *kind, const struct config *config)
 {
     *t = (struct change_thread) {
-        .kind = kind, .config = config, .redis.config = config, .db.server = &config->db,
+        .kind = kind,
+        .config = config,
+        .redis.config = config,
+        .db.server = &config->db,
         .batch = change_batch_create(CHANGE_BATCH_MAX)
     };
 

@@ -29,22 +29,22 @@ struct change_thread;
 
 /* How one round of a thread ended: it looks for due changes, and makes one batch of them. */
 enum change_round {
-    CHANGE_ROUND_DONE,      /* a batch was committed; there may be more */
-    CHANGE_ROUND_EMPTY,     /* nothing was due */
-    CHANGE_ROUND_CONFLICT,  /* another session was first (DB_AGAIN): the next round follows at once */
-    CHANGE_ROUND_FAILED     /* the reason is in db.error */
+    CHANGE_ROUND_DONE,     /* a batch was committed; there may be more */
+    CHANGE_ROUND_EMPTY,    /* nothing was due */
+    CHANGE_ROUND_CONFLICT, /* another session was first (DB_AGAIN): the next round follows at once */
+    CHANGE_ROUND_FAILED    /* the reason is in db.error */
 };
 
 struct change_thread_kind {
-    const char *name;       /* in log lines */
-    enum change_round (*round)(struct change_thread *t);   /* blocks on MySQL and Redis; need not roll back */
-    unsigned idle_ms;       /* pause after an empty round */
-    unsigned pause_factor;  /* during a sale the pause after a batch is so many times as long as the batch took */
+    const char *name;                                    /* in log lines */
+    enum change_round (*round)(struct change_thread *t); /* blocks on MySQL and Redis; need not roll back */
+    unsigned idle_ms;                                    /* pause after an empty round */
+    unsigned pause_factor; /* during a sale the pause after a batch is so many times as long as the batch took */
 };
 
 struct change_thread {
     const struct change_thread_kind *kind;
-    const struct config *config;     /* not owned */
+    const struct config *config; /* not owned */
     pthread_t thread;
     int started;
     atomic_int ended;
@@ -52,16 +52,16 @@ struct change_thread {
     struct redis_args args;
     struct db db;
     struct backoff backoff;
-    struct change_batch *batch;       /* the changes in hand */
+    struct change_batch *batch; /* the changes in hand */
     struct buffer sql;
-    uint64_t batches_seen;           /* batches of new orders that this process had settled at the last round */
-    unsigned singly;                 /* rounds left that take one change each, after MySQL refused a larger batch */
-    unsigned failure_score;          /* of failed rounds in a row, see change_thread_is_stuck() */
+    uint64_t batches_seen;  /* batches of new orders that this process had settled at the last round */
+    unsigned singly;        /* rounds left that take one change each, after MySQL refused a larger batch */
+    unsigned failure_score; /* of failed rounds in a row, see change_thread_is_stuck() */
 
-    unsigned rounds_locked;          /* expiry: rounds in a row that found every candidate locked */
-    unsigned passed_over;            /* expiry: orders at the front that cannot be changed now */
-    int waiting_first;               /* payments: this round began with the events that wait for another try */
-    int settings_written;            /* payments: table `settings` holds this process's configuration */
+    unsigned rounds_locked; /* expiry: rounds in a row that found every candidate locked */
+    unsigned passed_over;   /* expiry: orders at the front that cannot be changed now */
+    int waiting_first;      /* payments: this round began with the events that wait for another try */
+    int settings_written;   /* payments: table `settings` holds this process's configuration */
 };
 
 /*

@@ -2,12 +2,12 @@
 
 #include <string.h>
 
-#include "failpoint.h"
 #include "base/log.h"
+#include "failpoint.h"
 
 #define IDLE_MS            500
-#define LOCKED_ROUNDS_MOST 3                 /* rounds in a row that found all candidates locked; the next one waits */
-#define SINGLE_ROUNDS      (2 * CHANGE_BATCH_MAX)   /* rounds with one order each, after one of a batch was refused */
+#define LOCKED_ROUNDS_MOST 3 /* rounds in a row that found all candidates locked; the next one waits */
+#define SINGLE_ROUNDS      (2 * CHANGE_BATCH_MAX) /* rounds with one order each, after one of a batch was refused */
 
 
 static enum db_result
@@ -26,7 +26,7 @@ find_candidates(struct change_thread *t)
         return result;
     }
 
-    for (MYSQL_ROW row; (row = mysql_fetch_row(rows)) != NULL; ) {
+    for (MYSQL_ROW row; (row = mysql_fetch_row(rows)) != NULL;) {
         struct order_change *c = change_batch_add(t->batch, row[0], EVENT_EXPIRE);
 
         if (c != NULL) {
@@ -131,6 +131,5 @@ run_round(struct change_thread *t)
 }
 
 
-const struct change_thread_kind expiry_kind = {
-    .name = "expiry", .round = run_round, .idle_ms = IDLE_MS, .pause_factor = 6
-};
+const struct change_thread_kind
+    expiry_kind = { .name = "expiry", .round = run_round, .idle_ms = IDLE_MS, .pause_factor = 6 };

@@ -4,19 +4,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "failpoint.h"
 #include "base/log.h"
+#include "failpoint.h"
 #include "lifecycle/payment_event.h"
 #include "observe/stats.h"
 
 #define IDLE_MS       100
-#define SINGLE_ROUNDS (2 * CHANGE_BATCH_MAX)   /* rounds that take one event each, after a batch was refused or stuck */
+#define SINGLE_ROUNDS (2 * CHANGE_BATCH_MAX) /* rounds that take one event each, after a batch was refused or stuck */
 #define NO_CHANGE     ((size_t) -1)
 
 /* The lock of the inbox comes before all others. */
-static const char new_events[] =
-    " FROM payment_events FORCE INDEX (payment_events_due)"
-    " WHERE processed_at IS NULL AND next_try_at IS NULL ORDER BY received_at LIMIT ";
+static const char new_events[] = " FROM payment_events FORCE INDEX (payment_events_due)"
+                                 " WHERE processed_at IS NULL AND next_try_at IS NULL ORDER BY received_at LIMIT ";
 
 static const char waiting_events[] =
     " FROM payment_events FORCE INDEX (payment_events_due)"
@@ -44,8 +43,10 @@ static enum db_result
 read_events(struct change_thread *t, const char *from, MYSQL_RES **rows)
 {
     buffer_clear(&t->sql);
-    buffer_format(&t->sql, "SELECT id, provider, body, tries, received_at < NOW(3) - INTERVAL %d HOUR%s%u"
-                  " FOR UPDATE SKIP LOCKED", PAYMENTS_WAIT_HOURS, from, t->singly > 0 ? 1 : CHANGE_BATCH_MAX);
+    buffer_format(&t->sql,
+                  "SELECT id, provider, body, tries, received_at < NOW(3) - INTERVAL %d HOUR%s%u"
+                  " FOR UPDATE SKIP LOCKED",
+                  PAYMENTS_WAIT_HOURS, from, t->singly > 0 ? 1 : CHANGE_BATCH_MAX);
     return EFFECT("payment.read", db_rows(&t->db, &t->sql, rows));
 }
 
@@ -66,8 +67,8 @@ add_change(struct change_batch *batch, const struct payment_event *e, int too_ol
 static void
 add_outcome(struct change_thread *t, MYSQL_ROW row, const struct payment_event *e, enum event_outcome outcome)
 {
-    buffer_format(&t->sql, "%sUPDATE payment_events SET tries = tries + 1, order_identifier = ",
-                  t->sql.len > 0 ? ";" : "");
+    buffer_format(&t->sql,
+                  "%sUPDATE payment_events SET tries = tries + 1, order_identifier = ", t->sql.len > 0 ? ";" : "");
     buffer_format(&t->sql, e->identifier[0] != '\0' ? "'%s'" : "NULL", e->identifier);
     buffer_text(&t->sql, ", type = ");
 
@@ -362,6 +363,5 @@ run_round(struct change_thread *t)
 }
 
 
-const struct change_thread_kind payments_kind = {
-    .name = "payments", .round = run_round, .idle_ms = IDLE_MS, .pause_factor = 3
-};
+const struct change_thread_kind
+    payments_kind = { .name = "payments", .round = run_round, .idle_ms = IDLE_MS, .pause_factor = 3 };

@@ -3,14 +3,14 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/backoff.h"
+#include "base/log.h"
+#include "base/stop.h"
 #include "failpoint.h"
+#include "observe/stats.h"
 #include "redis/gate.h"
 #include "redis/keys.h"
 #include "redis/push_words.h"
-#include "base/log.h"
-#include "observe/stats.h"
-#include "base/backoff.h"
-#include "base/stop.h"
 
 #define DAY_MS 86400000
 

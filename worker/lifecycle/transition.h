@@ -19,7 +19,7 @@ struct transition {
     size_t order_count;
     const struct product_row *products;
     size_t product_count;
-    int may_repeat;       /* 1: an earlier call may have brought the same change to the gate */
+    int may_repeat; /* 1: an earlier call may have brought the same change to the gate */
 };
 
 /* Writes the words of the call into args, which are emptied first. now_ms: since 1970, UTC. Does not block. */

@@ -18,8 +18,8 @@ enum consumer_wait {
 };
 
 struct consumer_status {
-    char name[CONSUMER_NAME_SIZE];   /* of the consumer in the consumer group, unique among all processes */
-    atomic_int waits_for;            /* enum consumer_wait: what failed last and was not reached again yet */
+    char name[CONSUMER_NAME_SIZE]; /* of the consumer in the consumer group, unique among all processes */
+    atomic_int waits_for;          /* enum consumer_wait: what failed last and was not reached again yet */
 };
 
 #endif

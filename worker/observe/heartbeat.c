@@ -2,8 +2,8 @@
 
 #include <errno.h>
 
-#include "base/log.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "redis/stream.h"
 
 

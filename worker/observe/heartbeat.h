@@ -17,15 +17,15 @@
 #include "redis/connection.h"
 
 struct heartbeat {
-    const struct config *config;               /* not owned */
-    const struct consumer_status *consumers;   /* not owned */
+    const struct config *config;             /* not owned */
+    const struct consumer_status *consumers; /* not owned */
     unsigned count;
     pthread_t thread;
-    atomic_int ended;                          /* 1: the thread is about to return */
+    atomic_int ended; /* 1: the thread is about to return */
     pthread_mutex_t lock;
     pthread_cond_t woken;
-    int stopping;                              /* under lock */
-    struct redis_connection redis;                   /* the thread's */
+    int stopping;                  /* under lock */
+    struct redis_connection redis; /* the thread's */
 };
 
 /*

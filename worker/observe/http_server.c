@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "text/buffer.h"
 #include "base/log.h"
 #include "order/order.h"
+#include "text/buffer.h"
 #include "text/number.h"
 
 #define CONNECTIONS_MOST 32
@@ -133,12 +133,10 @@ http_server_open(struct http_server *server, struct monitor *monitor, const char
     if (parse_address(address, &socket_address, sizeof(socket_address)) != 0) {
         unsigned flags = MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_ERROR_LOG | (v6 ? MHD_USE_IPv6 : 0);
 
-        server->daemon = MHD_start_daemon(flags, 0, NULL, NULL, on_request, monitor,
-                                          MHD_OPTION_EXTERNAL_LOGGER, drop_line, NULL,
-                                          MHD_OPTION_SOCK_ADDR, (struct sockaddr *) &socket_address,
-                                          MHD_OPTION_CONNECTION_LIMIT, (unsigned) CONNECTIONS_MOST,
-                                          MHD_OPTION_CONNECTION_TIMEOUT, (unsigned) IDLE_SECONDS,
-                                          MHD_OPTION_END);
+        server->daemon = MHD_start_daemon(
+            flags, 0, NULL, NULL, on_request, monitor, MHD_OPTION_EXTERNAL_LOGGER, drop_line, NULL,
+            MHD_OPTION_SOCK_ADDR, (struct sockaddr *) &socket_address, MHD_OPTION_CONNECTION_LIMIT,
+            (unsigned) CONNECTIONS_MOST, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned) IDLE_SECONDS, MHD_OPTION_END);
     }
 
     if (server->daemon == NULL && !server->warned) {

@@ -13,8 +13,8 @@ struct MHD_Daemon;
 
 /* Zero-initialised is closed. */
 struct http_server {
-    struct MHD_Daemon *daemon;     /* owned; NULL: closed */
-    int warned;                    /* the log holds already that the address cannot be had */
+    struct MHD_Daemon *daemon; /* owned; NULL: closed */
+    int warned;                /* the log holds already that the address cannot be had */
 };
 
 /*

@@ -4,18 +4,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/memory.h"
-#include "failpoint.h"
-#include "redis/keys.h"
-#include "base/log.h"
 #include "base/clock.h"
+#include "base/log.h"
+#include "base/memory.h"
 #include "base/pause.h"
 #include "base/stop.h"
-#include "redis/loaded_products.h"
+#include "failpoint.h"
 #include "observe/stats.h"
+#include "redis/keys.h"
+#include "redis/loaded_products.h"
 
-#define INTERVAL_MS     1000
-#define PAUSE_FACTOR 20      /* a check of the laws that takes 1 s is followed by 20 s without one */
+#define INTERVAL_MS   1000
+#define PAUSE_FACTOR  20 /* a check of the laws that takes 1 s is followed by 20 s without one */
 #define PAUSE_MOST_MS 300000
 
 
@@ -71,9 +71,12 @@ read_queue(struct monitor *m, struct monitor_queue *q)
     if (reply->type == REDIS_REPLY_ARRAY && reply->elements == 7) {
         *q = (struct monitor_queue) {
             .valid = 1,
-            .entries = reply_number(reply->element[0], 0), .oldest_ms = reply_number(reply->element[1], 0),
-            .queued = reply_number(reply->element[2], 0), .dead_letters = reply_number(reply->element[3], 0),
-            .pending = reply_number(reply->element[4], 0), .pending_dead = reply_number(reply->element[5], 0),
+            .entries = reply_number(reply->element[0], 0),
+            .oldest_ms = reply_number(reply->element[1], 0),
+            .queued = reply_number(reply->element[2], 0),
+            .dead_letters = reply_number(reply->element[3], 0),
+            .pending = reply_number(reply->element[4], 0),
+            .pending_dead = reply_number(reply->element[5], 0),
             .consumers = reply_number(reply->element[6], 0)
         };
     }
@@ -153,10 +156,9 @@ read_both(struct monitor *m, struct monitor_laws *laws)
 static int
 count_orders(struct monitor *m, struct monitor_laws *laws)
 {
-    static const char select[] =
-        "SELECT (SELECT COUNT(*) FROM orders WHERE status = 'refund_pending'),"
-        " (SELECT COUNT(*) FROM payment_events WHERE processed_at IS NULL),"
-        " (SELECT COUNT(*) FROM orders WHERE status = 'pending_payment' AND pay_by < NOW(3))";
+    static const char select[] = "SELECT (SELECT COUNT(*) FROM orders WHERE status = 'refund_pending'),"
+                                 " (SELECT COUNT(*) FROM payment_events WHERE processed_at IS NULL),"
+                                 " (SELECT COUNT(*) FROM orders WHERE status = 'pending_payment' AND pay_by < NOW(3))";
     struct buffer sql = { 0 };
     MYSQL_RES *rows;
 
@@ -253,8 +255,7 @@ run(void *data)
 
 
 int
-monitor_start(struct monitor *m, const struct config *config, const struct consumer_status *consumers,
-              unsigned count)
+monitor_start(struct monitor *m, const struct config *config, const struct consumer_status *consumers, unsigned count)
 {
     *m = (struct monitor) {
         .config = config, .consumers = consumers, .count = count, .redis.config = config, .db.server = &config->db
@@ -300,9 +301,11 @@ write_queue(struct buffer *text, const struct monitor_queue *q)
     write_gauge(text, "redis_up", "1 while Redis answers this worker.", q->valid);
     write_gauge(text, "queue_entries", "Entries in the queue, those being worked on included.", q->entries);
     write_gauge(text, "queue_orders", "Orders in the queue, by the gate's count.", q->queued);
-    buffer_format(text, "# HELP checkout_queue_oldest_seconds Age of the oldest job.\n"
+    buffer_format(text,
+                  "# HELP checkout_queue_oldest_seconds Age of the oldest job.\n"
                   "# TYPE checkout_queue_oldest_seconds gauge\n"
-                  "checkout_queue_oldest_seconds %g\n", (double) q->oldest_ms / 1000);
+                  "checkout_queue_oldest_seconds %g\n",
+                  (double) q->oldest_ms / 1000);
     write_gauge(text, "pending_entries", "Entries read by consumers and not settled.", q->pending);
     write_gauge(text, "pending_dead_entries", "Entries of dead consumers, to be taken over.", q->pending_dead);
     write_gauge(text, "consumers", "Consumers alive in all processes.", q->consumers);
@@ -331,7 +334,8 @@ write_laws(struct buffer *text, const struct monitor_laws *l)
     write_gauge(text, "payment_events_waiting", "Payment events that were not applied yet.", l->events_waiting);
     write_gauge(text, "overdue_orders", "Orders not paid in time that were not cancelled yet.", l->overdue);
     write_gauge(text, "products_loaded", "Products loaded at the gate.", l->products);
-    buffer_format(text, "# HELP checkout_laws_age_seconds Time since the laws were checked.\n"
+    buffer_format(text,
+                  "# HELP checkout_laws_age_seconds Time since the laws were checked.\n"
                   "# TYPE checkout_laws_age_seconds gauge\ncheckout_laws_age_seconds %g\n",
                   (double) (clock_ms() - l->checked_ms) / 1000);
 }
@@ -364,8 +368,10 @@ monitor_write_health(struct monitor *m, struct buffer *text)
 {
     unsigned mysql = consumers_waiting(m, CONSUMER_WAITS_FOR_MYSQL);
     unsigned redis = consumers_waiting(m, CONSUMER_WAITS_FOR_REDIS);
-    const char *status = stop_requested() ? "stopping" : mysql + redis > 0 ? "waiting"
-                         : pause_requested() ? "paused" : "ok";
+    const char *status = stop_requested()    ? "stopping"
+                         : mysql + redis > 0 ? "waiting"
+                         : pause_requested() ? "paused"
+                                             : "ok";
 
     buffer_format(text, "{\"status\":\"%s\",\"consumers\":%u,\"waiting_for_mysql\":%u,\"waiting_for_redis\":%u}\n",
                   status, m->count, mysql, redis);

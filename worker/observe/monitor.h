@@ -21,30 +21,30 @@
 
 /* The numbers of common/lua/monitor.lua, which describes each. */
 struct monitor_queue {
-    int valid;                         /* 0: Redis did not answer at the last try, and the rest is older */
+    int valid; /* 0: Redis did not answer at the last try, and the rest is older */
     int64_t entries, oldest_ms, queued, dead_letters, pending, pending_dead, consumers;
 };
 
 /* monitor_write_metrics() describes each number. */
 struct monitor_laws {
-    int valid;                         /* 0: not checked yet, or Redis or MySQL did not answer at the last try */
-    uint64_t checked_ms;               /* by clock_ms() */
+    int valid;           /* 0: not checked yet, or Redis or MySQL did not answer at the last try */
+    uint64_t checked_ms; /* by clock_ms() */
     int64_t oversold, drift, unsettled, behind, products;
     int64_t refund_pending, events_waiting, overdue;
 };
 
 struct monitor {
-    const struct config *config;               /* not owned */
-    const struct consumer_status *consumers;   /* not owned */
+    const struct config *config;             /* not owned */
+    const struct consumer_status *consumers; /* not owned */
     unsigned count;
     pthread_t thread;
-    atomic_int ended;                          /* 1: the thread is about to return */
-    struct redis_connection redis;                   /* the thread's, as are the next two */
+    atomic_int ended;              /* 1: the thread is about to return */
+    struct redis_connection redis; /* the thread's, as are the next two */
     struct db db;
     uint64_t next_laws_ms;
 
     pthread_mutex_t lock;
-    struct monitor_queue queue;                /* under lock, as is the next */
+    struct monitor_queue queue; /* under lock, as is the next */
     struct monitor_laws laws;
 };
 

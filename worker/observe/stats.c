@@ -12,24 +12,29 @@
 
 struct histogram {
     const char *name, *help;
-    uint64_t bounds[BUCKETS_MOST];      /* ascending; 0 ends them */
-    uint64_t unit;                      /* how many of what is counted make 1 in the text */
+    uint64_t bounds[BUCKETS_MOST]; /* ascending; 0 ends them */
+    uint64_t unit;                 /* how many of what is counted make 1 in the text */
     atomic_uint_fast64_t counts[BUCKETS_MOST + 1];
     atomic_uint_fast64_t sum;
 };
 
 static struct histogram batch_orders = {
-    .name = "checkout_batch_orders", .help = "Orders in one batch.", .unit = 1,
+    .name = "checkout_batch_orders",
+    .help = "Orders in one batch.",
+    .unit = 1,
     .bounds = { 1, 4, 16, 64, 128, 256, 512, 1024, 4096 }
 };
 
 static struct histogram commit_seconds = {
-    .name = "checkout_commit_seconds", .help = "Time of one transaction, from its begin to its commit.",
+    .name = "checkout_commit_seconds",
+    .help = "Time of one transaction, from its begin to its commit.",
     .unit = 1000000,
     .bounds = { 1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000, 500000, 1000000, 2500000, 10000000 }
 };
 
-static const struct { const char *name, *help; } count_names[STATS_COUNTS] = {
+static const struct {
+    const char *name, *help;
+} count_names[STATS_COUNTS] = {
     [STATS_BATCHES] = { "checkout_batches_total", "Batches settled." },
     [STATS_ENTRIES] = { "checkout_entries_total", "Entries of the queue settled." },
     [STATS_TAKEN_OVER] = { "checkout_taken_over_total", "Entries taken over from dead consumers." },
@@ -44,7 +49,9 @@ static const struct { const char *name, *help; } count_names[STATS_COUNTS] = {
     [STATS_GATEWAY_UNKNOWN] = { "checkout_gateway_unknown_total", "Questions to the gateway without an answer." },
 };
 
-static const struct { const char *name, *help; } gauge_names[STATS_GAUGES] = {
+static const struct {
+    const char *name, *help;
+} gauge_names[STATS_GAUGES] = {
     [STATS_OUTGOING_WAITING] = { "checkout_outgoing_events_waiting", "Events that the shop was not told of yet." },
     [STATS_OUTGOING_DEAD] = { "checkout_outgoing_events_dead", "Events given up; each waits for a person." },
     [STATS_GATEWAY_OPEN] = { "checkout_gateway_calls_open", "Orders that the gateway gave no answer for yet." },
@@ -54,14 +61,33 @@ static const char *const verdicts[] = {
     "pending_payment", "repeated", "dead_letter", "out_of_stock", "product_gone", "idempotency_conflict", "rejected"
 };
 
-static const struct { unsigned code; const char *cause; } causes[] = {
-    { 0, "connection" },                                   /* also every number of the client library */
-    { 1213, "deadlock" }, { 1020, "deadlock" }, { 1062, "duplicate_key" }, { 1205, "lock_wait" },
-    { 1290, "read_only" }, { 1836, "read_only" }, { 1792, "read_only" },
-    { 1021, "disk_full" }, { 1114, "disk_full" }, { 1026, "disk_full" },
-    { 1040, "too_many_connections" }, { 1203, "too_many_connections" }, { 1226, "too_many_connections" },
-    { 1317, "killed" }, { 1927, "killed" }, { 1969, "killed" }, { 3024, "killed" }, { 1053, "killed" },
-    { 1044, "grant" }, { 1045, "grant" }, { 1142, "grant" }, { 1143, "grant" },
+static const struct {
+    unsigned code;
+    const char *cause;
+} causes[] = {
+    { 0, "connection" }, /* also every number of the client library */
+    { 1213, "deadlock" },
+    { 1020, "deadlock" },
+    { 1062, "duplicate_key" },
+    { 1205, "lock_wait" },
+    { 1290, "read_only" },
+    { 1836, "read_only" },
+    { 1792, "read_only" },
+    { 1021, "disk_full" },
+    { 1114, "disk_full" },
+    { 1026, "disk_full" },
+    { 1040, "too_many_connections" },
+    { 1203, "too_many_connections" },
+    { 1226, "too_many_connections" },
+    { 1317, "killed" },
+    { 1927, "killed" },
+    { 1969, "killed" },
+    { 3024, "killed" },
+    { 1053, "killed" },
+    { 1044, "grant" },
+    { 1045, "grant" },
+    { 1142, "grant" },
+    { 1143, "grant" },
 };
 
 enum retry {
@@ -190,8 +216,8 @@ write_histogram(struct buffer *text, struct histogram *h)
             break;
         }
 
-        buffer_format(text, "%s_bucket{le=\"%g\"} %" PRIu64 "\n", h->name,
-                      (double) h->bounds[i] / (double) h->unit, total);
+        buffer_format(text, "%s_bucket{le=\"%g\"} %" PRIu64 "\n", h->name, (double) h->bounds[i] / (double) h->unit,
+                      total);
     }
 
     buffer_format(text, "%s_bucket{le=\"+Inf\"} %" PRIu64 "\n%s_sum %g\n%s_count %" PRIu64 "\n", h->name, total,

@@ -36,9 +36,9 @@ void stats_add(enum stats_count count, uint64_t n);
 uint64_t stats_read(enum stats_count count);
 
 enum stats_gauge {
-    STATS_OUTGOING_WAITING,  /* outgoing events that are not delivered yet */
-    STATS_OUTGOING_DEAD,     /* outgoing events given up */
-    STATS_GATEWAY_OPEN,      /* orders whose payment the gateway did not decide yet */
+    STATS_OUTGOING_WAITING, /* outgoing events that are not delivered yet */
+    STATS_OUTGOING_DEAD,    /* outgoing events given up */
+    STATS_GATEWAY_OPEN,     /* orders whose payment the gateway did not decide yet */
     STATS_GAUGES
 };
 

@@ -7,15 +7,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
+#include "base/log.h"
 #include "failpoint.h"
 #include "lifecycle/payment_inbox.h"
-#include "base/log.h"
 #include "observe/stats.h"
-#include "base/clock.h"
 
-#define CREATE_MOST  1000    /* calls created by one statement */
-#define CREATE_MS    100     /* between two searches for orders without a call */
-#define PAUSE_FACTOR 20      /* a search that takes MySQL 50 ms is followed by 1 s without one */
+#define CREATE_MOST  1000 /* calls created by one statement */
+#define CREATE_MS    100  /* between two searches for orders without a call */
+#define PAUSE_FACTOR 20   /* a search that takes MySQL 50 ms is followed by 1 s without one */
 
 
 /* --- answers ------------------------------------------------------------------------------------------------------ */
@@ -71,10 +71,11 @@ read_success(struct gateway_answer *a, long status, const cJSON *object)
 {
     return status != 200 ? "succeeded needs status 200"
            : !copy_plain(a->payment_id, sizeof(a->payment_id), object, "payment_id")
-           ? "payment_id is no text of 1 to 255 visible characters"
+               ? "payment_id is no text of 1 to 255 visible characters"
            : !copy_optional(a->amount, sizeof(a->amount), object, "amount") ? "amount is no text such as '19.80'"
-           : !copy_optional(a->currency, sizeof(a->currency), object, "currency") ? "currency is no text such as 'TWD'"
-           : NULL;
+           : !copy_optional(a->currency, sizeof(a->currency), object, "currency")
+               ? "currency is no text such as 'TWD'"
+               : NULL;
 }
 
 
@@ -89,8 +90,9 @@ read_object(struct gateway_answer *a, long status, const cJSON *object)
         return GATEWAY_FAILED;
     }
 
-    a->why = word != NULL && strcmp(word, "succeeded") == 0 ? read_success(a, status, object)
-             : "its member status is neither succeeded nor failed";
+    a->why = word != NULL && strcmp(word, "succeeded") == 0
+                 ? read_success(a, status, object)
+                 : "its member status is neither succeeded nor failed";
 
     return a->why == NULL ? GATEWAY_SUCCEEDED : GATEWAY_UNKNOWN;
 }
@@ -141,10 +143,12 @@ create_calls(struct sender *s)
     }
 
     buffer_clear(&s->sql);
-    buffer_format(&s->sql, "INSERT INTO gateway_calls (order_identifier) SELECT o.order_identifier FROM orders o"
+    buffer_format(&s->sql,
+                  "INSERT INTO gateway_calls (order_identifier) SELECT o.order_identifier FROM orders o"
                   " LEFT JOIN gateway_calls g ON g.order_identifier = o.order_identifier"
                   " WHERE o.status = 'pending_payment' AND o.pay_by > NOW(3) AND g.order_identifier IS NULL LIMIT %d"
-                  " ON DUPLICATE KEY UPDATE tries = gateway_calls.tries", CREATE_MOST);
+                  " ON DUPLICATE KEY UPDATE tries = gateway_calls.tries",
+                  CREATE_MOST);
 
     uint64_t begun = clock_ms();
     enum db_result result = EFFECT("gateway.enlist", db_run(&s->db, &s->sql));
@@ -194,9 +198,11 @@ take_calls(struct sender *s, unsigned n)
     int taken = 0;
 
     buffer_clear(&s->sql);
-    buffer_format(&s->sql, "SELECT order_identifier, tries, FLOOR(UNIX_TIMESTAMP(NOW())), asked_at IS NOT NULL"
+    buffer_format(&s->sql,
+                  "SELECT order_identifier, tries, FLOOR(UNIX_TIMESTAMP(NOW())), asked_at IS NOT NULL"
                   " FROM gateway_calls"
-                  " WHERE next_try_at <= NOW(3) ORDER BY next_try_at LIMIT %u FOR UPDATE SKIP LOCKED", n);
+                  " WHERE next_try_at <= NOW(3) ORDER BY next_try_at LIMIT %u FOR UPDATE SKIP LOCKED",
+                  n);
 
     if (EFFECT("gateway.claim", db_rows(&s->db, &s->sql, &rows)) != DB_OK) {
         return -1;
@@ -206,7 +212,7 @@ take_calls(struct sender *s, unsigned n)
         struct sender_item *item = sender_lease_item(s);
 
         if (item == NULL || row[0] == NULL || row[1] == NULL || row[2] == NULL || row[3] == NULL) {
-            break;   /* the rows are no more than there are free items, and no column is NULL */
+            break; /* the rows are no more than there are free items, and no column is NULL */
         }
 
         snprintf(item->identifier, sizeof(item->identifier), "%s", row[0]);
@@ -264,7 +270,7 @@ read_orders(struct sender *s)
 
     buffer_clear(&s->sql);
     buffer_text(&s->sql, "SELECT order_identifier, status, total_price, user_id FROM orders"
-                " WHERE order_identifier IN ");
+                         " WHERE order_identifier IN ");
     add_leased(s);
 
     if (EFFECT("gateway.orders", db_rows(&s->db, &s->sql, &rows)) != DB_OK) {
@@ -295,9 +301,11 @@ end_needless_calls(struct sender *s)
         }
 
         buffer_clear(&s->sql);
-        buffer_format(&s->sql, "UPDATE gateway_calls SET next_try_at = NULL,"
+        buffer_format(&s->sql,
+                      "UPDATE gateway_calls SET next_try_at = NULL,"
                       " last_error = 'not asked: the order does not wait for a payment'"
-                      " WHERE order_identifier = '%s'", item->identifier);
+                      " WHERE order_identifier = '%s'",
+                      item->identifier);
 
         if (EFFECT("gateway.drop", db_run(&s->db, &s->sql)) != DB_OK) {
             return -1;
@@ -314,7 +322,8 @@ static int
 lease(struct sender *s)
 {
     buffer_clear(&s->sql);
-    buffer_format(&s->sql, "UPDATE gateway_calls SET tries = tries + 1, asked_at = COALESCE(asked_at, NOW(3)),"
+    buffer_format(&s->sql,
+                  "UPDATE gateway_calls SET tries = tries + 1, asked_at = COALESCE(asked_at, NOW(3)),"
                   " next_try_at = NOW(3) + INTERVAL %" PRIu64 " MICROSECOND WHERE order_identifier IN ",
                   (uint64_t) (s->config->payment.gateway_timeout + SENDER_LEASE_MARGIN_MS) * 1000);
     add_leased(s);
@@ -407,8 +416,10 @@ start(struct sender *s, struct sender_item *item)
 static void
 add_event(struct buffer *body, const struct sender *s, const struct sender_item *item, const struct gateway_answer *a)
 {
-    buffer_format(body, "{\"type\":\"payment.%s\",\"data\":{\"order_identifier\":\"%s\",\"amount\":\"%s\""
-                  ",\"currency\":\"%s\"", a->outcome == GATEWAY_SUCCEEDED ? "succeeded" : "failed", item->identifier,
+    buffer_format(body,
+                  "{\"type\":\"payment.%s\",\"data\":{\"order_identifier\":\"%s\",\"amount\":\"%s\""
+                  ",\"currency\":\"%s\"",
+                  a->outcome == GATEWAY_SUCCEEDED ? "succeeded" : "failed", item->identifier,
                   a->amount[0] != '\0' ? a->amount : item->amount,
                   a->currency[0] != '\0' ? a->currency : s->config->payment.currency);
 
@@ -437,11 +448,13 @@ write_answer(struct sender *s, struct sender_item *item, const struct gateway_an
 
     buffer_clear(&s->sql);
     buffer_text(&s->sql, "START TRANSACTION; ");
-    payment_inbox_add_insert(&s->db, &s->sql,
-                    &(struct inbox_event) { .id = id, .provider = "gateway", .body = body.data, .len = body.len });
-    buffer_format(&s->sql, " ON DUPLICATE KEY UPDATE provider = 'gateway'; "
+    payment_inbox_add_insert(
+        &s->db, &s->sql, &(struct inbox_event) { .id = id, .provider = "gateway", .body = body.data, .len = body.len });
+    buffer_format(&s->sql,
+                  " ON DUPLICATE KEY UPDATE provider = 'gateway'; "
                   "UPDATE gateway_calls SET answered_at = NOW(3), next_try_at = NULL, last_error = NULL"
-                  " WHERE order_identifier = '%s' AND answered_at IS NULL; COMMIT", item->identifier);
+                  " WHERE order_identifier = '%s' AND answered_at IS NULL; COMMIT",
+                  item->identifier);
     buffer_free(&body);
 
     enum db_result result = EFFECT("gateway.answer", db_run(&s->db, &s->sql));
@@ -474,8 +487,10 @@ write_unknown(struct sender *s, struct sender_item *item, const char *why)
     buffer_text(&s->sql, "UPDATE gateway_calls SET last_error = ");
     db_quote(&s->db, &s->sql, error);
     buffer_text(&s->sql, item->asked_before || item->request.sent ? "" : ", asked_at = NULL");
-    buffer_format(&s->sql, ", next_try_at = NOW(3) + INTERVAL %" PRIu64 " MICROSECOND WHERE order_identifier = '%s'"
-                  " AND tries = %u AND answered_at IS NULL", (uint64_t) wait * 1000, item->identifier, item->tries);
+    buffer_format(&s->sql,
+                  ", next_try_at = NOW(3) + INTERVAL %" PRIu64 " MICROSECOND WHERE order_identifier = '%s'"
+                  " AND tries = %u AND answered_at IS NULL",
+                  (uint64_t) wait * 1000, item->identifier, item->tries);
 
     enum db_result result = EFFECT("gateway.unknown", db_run(&s->db, &s->sql));
 
@@ -509,8 +524,10 @@ static enum db_result
 hand_back(struct sender *s, struct sender_item *item)
 {
     buffer_clear(&s->sql);
-    buffer_format(&s->sql, "UPDATE gateway_calls SET next_try_at = NOW(3) WHERE order_identifier = '%s' AND tries = %u"
-                  " AND answered_at IS NULL", item->identifier, item->tries);
+    buffer_format(&s->sql,
+                  "UPDATE gateway_calls SET next_try_at = NOW(3) WHERE order_identifier = '%s' AND tries = %u"
+                  " AND answered_at IS NULL",
+                  item->identifier, item->tries);
     return EFFECT("gateway.hand_back", db_run(&s->db, &s->sql));
 }
 
@@ -539,7 +556,11 @@ update_gauges(struct sender *s)
 
 
 static const struct sender_kind gateway_kind = {
-    .name = "gateway", .claim = claim, .start = start, .finish = finish, .hand_back = hand_back,
+    .name = "gateway",
+    .claim = claim,
+    .start = start,
+    .finish = finish,
+    .hand_back = hand_back,
     .update_gauges = update_gauges
 };
 

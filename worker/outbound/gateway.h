@@ -41,10 +41,10 @@ enum gateway_outcome {
 
 struct gateway_answer {
     enum gateway_outcome outcome;
-    char payment_id[GATEWAY_PAYMENT_ID_MAX + 1];   /* visible ASCII, as are the next two; empty: not in the answer */
+    char payment_id[GATEWAY_PAYMENT_ID_MAX + 1]; /* visible ASCII, as are the next two; empty: not in the answer */
     char amount[32], currency[8];
-    char reason[GATEWAY_REASON_MAX + 1];           /* of a failure: letters, digits, _ - . and "_" for others */
-    const char *why;                               /* unknown: what is wrong, constant text; NULL: the status */
+    char reason[GATEWAY_REASON_MAX + 1]; /* of a failure: letters, digits, _ - . and "_" for others */
+    const char *why;                     /* unknown: what is wrong, constant text; NULL: the status */
 };
 
 /* Reads an answer. status: HTTP's, 0: there was none. body: may be NULL where len is 0. Fills all of *answer. Pure. */

@@ -5,7 +5,7 @@
 
 #include "base/log.h"
 
-#define CONNECT_MOST_MS 5000L
+#define CONNECT_MOST_MS  5000L
 #define RETRY_AFTER_MOST 3600
 
 

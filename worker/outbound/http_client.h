@@ -19,24 +19,24 @@
 #define HTTP_ERROR_MAX   160
 
 struct http_client {
-    const char *url, *ca_file;    /* not owned; ca_file "": the system's authorities */
+    const char *url, *ca_file; /* not owned; ca_file "": the system's authorities */
     CURLM *multi;
 };
 
 struct http_request {
-    const char *body;             /* not owned, as are the headers */
+    const char *body; /* not owned, as are the headers */
     size_t len;
     struct curl_slist *headers;
-    unsigned timeout_ms;          /* from the start to the last byte of the answer */
+    unsigned timeout_ms; /* from the start to the last byte of the answer */
 
-    long status;                  /* of the whole answer; 0: there was none */
-    int sent;                     /* 0: certainly no byte of the request was sent */
-    int cut;                      /* 1: the answer is longer than what is kept */
-    unsigned retry_after;         /* seconds of the answer's Retry-After (RFC 9110, 10.2.3), 3600 at most; 0: none */
-    struct buffer answer;         /* emptied at the start; freed by the caller */
-    char error[HTTP_ERROR_MAX];   /* why there was no answer; fit to stand between double quotes */
+    long status;                /* of the whole answer; 0: there was none */
+    int sent;                   /* 0: certainly no byte of the request was sent */
+    int cut;                    /* 1: the answer is longer than what is kept */
+    unsigned retry_after;       /* seconds of the answer's Retry-After (RFC 9110, 10.2.3), 3600 at most; 0: none */
+    struct buffer answer;       /* emptied at the start; freed by the caller */
+    char error[HTTP_ERROR_MAX]; /* why there was no answer; fit to stand between double quotes */
 
-    CURL *easy;                   /* NULL: not under way */
+    CURL *easy; /* NULL: not under way */
     char curl_error[CURL_ERROR_SIZE];
 };
 

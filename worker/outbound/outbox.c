@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "failpoint.h"
 #include "base/log.h"
+#include "failpoint.h"
 #include "observe/stats.h"
 
 
@@ -50,7 +50,7 @@ take_rows(struct sender *s, MYSQL_RES *rows)
         if (item == NULL || row[0] == NULL || row[1] == NULL || row[2] == NULL || row[3] == NULL || row[4] == NULL
             || row[5] == NULL)
         {
-            break;   /* the rows are no more than there are free items, and no column is NULL */
+            break; /* the rows are no more than there are free items, and no column is NULL */
         }
 
         item->id = strtoull(row[0], NULL, 10);
@@ -72,8 +72,10 @@ lease_statement(struct sender *s)
     const char *between = "";
 
     buffer_clear(&s->sql);
-    buffer_format(&s->sql, "UPDATE outgoing_events SET tries = tries + 1, next_try_at = NOW(3) + INTERVAL %" PRIu64
-                  " MICROSECOND WHERE id IN (", (uint64_t) (s->config->events.timeout + SENDER_LEASE_MARGIN_MS) * 1000);
+    buffer_format(&s->sql,
+                  "UPDATE outgoing_events SET tries = tries + 1, next_try_at = NOW(3) + INTERVAL %" PRIu64
+                  " MICROSECOND WHERE id IN (",
+                  (uint64_t) (s->config->events.timeout + SENDER_LEASE_MARGIN_MS) * 1000);
 
     for (unsigned i = 0; i < s->count; i++) {
         if (s->items[i].state == SENDER_LEASED) {
@@ -102,9 +104,11 @@ claim(struct sender *s, unsigned n)
     }
 
     buffer_clear(&s->sql);
-    buffer_format(&s->sql, "SELECT id, order_identifier, body, tries, FLOOR(UNIX_TIMESTAMP(NOW())), type"
+    buffer_format(&s->sql,
+                  "SELECT id, order_identifier, body, tries, FLOOR(UNIX_TIMESTAMP(NOW())), type"
                   " FROM outgoing_events WHERE next_try_at <= NOW(3) ORDER BY next_try_at, id LIMIT %u"
-                  " FOR UPDATE SKIP LOCKED", n);
+                  " FOR UPDATE SKIP LOCKED",
+                  n);
 
     if (EFFECT("outbox.claim", db_rows(&s->db, &s->sql, &rows)) != DB_OK) {
         return -1;
@@ -243,8 +247,10 @@ finish(struct sender *s, struct sender_item *item)
     buffer_clear(&s->sql);
 
     if (verdict == OUTBOX_DELIVERED) {
-        buffer_format(&s->sql, "UPDATE outgoing_events SET delivered_at = NOW(3), next_try_at = NULL, dead_at = NULL,"
-                      " last_error = NULL WHERE id = %" PRIu64 " AND delivered_at IS NULL", item->id);
+        buffer_format(&s->sql,
+                      "UPDATE outgoing_events SET delivered_at = NOW(3), next_try_at = NULL, dead_at = NULL,"
+                      " last_error = NULL WHERE id = %" PRIu64 " AND delivered_at IS NULL",
+                      item->id);
     } else {
         buffer_text(&s->sql, "UPDATE outgoing_events SET last_error = ");
         db_quote(&s->db, &s->sql, error);
@@ -274,8 +280,10 @@ static enum db_result
 hand_back(struct sender *s, struct sender_item *item)
 {
     buffer_clear(&s->sql);
-    buffer_format(&s->sql, "UPDATE outgoing_events SET next_try_at = NOW(3) WHERE id = %" PRIu64 " AND tries = %u"
-                  " AND delivered_at IS NULL AND dead_at IS NULL", item->id, item->tries);
+    buffer_format(&s->sql,
+                  "UPDATE outgoing_events SET next_try_at = NOW(3) WHERE id = %" PRIu64 " AND tries = %u"
+                  " AND delivered_at IS NULL AND dead_at IS NULL",
+                  item->id, item->tries);
     return EFFECT("outbox.hand_back", db_run(&s->db, &s->sql));
 }
 
@@ -293,7 +301,7 @@ update_gauges(struct sender *s)
 
     buffer_clear(&s->sql);
     buffer_text(&s->sql, "SELECT (SELECT COUNT(*) FROM outgoing_events WHERE next_try_at IS NOT NULL),"
-                " (SELECT COUNT(*) FROM outgoing_events WHERE dead_at IS NOT NULL)");
+                         " (SELECT COUNT(*) FROM outgoing_events WHERE dead_at IS NOT NULL)");
 
     if (EFFECT("outbox.survey", db_rows(&s->db, &s->sql, &rows)) != DB_OK) {
         stats_set(STATS_OUTGOING_WAITING, -1);
@@ -313,7 +321,11 @@ update_gauges(struct sender *s)
 
 
 static const struct sender_kind outbox_kind = {
-    .name = "outbox", .claim = claim, .start = start, .finish = finish, .hand_back = hand_back,
+    .name = "outbox",
+    .claim = claim,
+    .start = start,
+    .finish = finish,
+    .hand_back = hand_back,
     .update_gauges = update_gauges
 };
 

@@ -6,17 +6,17 @@
 #include <string.h>
 #include <sys/random.h>
 
-#include "base/memory.h"
-#include "base/log.h"
-#include "observe/stats.h"
 #include "base/clock.h"
+#include "base/log.h"
+#include "base/memory.h"
 #include "base/stop.h"
+#include "observe/stats.h"
 
-#define IDLE_MS    500     /* between two claims when no more rows are due */
-#define BUSY_MS    20      /* the same when more may be due: long enough for several items to become free */
-#define POLL_MS    100     /* longest wait for answers, after which the stop is noticed */
-#define GAUGES_MS  15000
-#define LEAVE_MS   1000    /* wait for answers that are about to come, after the stop was requested */
+#define IDLE_MS   500 /* between two claims when no more rows are due */
+#define BUSY_MS   20  /* the same when more may be due: long enough for several items to become free */
+#define POLL_MS   100 /* longest wait for answers, after which the stop is noticed */
+#define GAUGES_MS 15000
+#define LEAVE_MS  1000 /* wait for answers that are about to come, after the stop was requested */
 
 
 unsigned
@@ -37,7 +37,7 @@ unsigned
 sender_item_wait_ms(const struct sender_item *item, unsigned most_ms)
 {
     uint32_t random = 0;
-    ssize_t n = getrandom(&random, sizeof(random), GRND_NONBLOCK);   /* where it fails the wait is only less random */
+    ssize_t n = getrandom(&random, sizeof(random), GRND_NONBLOCK); /* where it fails the wait is only less random */
     unsigned wait = sender_wait_ms(item->tries, most_ms, random), asked = item->request.retry_after * 1000;
 
     (void) n;

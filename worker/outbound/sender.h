@@ -21,36 +21,36 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "text/buffer.h"
-#include "base/config.h"
-#include "mysql/db.h"
-#include "outbound/http_client.h"
-#include "order/identifier.h"
-#include "lifecycle/rules.h"
 #include "base/backoff.h"
+#include "base/config.h"
+#include "lifecycle/rules.h"
+#include "mysql/db.h"
+#include "order/identifier.h"
+#include "outbound/http_client.h"
+#include "text/buffer.h"
 
 #define SENDER_WAIT_FIRST_MS   1000
-#define SENDER_LEASE_MARGIN_MS 5000    /* beyond the time-out of a request */
+#define SENDER_LEASE_MARGIN_MS 5000 /* beyond the time-out of a request */
 #define SENDER_TYPE_MAX        64
 
 enum sender_state {
     SENDER_FREE,
-    SENDER_LEASED,      /* its row is leased, its request not started yet */
-    SENDER_RUNNING,     /* its request is under way */
-    SENDER_ANSWERED     /* its request has ended, its result is not written yet */
+    SENDER_LEASED,  /* its row is leased, its request not started yet */
+    SENDER_RUNNING, /* its request is under way */
+    SENDER_ANSWERED /* its request has ended, its result is not written yet */
 };
 
 /* Place for one leased row and its request. */
 struct sender_item {
     enum sender_state state;
-    uint64_t id;                                    /* of outgoing_events; 0 for calls of the gateway */
-    char identifier[CHECKOUT_IDENTIFIER_LEN + 1];   /* of the order */
-    char type[SENDER_TYPE_MAX + 1];                 /* of outgoing_events */
-    unsigned tries;                                 /* this one included */
-    uint64_t now;                                   /* seconds, by the database's clock, when it was leased */
-    char amount[32];                                /* calls of the gateway: the order's total price */
-    int asked_before;                               /* the same: an earlier request may have reached the gateway */
-    enum order_status order_status;                 /* the same: of the order, when it was leased */
+    uint64_t id;                                  /* of outgoing_events; 0 for calls of the gateway */
+    char identifier[CHECKOUT_IDENTIFIER_LEN + 1]; /* of the order */
+    char type[SENDER_TYPE_MAX + 1];               /* of outgoing_events */
+    unsigned tries;                               /* this one included */
+    uint64_t now;                                 /* seconds, by the database's clock, when it was leased */
+    char amount[32];                              /* calls of the gateway: the order's total price */
+    int asked_before;                             /* the same: an earlier request may have reached the gateway */
+    enum order_status order_status;               /* the same: of the order, when it was leased */
     struct buffer body;
     struct http_request request;
 };
@@ -62,7 +62,7 @@ struct sender;
  * called with a transaction open. s->sql is theirs to use.
  */
 struct sender_kind {
-    const char *name;       /* in log lines */
+    const char *name; /* in log lines */
 
     /*
      * Leases up to n (>= 1) due rows by sender_lease_item(). Returns how many, or -1: MySQL failed, and no row is
@@ -88,7 +88,7 @@ struct sender_kind {
 
 struct sender {
     const struct sender_kind *kind;
-    const struct config *config;          /* not owned */
+    const struct config *config; /* not owned */
     pthread_t thread;
     int started;
     atomic_int ended;
@@ -96,11 +96,11 @@ struct sender {
     struct backoff backoff;
     struct http_client client;
     struct sender_item *items;
-    unsigned count;                       /* of items: the most on their way at once */
-    struct buffer sql;                    /* for the kind, emptied by whoever uses it */
+    unsigned count;    /* of items: the most on their way at once */
+    struct buffer sql; /* for the kind, emptied by whoever uses it */
     uint64_t next_claim_ms, next_gauges_ms;
-    uint64_t next_create_ms;              /* gateway: of calls */
-    uint64_t mysql_retry_ms;              /* MySQL failed: nothing is asked of it before. All times by clock_ms() */
+    uint64_t next_create_ms; /* gateway: of calls */
+    uint64_t mysql_retry_ms; /* MySQL failed: nothing is asked of it before. All times by clock_ms() */
 };
 
 /*

@@ -55,8 +55,11 @@ START_TEST(test_values)
     struct config c;
     char error[512];
 
-    ck_assert_int_eq(load(&c, "; comment\n[redis]\naddress = unix:/run/redis.sock\n[worker]\npayment_timeout = 5m\n"
-                          "dead_after=1500ms\n[log]\nlevel = debug\n", error), 0);
+    ck_assert_int_eq(load(&c,
+                          "; comment\n[redis]\naddress = unix:/run/redis.sock\n[worker]\npayment_timeout = 5m\n"
+                          "dead_after=1500ms\n[log]\nlevel = debug\n",
+                          error),
+                     0);
     ck_assert_str_eq(c.redis.address, "unix:/run/redis.sock");
     ck_assert_uint_eq(c.worker.payment_timeout, 300000);
     ck_assert_uint_eq(c.worker.dead_after, 1500);
@@ -157,7 +160,9 @@ START_TEST(test_log_text_stays_on_its_line)
 {
     char out[16];
 
-    log_clean(out, sizeof out, "a\"b\nc\\d\x7f" "e");
+    log_clean(out, sizeof out,
+              "a\"b\nc\\d\x7f"
+              "e");
     ck_assert_str_eq(out, "a'b c/d e");
     log_clean(out, 4, "abcdef");
     ck_assert_str_eq(out, "abc");

@@ -7,7 +7,9 @@
 
 START_TEST(test_times)
 {
-    static const struct { const char *text, *sql; } times[] = {
+    static const struct {
+        const char *text, *sql;
+    } times[] = {
         { "2026-11-21T12:00Z", "'2026-11-21 12:00:00.000'" },
         { "2026-11-21T12:00:05.25Z", "'2026-11-21 12:00:05.250'" },
         { "2026-11-21T00:30:00+08:00", "'2026-11-20 16:30:00.000'" },
@@ -16,8 +18,17 @@ START_TEST(test_times)
         { "1970-01-01T08:00+08:00", "'1970-01-01 00:00:00.000'" },
     };
     static const char *const no_times[] = {
-        "", "2026-11-21", "2026-11-21T12:00", "2026-02-29T00:00Z", "2026-13-01T00:00Z", "2026-11-21T24:00Z",
-        "2026-11-21T12:60Z", "2026-11-21T12:00:00.Z", "2026-11-21T12:00Zx", "2026-11-21T12:00+8:00", "0000-01-01T00:00Z",
+        "",
+        "2026-11-21",
+        "2026-11-21T12:00",
+        "2026-02-29T00:00Z",
+        "2026-13-01T00:00Z",
+        "2026-11-21T24:00Z",
+        "2026-11-21T12:60Z",
+        "2026-11-21T12:00:00.Z",
+        "2026-11-21T12:00Zx",
+        "2026-11-21T12:00+8:00",
+        "0000-01-01T00:00Z",
         "1970-01-01T07:59+08:00",
     };
     char sql[32];
@@ -36,11 +47,14 @@ END_TEST
 
 START_TEST(test_product_words)
 {
-    char *good[] = { "--name", "Vase", "--price", "19.8", "--stock", "0", "--per-user-limit", "none", "--max-quantity", "5" };
+    char *good[] = { "--name",           "Vase", "--price",        "19.8", "--stock", "0",
+                     "--per-user-limit", "none", "--max-quantity", "5" };
     static const char *const bad[][2] = {
-        { "--price", "1.234" }, { "--price", "-1" }, { "--price", "." }, { "--price", "1." }, { "--price", "12345678901" },
-        { "--price", "1;DROP" }, { "--stock", "-1" }, { "--stock", "2147483648" }, { "--stock", "" }, { "--state", "shut" },
-        { "--opens-at", "soon" }, { "--per-user-limit", "0" }, { "--name", "" }, { "--colour", "red" },
+        { "--price", "1.234" }, { "--price", "-1" },          { "--price", "." },
+        { "--price", "1." },    { "--price", "12345678901" }, { "--price", "1;DROP" },
+        { "--stock", "-1" },    { "--stock", "2147483648" },  { "--stock", "" },
+        { "--state", "shut" },  { "--opens-at", "soon" },     { "--per-user-limit", "0" },
+        { "--name", "" },       { "--colour", "red" },
     };
     struct product_options w;
     char error[128];

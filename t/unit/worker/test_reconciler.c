@@ -37,11 +37,19 @@ static const struct {
 START_TEST(test_reconciler)
 {
     struct gate_product g = {
-        .id = 17, .stock = cases[_i].stock, .version = cases[_i].version, .register_stock = cases[_i].register_stock,
-        .in_flight = cases[_i].in_flight, .in_flight_sum = cases[_i].sum, .terms.state = "open"
+        .id = 17,
+        .stock = cases[_i].stock,
+        .version = cases[_i].version,
+        .register_stock = cases[_i].register_stock,
+        .in_flight = cases[_i].in_flight,
+        .in_flight_sum = cases[_i].sum,
+        .terms.state = "open"
     };
     struct product_row row = {
-        .id = 17, .found = cases[_i].found, .stock = cases[_i].row_stock, .version = cases[_i].row_version,
+        .id = 17,
+        .found = cases[_i].found,
+        .stock = cases[_i].row_stock,
+        .version = cases[_i].row_version,
         .terms.state = "open"
     };
 
