@@ -242,7 +242,6 @@ ngx_http_checkout_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_str_value(conf->redis_tls.trusted_certificate, prev->redis_tls.trusted_certificate, "");
 
     ngx_http_checkout_mysql_merge(conf, prev);
-    conf->sql.timeout = conf->request.timeout;
     conf->sql.handler = &conf->request.handler;
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);

@@ -307,7 +307,10 @@ ngx_http_checkout_cancel_commit(ngx_http_checkout_cancel_t *cancel)
     ngx_http_checkout_cancel_enter(cancel, NGX_HTTP_CHECKOUT_CANCEL_COMMIT);
 
     r = cancel->request;
-    cancel->ctx->started = ngx_current_msec;    /* of this step */
+
+    /* a lock that is kept must be reported in time: see conf/mysql.c */
+    ngx_http_checkout_waiting_restart(&cancel->ctx->waiting,
+                                      ngx_http_checkout_location(r)->clock);
 
     rc = ngx_http_checkout_ask_primary(r, single_change_job, &cancel->change,
                                        sizeof(struct single_change),

@@ -254,7 +254,7 @@ ngx_http_checkout_status_ask_mysql(ngx_http_request_t *r,
     struct order_read        *input;
     ngx_http_checkout_job_t  *job;
 
-    job = ngx_http_checkout_job_create(r, &ngx_http_checkout_location(r)->sql);
+    job = ngx_http_checkout_job_create(&ngx_http_checkout_location(r)->sql);
 
     if (job == NULL) {
         return st->record == NGX_HTTP_CHECKOUT_RECORD_FOUND
@@ -277,7 +277,9 @@ ngx_http_checkout_status_ask_mysql(ngx_http_request_t *r,
     job->data = st;
     job->primary = st->primary;
 
-    return ngx_http_checkout_job_start(r, job, 1);
+    ngx_http_checkout_job_start(job, &st->ctx->waiting);
+
+    return NGX_DONE;
 }
 
 

@@ -97,7 +97,7 @@ ngx_http_checkout_query_start(ngx_http_request_t *r, uint64_t user_id)
     ngx_http_checkout_job_t       *job;
     ngx_http_checkout_loc_conf_t  *clcf;
 
-    job = ngx_http_checkout_job_create(r, &ngx_http_checkout_location(r)->sql);
+    job = ngx_http_checkout_job_create(&ngx_http_checkout_location(r)->sql);
 
     if (job == NULL) {
         return ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_UNAVAILABLE, NULL,
@@ -114,13 +114,9 @@ ngx_http_checkout_query_start(ngx_http_request_t *r, uint64_t user_id)
     ngx_log_debug0(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
                    "checkout query: asks MySQL");
 
-    rc = ngx_http_checkout_job_start(r, job, 1);
-
-    if (rc != NGX_DONE) {
-        return rc;
-    }
-
     ctx = ngx_http_get_module_ctx(r, ngx_http_checkout_module);
+    ngx_http_checkout_job_start(job, &ctx->waiting);
+
     clcf = ngx_http_checkout_location(r);
     rc = ngx_http_checkout_waiting_begin(&ctx->waiting, clcf->clock);
     ngx_http_checkout_waiting_watch_client(&ctx->waiting);

@@ -333,6 +333,7 @@ static void
 ngx_http_checkout_ready_ask_mysql(ngx_http_checkout_ready_t *ready,
     ngx_http_request_t *r)
 {
+    ngx_http_checkout_ctx_t       *ctx;
     ngx_http_checkout_job_t       *job;
     ngx_http_checkout_loc_conf_t  *clcf;
 
@@ -346,16 +347,16 @@ ngx_http_checkout_ready_ask_mysql(ngx_http_checkout_ready_t *ready,
     }
 
     ngx_http_checkout_ready_enter(ready, NGX_HTTP_CHECKOUT_READY_MYSQL);
-    job = ngx_http_checkout_job_create(r, &clcf->sql);
+    job = ngx_http_checkout_job_create(&clcf->sql);
 
     if (job != NULL) {
         job->run = ngx_http_checkout_ready_run;
         job->done = ngx_http_checkout_ready_mysql_answered;
         job->data = ready;
 
-        if (ngx_http_checkout_job_start(r, job, 1) == NGX_DONE) {
-            return;
-        }
+        ctx = ngx_http_get_module_ctx(r, ngx_http_checkout_module);
+        ngx_http_checkout_job_start(job, &ctx->waiting);
+        return;
     }
 
     ngx_http_checkout_ready_judge_mysql(ready, NGX_HTTP_CHECKOUT_SQL_BUSY);

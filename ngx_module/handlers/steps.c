@@ -42,9 +42,10 @@ ngx_int_t
 ngx_http_checkout_ask_primary(ngx_http_request_t *r, sql_job_pt run,
     const void *input, size_t size, ngx_http_checkout_job_pt done, void *data)
 {
+    ngx_http_checkout_ctx_t  *ctx;
     ngx_http_checkout_job_t  *job;
 
-    job = ngx_http_checkout_job_create(r, &ngx_http_checkout_location(r)->sql);
+    job = ngx_http_checkout_job_create(&ngx_http_checkout_location(r)->sql);
 
     if (job == NULL) {
         return NGX_DECLINED;
@@ -63,5 +64,8 @@ ngx_http_checkout_ask_primary(ngx_http_request_t *r, sql_job_pt run,
     job->data = data;
     job->primary = 1;
 
-    return ngx_http_checkout_job_start(r, job, 1);
+    ctx = ngx_http_get_module_ctx(r, ngx_http_checkout_module);
+    ngx_http_checkout_job_start(job, &ctx->waiting);
+
+    return NGX_DONE;
 }

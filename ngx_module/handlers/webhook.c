@@ -327,7 +327,6 @@ static ngx_int_t
 ngx_http_checkout_webhook_keep(ngx_http_request_t *r, const char *id,
     size_t id_len, ngx_str_t *body)
 {
-    ngx_int_t                      rc;
     const char                    *provider;
     ngx_http_checkout_ctx_t       *ctx;
     ngx_http_checkout_job_t       *job;
@@ -335,7 +334,7 @@ ngx_http_checkout_webhook_keep(ngx_http_request_t *r, const char *id,
 
     clcf = ngx_http_checkout_location(r);
     provider = clcf->webhook == CHECKOUT_SCHEME_STRIPE ? "stripe" : "standard";
-    job = ngx_http_checkout_job_create(r, &ngx_http_checkout_location(r)->sql);
+    job = ngx_http_checkout_job_create(&ngx_http_checkout_location(r)->sql);
 
     if (job == NULL) {
         return ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_UNAVAILABLE, NULL,
@@ -355,14 +354,11 @@ ngx_http_checkout_webhook_keep(ngx_http_request_t *r, const char *id,
     ngx_log_debug0(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
                    "checkout webhook: asks MySQL");
 
-    rc = ngx_http_checkout_job_start(r, job, 1);
+    ctx = ngx_http_get_module_ctx(r, ngx_http_checkout_module);
+    ngx_http_checkout_job_start(job, &ctx->waiting);
+    ngx_http_checkout_waiting_begin_with_body(&ctx->waiting, clcf->clock);
 
-    if (rc == NGX_DONE) {
-        ctx = ngx_http_get_module_ctx(r, ngx_http_checkout_module);
-        ngx_http_checkout_waiting_begin_with_body(&ctx->waiting, clcf->clock);
-    }
-
-    return rc;
+    return NGX_DONE;
 }
 
 

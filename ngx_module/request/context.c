@@ -57,7 +57,6 @@ ngx_http_checkout_ctx_create(ngx_http_request_t *r,
     ngx_memzero(ctx, sizeof(ngx_http_checkout_ctx_t));
     ngx_http_checkout_waiting_init(&ctx->waiting, r);
     ctx->kind = kind;
-    ctx->started = ngx_current_msec;
     cleanup->handler = ngx_http_checkout_ctx_cleanup;
 
     ngx_http_set_ctx(r, ctx, ngx_http_checkout_module);

@@ -31,7 +31,6 @@ typedef struct {
     ngx_str_t                    key;        /* Idempotency-Key; empty: none */
     uint64_t                     user_id;    /* of checkout_user */
     uint64_t                     product_id;
-    ngx_msec_t                   started;    /* ngx_current_msec */
     ngx_uint_t                   batch;      /* orders in the call that decided
                                                 this one */
     unsigned                     refused:1;
@@ -47,7 +46,7 @@ typedef struct {
  *
  * get: of this request, also after nginx went to an error_page; NULL: none.
  *
- * create: a new one, zeroed but for waiting, kind and started. NULL: no memory.
+ * create: a new one, zeroed but for waiting and kind. NULL: no memory.
  *
  * create_main: the same, for a request that changes something and may have a
  * body. NULL also in a subrequest, which is logged with the directive's name.

@@ -1,11 +1,11 @@
 /*
- * A job on a MySQL server: its request and deadline, its servers one after the
- * other, and its outcome.
+ * A job on a MySQL server: a step of a request that waits, its servers one
+ * after the other, and its outcome.
  *
  * A balancer gives a server, the server's pool a connection, at once or after
  * a wait; a run does the job there. A server that does not answer is reported
  * to the balancer, and the next one is asked while there is one and the
- * request's deadline is ahead. What a server says of the statement or its data
+ * request has time. What a server says of the statement or its data
  * ends the job: another would say the same.
  *
  * The job is freed when its outcome was reported, or its request has gone, and
@@ -17,7 +17,6 @@
  */
 #include "sql/job.h"
 
-#include "request/context.h"
 #include "request/response.h"
 #include "request/sticky.h"
 #include "sql/balancer.h"
@@ -50,8 +49,8 @@ typedef struct {
     ngx_uint_t                       refs;   /* one until the outcome was
                                                 reported or the request has
                                                 gone, one for each run */
-    ngx_http_request_t              *request;   /* NULL: gone or answered */
-    ngx_http_cleanup_t              *cleanup;   /* of the request */
+    ngx_http_checkout_waiting_t     *waiting;   /* its request; NULL: gone or
+                                                   answered */
     const ngx_http_checkout_sql_settings_t  *settings;
     ngx_http_checkout_peer_t         peer;
     ngx_http_checkout_pool_t        *pool;   /* while it waits or runs */
@@ -60,7 +59,6 @@ typedef struct {
     ngx_uint_t                       repeats;   /* of it, as it lost */
     ngx_http_checkout_upstream_state_t  upstream_state;
     ngx_event_t                      timer;
-    ngx_event_t                      deadline;  /* of the request */
     ngx_event_t                      report;    /* posted with the outcome */
     ngx_http_checkout_sql_outcome_e  outcome;
     struct sql_result                result;
@@ -78,12 +76,19 @@ static ngx_uint_t  ngx_http_checkout_njobs;
 
 
 static void ngx_http_checkout_job_timeout(ngx_event_t *ev);
-static void ngx_http_checkout_job_late(ngx_event_t *ev);
+static void ngx_http_checkout_job_late(void *data);
+static void ngx_http_checkout_job_gone(void *data);
 static void ngx_http_checkout_job_report(ngx_event_t *ev);
 static void ngx_http_checkout_job_connected(
     ngx_http_checkout_pool_wait_t *wait, ngx_http_checkout_conn_t *conn);
 static void ngx_http_checkout_job_next(ngx_http_checkout_sql_job_t *job);
 static void ngx_http_checkout_job_run_ended(ngx_http_checkout_run_t *run);
+
+
+static const ngx_http_checkout_step_t  ngx_http_checkout_job_step = {
+    ngx_http_checkout_job_late,
+    ngx_http_checkout_job_gone
+};
 
 
 static ngx_http_checkout_sql_job_t *
@@ -94,8 +99,7 @@ ngx_http_checkout_job_whole(ngx_http_checkout_job_t *public)
 
 
 ngx_http_checkout_job_t *
-ngx_http_checkout_job_create(ngx_http_request_t *r,
-    const ngx_http_checkout_sql_settings_t *settings)
+ngx_http_checkout_job_create(const ngx_http_checkout_sql_settings_t *settings)
 {
     ngx_uint_t                    kept;
     ngx_pool_t                   *pool;
@@ -131,10 +135,9 @@ ngx_http_checkout_job_create(ngx_http_request_t *r,
     job->wait.ready = ngx_http_checkout_job_connected;
 
     job->timer.handler = ngx_http_checkout_job_timeout;
-    job->deadline.handler = ngx_http_checkout_job_late;
     job->report.handler = ngx_http_checkout_job_report;
-    job->timer.data = job->deadline.data = job->report.data = job;
-    job->timer.log = job->deadline.log = job->report.log = ngx_cycle->log;
+    job->timer.data = job->report.data = job;
+    job->timer.log = job->report.log = ngx_cycle->log;
 
     ngx_http_checkout_njobs++;
 
@@ -166,11 +169,30 @@ ngx_http_checkout_job_destroy(ngx_http_checkout_job_t *public)
 }
 
 
+/* NULL: it is answered, or has gone. */
+static ngx_http_request_t *
+ngx_http_checkout_job_request(ngx_http_checkout_sql_job_t *job)
+{
+    return job->waiting != NULL ? job->waiting->request : NULL;
+}
+
+
 static ngx_log_t *
 ngx_http_checkout_job_log(ngx_http_checkout_sql_job_t *job)
 {
-    return job->request != NULL ? job->request->connection->log
+    return job->waiting != NULL ? job->waiting->request->connection->log
                                 : ngx_cycle->log;
+}
+
+
+/* The entry of the present run in r->upstream_states is complete. */
+static void
+ngx_http_checkout_job_close_state(ngx_http_checkout_sql_job_t *job,
+    ngx_uint_t status, ngx_http_checkout_run_t *run)
+{
+    ngx_http_checkout_upstream_state_close(&job->upstream_state,
+                                           ngx_http_checkout_job_request(job),
+                                           status, run);
 }
 
 
@@ -203,31 +225,21 @@ ngx_http_checkout_job_set_state(ngx_http_checkout_sql_job_t *job,
 
 
 static void
-ngx_http_checkout_job_stop_timer(ngx_event_t *ev)
+ngx_http_checkout_job_stop_timer(ngx_http_checkout_sql_job_t *job)
 {
-    if (ev->timer_set) {
-        ngx_del_timer(ev);
+    if (job->timer.timer_set) {
+        ngx_del_timer(&job->timer);
     }
 }
 
 
-/* The request is answered, or goes away. It is returned; NULL: it has gone. */
-static ngx_http_request_t *
+/* The request is answered, or goes away. */
+static void
 ngx_http_checkout_job_detach(ngx_http_checkout_sql_job_t *job)
 {
-    ngx_http_request_t  *r;
-
-    r = job->request;
-    job->request = NULL;
+    job->waiting = NULL;
     job->upstream_state.open = 0;
     ngx_http_checkout_peer_detach(&job->peer);
-    ngx_http_checkout_job_stop_timer(&job->deadline);
-
-    if (r != NULL) {
-        job->cleanup->handler = NULL;
-    }
-
-    return r;
 }
 
 
@@ -245,7 +257,6 @@ ngx_http_checkout_job_decide(ngx_http_checkout_sql_job_t *job,
 
     job->decided = 1;
     job->outcome = outcome;
-    ngx_http_checkout_job_stop_timer(&job->deadline);
     ngx_http_checkout_count(sql_jobs[outcome], 1);
     ngx_post_event(&job->report, &ngx_posted_events);
 }
@@ -254,7 +265,7 @@ ngx_http_checkout_job_decide(ngx_http_checkout_sql_job_t *job,
 static void
 ngx_http_checkout_job_stop_waiting(ngx_http_checkout_sql_job_t *job)
 {
-    ngx_http_checkout_job_stop_timer(&job->timer);
+    ngx_http_checkout_job_stop_timer(job);
     ngx_http_checkout_pool_leave(&job->wait);
     ngx_http_checkout_job_set_state(job, NGX_HTTP_CHECKOUT_JOB_IDLE);
     ngx_http_checkout_peer_release(&job->peer, 0);
@@ -263,7 +274,7 @@ ngx_http_checkout_job_stop_waiting(ngx_http_checkout_sql_job_t *job)
 
 /* The request goes away. */
 static void
-ngx_http_checkout_job_cleanup(void *data)
+ngx_http_checkout_job_gone(void *data)
 {
     ngx_http_checkout_sql_job_t *job = data;
 
@@ -283,7 +294,7 @@ ngx_http_checkout_job_cleanup(void *data)
         ngx_http_checkout_job_stop_waiting(job);
     }
 
-    (void) ngx_http_checkout_job_detach(job);
+    ngx_http_checkout_job_detach(job);
     ngx_http_checkout_job_unref(job);
 }
 
@@ -296,7 +307,9 @@ ngx_http_checkout_job_report(ngx_event_t *ev)
 
     ngx_http_request_t  *r;
 
-    r = ngx_http_checkout_job_detach(job);
+    r = job->waiting->request;
+    ngx_http_checkout_waiting_answered(job->waiting);
+    ngx_http_checkout_job_detach(job);
 
     job->public.done(&job->public, r, job->outcome,
                      job->outcome == NGX_HTTP_CHECKOUT_SQL_DONE ? &job->result
@@ -306,87 +319,18 @@ ngx_http_checkout_job_report(ngx_event_t *ev)
 }
 
 
-/* The request's deadline has come. */
+/* The request's time has run out. The outcome is reported soon. */
 static void
-ngx_http_checkout_job_late(ngx_event_t *ev)
+ngx_http_checkout_job_late(void *data)
 {
-    ngx_http_checkout_sql_job_t *job = ev->data;
-
-    ngx_http_checkout_ctx_t  *ctx;
-
-    ctx = job->request != NULL
-          ? ngx_http_get_module_ctx(job->request, ngx_http_checkout_module)
-          : NULL;
-
-    if (ctx != NULL) {
-        ctx->waiting.late = 1;
-    }
+    ngx_http_checkout_sql_job_t *job = data;
 
     if (job->state == NGX_HTTP_CHECKOUT_JOB_WAITING) {
         ngx_http_checkout_job_stop_waiting(job);
     }
 
-    ngx_http_checkout_upstream_state_close(&job->upstream_state, job->request,
-                                           NGX_HTTP_GATEWAY_TIME_OUT, NULL);
+    ngx_http_checkout_job_close_state(job, NGX_HTTP_GATEWAY_TIME_OUT, NULL);
     ngx_http_checkout_job_decide(job, NGX_HTTP_CHECKOUT_SQL_LATE);
-}
-
-
-static ngx_int_t
-ngx_http_checkout_job_attach(ngx_http_checkout_sql_job_t *job,
-    ngx_http_request_t *r)
-{
-    job->cleanup = ngx_http_cleanup_add(r, 0);
-
-    if (job->cleanup == NULL) {
-        return NGX_ERROR;
-    }
-
-    job->cleanup->handler = ngx_http_checkout_job_cleanup;
-    job->cleanup->data = job;
-    job->request = r;
-
-    return NGX_OK;
-}
-
-
-/* While the request waits, nginx checks whether its client is still there. */
-static void
-ngx_http_checkout_job_watch_client(ngx_http_request_t *r)
-{
-    /* while a body is discarded, that does the reading */
-    if (r != r->main || r->discard_body) {
-        return;
-    }
-
-    r->read_event_handler = ngx_http_test_reading;
-
-    if (r->connection->read->ready) {
-        ngx_post_event(r->connection->read, &ngx_posted_events);
-
-    } else {
-        (void) ngx_handle_read_event(r->connection->read, 0);
-    }
-}
-
-
-static ngx_msec_t
-ngx_http_checkout_job_time(ngx_http_request_t *r,
-    ngx_http_checkout_sql_job_t *job, ngx_uint_t again)
-{
-    ngx_msec_int_t            left;
-    ngx_http_checkout_ctx_t  *ctx;
-
-    ctx = ngx_http_get_module_ctx(r, ngx_http_checkout_module);
-
-    if (!again || ctx == NULL) {
-        return job->settings->timeout;
-    }
-
-    left = (ngx_msec_int_t) (ctx->started + job->settings->timeout
-                             - ngx_current_msec);
-
-    return left > 0 ? (ngx_msec_t) left : 1;
 }
 
 
@@ -428,7 +372,7 @@ ngx_http_checkout_job_no_answer(ngx_http_checkout_sql_job_t *job)
     ngx_http_checkout_peer_end(&job->peer);
     ngx_memzero(&job->peer, sizeof(ngx_http_checkout_peer_t));
 
-    if (ngx_http_checkout_peer_init(&job->peer, job->request,
+    if (ngx_http_checkout_peer_init(&job->peer, job->waiting->request,
                                     job->settings->read_from,
                                     job->public.pool) != NGX_OK)
     {
@@ -453,22 +397,22 @@ ngx_http_checkout_job_no_server(ngx_http_checkout_sql_job_t *job)
 }
 
 
-ngx_int_t
-ngx_http_checkout_job_start(ngx_http_request_t *r,
-    ngx_http_checkout_job_t *public, ngx_uint_t again)
+void
+ngx_http_checkout_job_start(ngx_http_checkout_job_t *public,
+    ngx_http_checkout_waiting_t *waiting)
 {
-    ngx_http_checkout_sql_job_t    *job;
-    ngx_http_upstream_srv_conf_t   *upstream;
+    ngx_http_request_t                   *r;
+    ngx_http_checkout_sql_job_t          *job;
+    ngx_http_upstream_srv_conf_t         *upstream;
     const ngx_http_checkout_directive_t  *handler;
 
+    r = waiting->request;
     job = ngx_http_checkout_job_whole(public);
+    job->waiting = waiting;
 
-    if (ngx_http_checkout_job_attach(job, r) != NGX_OK) {
-        ngx_http_checkout_job_destroy(public);
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
+    ngx_http_checkout_waiting_ask(waiting, &ngx_http_checkout_job_step, job,
+                                  NULL);
 
-    ngx_add_timer(&job->deadline, ngx_http_checkout_job_time(r, job, again));
     upstream = ngx_http_checkout_job_upstream(job, r);
 
     if (upstream == NULL
@@ -481,18 +425,11 @@ ngx_http_checkout_job_start(ngx_http_request_t *r,
                       "in %V:%ui", &handler->name, &handler->file,
                       handler->line);
         ngx_http_checkout_job_decide(job, NGX_HTTP_CHECKOUT_SQL_FAILED);
-
-    } else {
-        ngx_http_checkout_upstream_state_separate(r);
-        ngx_http_checkout_job_next(job);
+        return;
     }
 
-    if (!again) {
-        r->main->count++;
-        ngx_http_checkout_job_watch_client(r);
-    }
-
-    return NGX_DONE;
+    ngx_http_checkout_upstream_state_separate(r);
+    ngx_http_checkout_job_next(job);
 }
 
 
@@ -512,7 +449,7 @@ ngx_http_checkout_job_run_on(ngx_http_checkout_sql_job_t *job,
 
     access = job->settings->access;
     job->run = ngx_http_checkout_run_start(conn, &work);
-    ngx_http_checkout_job_stop_timer(&job->timer);
+    ngx_http_checkout_job_stop_timer(job);
 
     if (job->run == NULL) {
         ngx_http_checkout_job_set_state(job, NGX_HTTP_CHECKOUT_JOB_IDLE);
@@ -524,9 +461,10 @@ ngx_http_checkout_job_run_on(ngx_http_checkout_sql_job_t *job,
 
     job->refs++;
 
-    if (job->request != NULL) {
+    if (job->waiting != NULL) {
         ngx_http_checkout_upstream_state_open(&job->upstream_state,
-                                              job->request, &job->peer.name);
+                                              job->waiting->request,
+                                              &job->peer.name);
     }
 
     if (job->run->connects) {
@@ -676,8 +614,7 @@ ngx_http_checkout_job_abandon_run(ngx_http_checkout_sql_job_t *job)
                   connecting ? "connected to" : "running the job",
                   &handler->name, &handler->file, handler->line);
 
-    ngx_http_checkout_upstream_state_close(&job->upstream_state, job->request,
-                                           NGX_HTTP_GATEWAY_TIME_OUT, run);
+    ngx_http_checkout_job_close_state(job, NGX_HTTP_GATEWAY_TIME_OUT, run);
     ngx_http_checkout_run_abandon(run);
     ngx_http_checkout_job_server_failed(job);
 }
@@ -841,8 +778,7 @@ ngx_http_checkout_job_server_answered(ngx_http_checkout_sql_job_t *job,
 
     ngx_http_checkout_pool_set_answers(job->pool, 1);
     ngx_http_checkout_job_set_state(job, NGX_HTTP_CHECKOUT_JOB_IDLE);
-    ngx_http_checkout_upstream_state_close(&job->upstream_state, job->request,
-                                           status, run);
+    ngx_http_checkout_job_close_state(job, status, run);
     ngx_http_checkout_peer_release(&job->peer, 0);
 
     if (ngx_http_checkout_conn_is_open(run->conn)) {
@@ -865,8 +801,7 @@ static void
 ngx_http_checkout_job_reconnect(ngx_http_checkout_sql_job_t *job,
     ngx_http_checkout_run_t *run)
 {
-    ngx_http_checkout_upstream_state_close(&job->upstream_state, job->request,
-                                           NGX_HTTP_BAD_GATEWAY, run);
+    ngx_http_checkout_job_close_state(job, NGX_HTTP_BAD_GATEWAY, run);
     job->repeats = run->repeats;
     run->conn->stale = ngx_http_checkout_conn_is_open(run->conn);
 
@@ -899,8 +834,7 @@ ngx_http_checkout_job_run_failed(ngx_http_checkout_sql_job_t *job,
         ngx_http_checkout_count(sql_connect_errors, 1);
     }
 
-    ngx_http_checkout_upstream_state_close(&job->upstream_state, job->request,
-                                           NGX_HTTP_BAD_GATEWAY, run);
+    ngx_http_checkout_job_close_state(job, NGX_HTTP_BAD_GATEWAY, run);
     ngx_http_checkout_pool_drop(run->conn);
     ngx_http_checkout_job_server_failed(job);
 }
@@ -914,7 +848,7 @@ ngx_http_checkout_job_ran(ngx_http_checkout_sql_job_t *job,
     ngx_http_checkout_sql_outcome_e  outcome;
 
     job->run = NULL;
-    ngx_http_checkout_job_stop_timer(&job->timer);
+    ngx_http_checkout_job_stop_timer(job);
 
     switch (ngx_http_checkout_job_classify(run)) {
 

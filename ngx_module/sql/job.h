@@ -11,6 +11,7 @@
 #include <ngx_http.h>
 
 #include "mysql/sql_job.h"
+#include "request/waiting.h"
 #include "sql/settings.h"
 
 
@@ -20,15 +21,15 @@ typedef enum {
     NGX_HTTP_CHECKOUT_SQL_FAILED,    /* no server gave an answer */
     NGX_HTTP_CHECKOUT_SQL_BUSY,      /* no connection, or no lock, came free in
                                         time; nothing was changed */
-    NGX_HTTP_CHECKOUT_SQL_LATE       /* the request's deadline has come, or the
-                                        server's time-out of a statement */
+    NGX_HTTP_CHECKOUT_SQL_LATE       /* the request's time has run out, or the
+                                        server's for a statement */
 } ngx_http_checkout_sql_outcome_e;
 
 typedef struct ngx_http_checkout_job_s  ngx_http_checkout_job_t;
 
 /*
  * Called once from the event loop, unless the request went away before. It
- * goes on with the request, or answers it with ngx_http_checkout_finish().
+ * goes on with the request, or answers it.
  * result: NULL unless DONE. It and the job are freed after the call.
  */
 typedef void (*ngx_http_checkout_job_pt)(ngx_http_checkout_job_t *job,
@@ -41,7 +42,7 @@ struct ngx_http_checkout_job_s {
                                                 job may outlive its request */
     void                        *input;      /* not changed after the start */
     sql_job_pt                   run;        /* called in a thread, again after
-                                                some failures: mysql/sql_job.h */
+                                                some failures (sql_job.h) */
     ngx_http_checkout_job_pt     done;
     void                        *data;       /* for done(); may be of the
                                                 request's pool */
@@ -54,26 +55,19 @@ struct ngx_http_checkout_job_s {
  * A new job. settings: of the location. NULL: no memory, too many jobs, or
  * settings->access is NULL. It is then started, or destroyed.
  */
-ngx_http_checkout_job_t *ngx_http_checkout_job_create(ngx_http_request_t *r,
+ngx_http_checkout_job_t *ngx_http_checkout_job_create(
     const ngx_http_checkout_sql_settings_t *settings);
 
 /* Frees a job that was not started. */
 void ngx_http_checkout_job_destroy(ngx_http_checkout_job_t *job);
 
 /*
- * Starts the job; it is not the caller's any more. done() is never called from
- * within.
- *
- * again: 0 from a request's handler, whose return value this can be;
- * r->main->count grows by one. 1 where the request waits already, and its
- * handler has returned: the count stays, and the deadline counts from the
- * request's start.
- *
- * NGX_DONE: the request waits. NGX_HTTP_INTERNAL_SERVER_ERROR: no memory; the
- * job is freed, done() is not called.
+ * Starts the job, as a step of a request that waits, or will in this turn of
+ * the event loop; no other step is under way. The job is not the caller's any
+ * more. done() is never called from within.
  */
-ngx_int_t ngx_http_checkout_job_start(ngx_http_request_t *r,
-    ngx_http_checkout_job_t *job, ngx_uint_t again);
+void ngx_http_checkout_job_start(ngx_http_checkout_job_t *job,
+    ngx_http_checkout_waiting_t *waiting);
 
 /*
  * Answers a request whose job did not end in DONE: 422 invalid_request

@@ -47,7 +47,6 @@ typedef struct {
     ngx_http_checkout_access_t  *access;     /* NULL: it has no MySQL */
     ngx_http_upstream_srv_conf_t  *read_from;   /* NULL: the primary is read */
     ngx_http_upstream_srv_conf_t  *primary;     /* NULL: none */
-    ngx_msec_t                   timeout;    /* of a request */
     const ngx_http_checkout_directive_t  *handler;  /* for messages */
 } ngx_http_checkout_sql_settings_t;
 
