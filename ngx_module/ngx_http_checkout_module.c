@@ -404,7 +404,9 @@ static ngx_http_checkout_main_conf_t *
 ngx_http_checkout_main_conf(ngx_cycle_t *cycle)
 {
     return cycle->conf_ctx[ngx_http_module.index] == NULL
-           ? NULL : ngx_http_cycle_get_module_main_conf(cycle, ngx_http_checkout_module);
+               ? NULL
+               : ngx_http_cycle_get_module_main_conf(cycle,
+                                                     ngx_http_checkout_module);
 }
 
 
@@ -412,7 +414,8 @@ ngx_http_checkout_main_conf(ngx_cycle_t *cycle)
 static ngx_uint_t
 ngx_http_checkout_serves(void)
 {
-    return ngx_process == NGX_PROCESS_WORKER || ngx_process == NGX_PROCESS_SINGLE;
+    return ngx_process == NGX_PROCESS_WORKER
+           || ngx_process == NGX_PROCESS_SINGLE;
 }
 
 
@@ -433,15 +436,18 @@ ngx_http_checkout_init_process(ngx_cycle_t *cycle)
     ngx_http_checkout_zone_enter(shared);
 
     for (i = 0; i < cmcf->redis.nelts; i++) {
-        ngx_http_checkout_redis_init(((ngx_http_checkout_redis_t **) cmcf->redis.elts)[i], shared);
+        ngx_http_checkout_redis_init(
+            ((ngx_http_checkout_redis_t **) cmcf->redis.elts)[i], shared);
     }
 
     for (i = 0; i < cmcf->gates.nelts; i++) {
-        ngx_http_checkout_gate_init(((ngx_http_checkout_gate_t **) cmcf->gates.elts)[i]);
+        ngx_http_checkout_gate_init(
+            ((ngx_http_checkout_gate_t **) cmcf->gates.elts)[i]);
     }
 
     for (i = 0; i < cmcf->clocks.nelts; i++) {
-        ngx_http_checkout_clock_init(((ngx_http_checkout_clock_t **) cmcf->clocks.elts)[i]);
+        ngx_http_checkout_clock_init(
+            ((ngx_http_checkout_clock_t **) cmcf->clocks.elts)[i]);
     }
 
     return ngx_http_checkout_sql_init(cycle, &cmcf->threads, &cmcf->accesses);
@@ -463,10 +469,12 @@ ngx_http_checkout_exit_process(ngx_cycle_t *cycle)
     ngx_http_checkout_sql_exit(&cmcf->accesses);
 
     for (i = 0; i < cmcf->gates.nelts; i++) {
-        ngx_http_checkout_gate_exit(((ngx_http_checkout_gate_t **) cmcf->gates.elts)[i]);
+        ngx_http_checkout_gate_exit(
+            ((ngx_http_checkout_gate_t **) cmcf->gates.elts)[i]);
     }
 
     for (i = 0; i < cmcf->redis.nelts; i++) {
-        ngx_http_checkout_redis_exit(((ngx_http_checkout_redis_t **) cmcf->redis.elts)[i]);
+        ngx_http_checkout_redis_exit(
+            ((ngx_http_checkout_redis_t **) cmcf->redis.elts)[i]);
     }
 }

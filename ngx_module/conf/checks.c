@@ -19,8 +19,9 @@ ngx_http_checkout_tolerance(ngx_conf_t *cf, void *post, void *data)
 {
     time_t  *value = data;
 
-    return *value >= 1 && *value <= 3600 ? NGX_CONF_OK
-                                         : "must be between 1s and 1h";
+    return *value >= 1 && *value <= 3600
+               ? NGX_CONF_OK
+               : "must be between 1s and 1h";
 }
 
 
@@ -30,7 +31,8 @@ ngx_http_checkout_size(ngx_conf_t *cf, void *post, void *data)
     size_t  *value = data;
 
     return *value >= 1024 && *value <= INT32_MAX
-           ? NGX_CONF_OK : "must be between 1k and 2g";
+               ? NGX_CONF_OK
+               : "must be between 1k and 2g";
 }
 
 
@@ -40,7 +42,8 @@ ngx_http_checkout_number(ngx_conf_t *cf, void *post, void *data)
     ngx_int_t  *value = data;
 
     return *value >= 1 && *value <= INT32_MAX
-           ? NGX_CONF_OK : "must be between 1 and 2147483647";
+               ? NGX_CONF_OK
+               : "must be between 1 and 2147483647";
 }
 
 

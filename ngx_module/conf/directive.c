@@ -116,9 +116,8 @@ ngx_http_checkout_handler_lacks(ngx_conf_t *cf,
 
     handler = &conf->request.handler;
 
-    ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                  "\"%V\" without \"%s\" in %V:%ui", &handler->name,
-                  directive, &handler->file, handler->line);
+    ngx_log_error(NGX_LOG_EMERG, cf->log, 0, "\"%V\" without \"%s\" in %V:%ui",
+                  &handler->name, directive, &handler->file, handler->line);
 
     return NGX_CONF_ERROR;
 }

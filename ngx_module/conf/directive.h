@@ -1,6 +1,6 @@
 /*
- * What directives have in common. All runs while the configuration is read; what
- * is allocated belongs to it. char *: NGX_CONF_OK, NGX_CONF_ERROR after a
+ * What directives have in common. All runs while the configuration is read;
+ * what is allocated belongs to it. char *: NGX_CONF_OK, NGX_CONF_ERROR after a
  * message, or a text that nginx puts behind the directive's name.
  */
 #ifndef NGX_HTTP_CHECKOUT_CONF_DIRECTIVE_H
@@ -11,7 +11,6 @@
 #include <ngx_http.h>
 
 #include "conf/conf.h"
-
 
 
 /* A text with variables. NULL: no memory, or what is wrong is logged. */

@@ -1,5 +1,6 @@
 /*
- * Configurations of the module: made, merged, and given what their handler needs.
+ * Configurations of the module: made, merged, and given what their handler
+ * needs.
  */
 #ifndef NGX_HTTP_CHECKOUT_CONF_MERGE_H
 #define NGX_HTTP_CHECKOUT_CONF_MERGE_H
@@ -7,7 +8,6 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_http.h>
-
 
 
 /* As nginx calls them: ngx_http_module_t. */

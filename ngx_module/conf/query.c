@@ -1,17 +1,19 @@
 /*
- * Which statement a location runs, and with which values: checkout_query and its companions. All of it belongs to the
- * configuration; the texts of the statements are also used by threads.
+ * Which statement a location runs, and with which values: checkout_query and
+ * its companions. All of it belongs to the configuration; the texts of the
+ * statements are also used by threads.
  */
 #include "conf/query.h"
 
 #include "conf/directive.h"
 
 
-#define NGX_HTTP_CHECKOUT_PAGE_MAX  1000000    /* the most that "max=" may say */
+/* the most that "max=" may say */
+#define NGX_HTTP_CHECKOUT_PAGE_MAX  1000000
 
 
 static const struct {
-    ngx_str_t                       name;
+    ngx_str_t                           name;
     ngx_http_checkout_parameter_type_e  type;
 } ngx_http_checkout_query_types[] = {
     { ngx_string("text"), NGX_HTTP_CHECKOUT_PARAMETER_TEXT },
@@ -43,9 +45,13 @@ ngx_http_checkout_query_get(ngx_conf_t *cf, ngx_http_checkout_loc_conf_t *clcf)
 }
 
 
-/* A type stands behind a colon; "=" and a value for an empty one may follow. NGX_DECLINED: none begins here. */
+/*
+ * A type stands behind a colon; "=" and a value for an empty one may follow.
+ * NGX_DECLINED: none begins here.
+ */
 static ngx_int_t
-ngx_http_checkout_query_type(ngx_http_checkout_parameter_t *value, u_char *p, u_char *end)
+ngx_http_checkout_query_type(ngx_http_checkout_parameter_t *value, u_char *p,
+    u_char *end)
 {
     ngx_uint_t  i;
     ngx_str_t   name;
@@ -53,7 +59,9 @@ ngx_http_checkout_query_type(ngx_http_checkout_parameter_t *value, u_char *p, u_
     for (i = 0; ngx_http_checkout_query_types[i].name.len; i++) {
         name = ngx_http_checkout_query_types[i].name;
 
-        if ((size_t) (end - p) < name.len || ngx_memcmp(p, name.data, name.len) != 0) {
+        if ((size_t) (end - p) < name.len
+            || ngx_memcmp(p, name.data, name.len) != 0)
+        {
             continue;
         }
 
@@ -101,14 +109,17 @@ ngx_http_checkout_query_is_unknown(u_char *p, u_char *end)
 
 /* Takes the type and its default off the text. */
 static char *
-ngx_http_checkout_query_split(ngx_conf_t *cf, ngx_http_checkout_parameter_t *value, ngx_str_t *text)
+ngx_http_checkout_query_split(ngx_conf_t *cf,
+    ngx_http_checkout_parameter_t *value, ngx_str_t *text)
 {
     u_char  *p, *end;
 
     end = text->data + text->len;
 
     for (p = text->data; p < end; p++) {
-        if (*p == ':' && ngx_http_checkout_query_type(value, p + 1, end) == NGX_OK) {
+        if (*p == ':'
+           && ngx_http_checkout_query_type(value, p + 1, end) == NGX_OK)
+       {
             text->len = p - text->data;
             return NGX_CONF_OK;
         }
@@ -116,7 +127,9 @@ ngx_http_checkout_query_split(ngx_conf_t *cf, ngx_http_checkout_parameter_t *val
 
     if (ngx_http_checkout_query_is_unknown(text->data, end)) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "unknown type in \"%V\": known are :text, :uint, :int, :like and :buyer", text);
+                           "unknown type in \"%V\": known are :text, :uint, "
+                           ":int, :like and :buyer",
+                           text);
         return NGX_CONF_ERROR;
     }
 
@@ -124,7 +137,10 @@ ngx_http_checkout_query_split(ngx_conf_t *cf, ngx_http_checkout_parameter_t *val
 }
 
 
-/* The name of a text that is one variable, "$name" or "${name}"; empty when it is none. */
+/*
+ * The name of a text that is one variable, "$name" or "${name}"; empty when it
+ * is none.
+ */
 static ngx_str_t
 ngx_http_checkout_query_variable(ngx_str_t *text)
 {
@@ -149,7 +165,8 @@ ngx_http_checkout_query_variable(ngx_str_t *text)
 
     for (i = 0; i < name.len; i++) {
         if (!((name.data[i] | 0x20) >= 'a' && (name.data[i] | 0x20) <= 'z')
-            && !(name.data[i] >= '0' && name.data[i] <= '9') && name.data[i] != '_')
+            && !(name.data[i] >= '0' && name.data[i] <= '9')
+            && name.data[i] != '_')
         {
             return none;
         }
@@ -159,9 +176,13 @@ ngx_http_checkout_query_variable(ngx_str_t *text)
 }
 
 
-/* What a client calls the value, and whether nginx leaves it percent-encoded. */
+/*
+ * What a client calls the value, and whether nginx leaves it percent-encoded.
+ * /
+ */
 static char *
-ngx_http_checkout_query_name(ngx_conf_t *cf, ngx_http_checkout_parameter_t *value, ngx_str_t *text, ngx_uint_t n)
+ngx_http_checkout_query_name(ngx_conf_t *cf,
+    ngx_http_checkout_parameter_t *value, ngx_str_t *text, ngx_uint_t n)
 {
     u_char     *p;
     ngx_str_t   name;
@@ -181,7 +202,8 @@ ngx_http_checkout_query_name(ngx_conf_t *cf, ngx_http_checkout_parameter_t *valu
     }
 
     value->name = (char *) p;
-    p = name.len ? ngx_cpymem(p, name.data, name.len) : ngx_sprintf(p, "value%ui", n);
+    p = name.len ? ngx_cpymem(p, name.data, name.len)
+                 : ngx_sprintf(p, "value%ui", n);
     *p = '\0';
 
     return NGX_CONF_OK;
@@ -190,7 +212,8 @@ ngx_http_checkout_query_name(ngx_conf_t *cf, ngx_http_checkout_parameter_t *valu
 
 /* n: which of the directive's values it is, from 1 */
 static char *
-ngx_http_checkout_query_value(ngx_conf_t *cf, ngx_http_checkout_parameter_t *value, ngx_str_t text, ngx_uint_t n)
+ngx_http_checkout_query_value(ngx_conf_t *cf,
+    ngx_http_checkout_parameter_t *value, ngx_str_t text, ngx_uint_t n)
 {
     struct prepared_value  given;
 
@@ -209,9 +232,12 @@ ngx_http_checkout_query_value(ngx_conf_t *cf, ngx_http_checkout_parameter_t *val
     }
 
     if (value->by_default.data != NULL
-        && ngx_http_checkout_parameter_parse(cf->pool, value, &value->by_default, &given) != CHECKOUT_FIELD_OK)
+        && ngx_http_checkout_parameter_parse(cf->pool, value,
+                                             &value->by_default, &given)
+               != CHECKOUT_FIELD_OK)
     {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "invalid default \"%V\"", &value->by_default);
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "invalid default \"%V\"",
+                           &value->by_default);
         return NGX_CONF_ERROR;
     }
 
@@ -225,10 +251,10 @@ ngx_http_checkout_set_query(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_http_checkout_loc_conf_t  *clcf = conf;
 
-    char                             *rc;
-    ngx_str_t                        *args;
-    ngx_uint_t                        i, places;
-    ngx_http_checkout_query_t        *query;
+    char                           *rc;
+    ngx_str_t                      *args;
+    ngx_uint_t                      i, places;
+    ngx_http_checkout_query_t      *query;
     ngx_http_checkout_parameter_t  *values;
 
     rc = ngx_http_checkout_take_location(cf, cmd, clcf);
@@ -241,8 +267,10 @@ ngx_http_checkout_set_query(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     places = prepared_placeholders((char *) args[1].data);
 
     if (places != cf->args->nelts - 2) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "\"checkout_query\" has %ui values for %ui places \"?\"",
-                           cf->args->nelts - 2, places);
+        ngx_conf_log_error(
+            NGX_LOG_EMERG, cf, 0,
+            "\"checkout_query\" has %ui values for %ui places \"?\"",
+            cf->args->nelts - 2, places);
         return NGX_CONF_ERROR;
     }
 
@@ -251,14 +279,17 @@ ngx_http_checkout_set_query(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     query = ngx_http_checkout_query_get(cf, clcf);
-    values = ngx_palloc(cf->pool, (places + 1) * sizeof(ngx_http_checkout_parameter_t));
+    values = ngx_palloc(cf->pool,
+                        (places + 1) * sizeof(ngx_http_checkout_parameter_t));
 
     if (query == NULL || values == NULL) {
         return NGX_CONF_ERROR;
     }
 
     for (i = 0; i < places; i++) {
-        if (ngx_http_checkout_query_value(cf, &values[i], args[i + 2], i + 1) != NGX_CONF_OK) {
+        if (ngx_http_checkout_query_value(cf, &values[i], args[i + 2], i + 1)
+            != NGX_CONF_OK)
+        {
             return NGX_CONF_ERROR;
         }
 
@@ -274,7 +305,8 @@ ngx_http_checkout_set_query(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
 
 static ngx_int_t
-ngx_http_checkout_query_not_found(ngx_str_t *value, ngx_http_checkout_query_t *query)
+ngx_http_checkout_query_not_found(ngx_str_t *value,
+    ngx_http_checkout_query_t *query)
 {
     if (ngx_strcmp(value->data, "not_found=order_not_found") == 0) {
         query->not_found = NGX_HTTP_CHECKOUT_ORDER_NOT_FOUND;
@@ -295,7 +327,8 @@ ngx_http_checkout_query_not_found(ngx_str_t *value, ngx_http_checkout_query_t *q
 
 /* checkout_query_result rows | object | plain [not_found=code]; */
 char *
-ngx_http_checkout_set_query_result(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+ngx_http_checkout_set_query_result(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf)
 {
     ngx_http_checkout_loc_conf_t  *clcf = conf;
 
@@ -325,12 +358,16 @@ ngx_http_checkout_set_query_result(ngx_conf_t *cf, ngx_command_t *cmd, void *con
         query->form = PREPARED_PLAIN;
 
     } else {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "unknown form \"%V\": known are rows, object and plain", &value[1]);
+        ngx_conf_log_error(
+            NGX_LOG_EMERG, cf, 0,
+            "unknown form \"%V\": known are rows, object and plain",
+            &value[1]);
         return NGX_CONF_ERROR;
     }
 
     if (cf->args->nelts == 3
-        && (query->form == PREPARED_ROWS || ngx_http_checkout_query_not_found(&value[2], query) != NGX_OK))
+        && (query->form == PREPARED_ROWS
+            || ngx_http_checkout_query_not_found(&value[2], query) != NGX_OK))
     {
         return ngx_http_checkout_arg_invalid(cf, &value[2]);
     }
@@ -339,9 +376,13 @@ ngx_http_checkout_set_query_result(ngx_conf_t *cf, ngx_command_t *cmd, void *con
 }
 
 
-/* "name=number" of 1 to NGX_HTTP_CHECKOUT_PAGE_MAX. NGX_DECLINED: it is another parameter. */
+/*
+ * "name=number" of 1 to NGX_HTTP_CHECKOUT_PAGE_MAX. NGX_DECLINED: it is
+ * another parameter.
+ */
 static ngx_int_t
-ngx_http_checkout_query_number(ngx_str_t *value, const char *name, ngx_uint_t *number)
+ngx_http_checkout_query_number(ngx_str_t *value, const char *name,
+    ngx_uint_t *number)
 {
     ngx_int_t  n;
     ngx_str_t  text;
@@ -369,7 +410,9 @@ ngx_http_checkout_query_page_parameter(ngx_http_checkout_query_page_t *page,
     ngx_int_t  rc;
     ngx_str_t  count;
 
-    if (ngx_strcmp(value->data, "total=on") == 0 || ngx_strcmp(value->data, "total=off") == 0) {
+    if (ngx_strcmp(value->data, "total=on") == 0
+        || ngx_strcmp(value->data, "total=off") == 0)
+    {
         page->total = value->len == sizeof("total=on") - 1;
         return NGX_OK;
     }
@@ -381,13 +424,20 @@ ngx_http_checkout_query_page_parameter(ngx_http_checkout_query_page_t *page,
 
     rc = ngx_http_checkout_query_number(value, "max=", &page->max);
 
-    return rc != NGX_DECLINED ? rc : ngx_http_checkout_query_number(value, "default=", &page->by_default);
+    return rc != NGX_DECLINED
+               ? rc
+               : ngx_http_checkout_query_number(value,
+                                                "default=", &page->by_default);
 }
 
 
-/* checkout_query_page page per_page [max=100] [default=20] [total=on|off] ["count=statement"]; */
+/*
+ * checkout_query_page page per_page [max=100] [default=20] [total=on|off]
+ * ["count=statement"];
+ */
 char *
-ngx_http_checkout_set_query_page(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+ngx_http_checkout_set_query_page(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf)
 {
     ngx_http_checkout_loc_conf_t  *clcf = conf;
 
@@ -418,7 +468,10 @@ ngx_http_checkout_set_query_page(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     value = cf->args->elts;
 
     for (i = 0; i < 2; i++) {
-        if (ngx_http_checkout_query_value(cf, &page->values[i], value[i + 1], i + 1) != NGX_CONF_OK) {
+        if (ngx_http_checkout_query_value(cf, &page->values[i], value[i + 1],
+                                          i + 1)
+            != NGX_CONF_OK)
+        {
             return NGX_CONF_ERROR;
         }
 
@@ -426,7 +479,8 @@ ngx_http_checkout_set_query_page(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     for (i = 3; i < cf->args->nelts; i++) {
-        if (ngx_http_checkout_query_page_parameter(page, &value[i]) != NGX_OK) {
+        if (ngx_http_checkout_query_page_parameter(page, &value[i]) != NGX_OK)
+        {
             return ngx_http_checkout_arg_invalid(cf, &value[i]);
         }
     }
@@ -435,17 +489,21 @@ ngx_http_checkout_set_query_page(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         page->by_default = ngx_min(20, page->max);
     }
 
-    return page->by_default <= page->max ? NGX_CONF_OK : "has a \"default\" above its \"max\"";
+    return page->by_default <= page->max
+               ? NGX_CONF_OK
+               : "has a \"default\" above its \"max\"";
 }
 
 
 /* A statement of parts, closed by a NUL. */
 static char *
-ngx_http_checkout_query_text(ngx_conf_t *cf, const char *head, ngx_str_t *statement, const char *tail)
+ngx_http_checkout_query_text(ngx_conf_t *cf, const char *head,
+    ngx_str_t *statement, const char *tail)
 {
     u_char  *text;
 
-    text = ngx_pnalloc(cf->pool, ngx_strlen(head) + statement->len + ngx_strlen(tail) + 1);
+    text = ngx_pnalloc(cf->pool, ngx_strlen(head) + statement->len
+                                     + ngx_strlen(tail) + 1);
 
     if (text != NULL) {
         (void) ngx_sprintf(text, "%s%V%s%Z", head, statement, tail);
@@ -456,8 +514,8 @@ ngx_http_checkout_query_text(ngx_conf_t *cf, const char *head, ngx_str_t *statem
 
 
 /*
- * The statements of a location. A newline ends a comment that the configured one may end with; a semicolon at its end
- * would stand in the middle.
+ * The statements of a location. A newline ends a comment that the configured
+ * one may end with; a semicolon at its end would stand in the middle.
  */
 static char *
 ngx_http_checkout_query_texts(ngx_conf_t *cf, ngx_http_checkout_query_t *query)
@@ -468,20 +526,25 @@ ngx_http_checkout_query_texts(ngx_conf_t *cf, ngx_http_checkout_query_t *query)
     page = query->page;
     statement = query->statement;
 
-    while (statement.len && (statement.data[statement.len - 1] <= ' ' || statement.data[statement.len - 1] == ';')) {
+    while (statement.len
+           && (statement.data[statement.len - 1] <= ' '
+               || statement.data[statement.len - 1] == ';'))
+    {
         statement.len--;
     }
 
-    query->sql = ngx_http_checkout_query_text(cf, "", &statement, page ? "\nLIMIT ? OFFSET ?" : "");
+    query->sql = ngx_http_checkout_query_text(
+        cf, "", &statement, page ? "\nLIMIT ? OFFSET ?" : "");
 
     if (query->sql == NULL || page == NULL || !page->total) {
         return query->sql != NULL ? NGX_CONF_OK : NGX_CONF_ERROR;
     }
 
-    query->count_sql = page->count.len
-                       ? (char *) page->count.data
-                       : ngx_http_checkout_query_text(cf, "SELECT COUNT(*) FROM (\n", &statement,
-                                                      "\n) AS checkout_rows");
+    query->count_sql =
+        page->count.len
+            ? (char *) page->count.data
+            : ngx_http_checkout_query_text(cf, "SELECT COUNT(*) FROM (\n",
+                                           &statement, "\n) AS checkout_rows");
 
     return query->count_sql != NULL ? NGX_CONF_OK : NGX_CONF_ERROR;
 }
@@ -491,8 +554,9 @@ static const char *
 ngx_http_checkout_query_fault(ngx_http_checkout_query_t *query)
 {
     if (query->statement.len == 0) {
-        return query->page ? "\"checkout_query_page\" without \"checkout_query\""
-                           : "\"checkout_query_result\" without \"checkout_query\"";
+        return query->page
+                   ? "\"checkout_query_page\" without \"checkout_query\""
+                   : "\"checkout_query_result\" without \"checkout_query\"";
     }
 
     if (query->page == NULL) {
@@ -507,17 +571,25 @@ ngx_http_checkout_query_fault(ngx_http_checkout_query_t *query)
         return "\"count\" with \"total=off\"";
     }
 
-    if (query->page->count.len && prepared_placeholders((char *) query->page->count.data) != query->nvalues) {
-        return "\"count\" needs as many places \"?\" as \"checkout_query\" has values";
+    if (query->page->count.len
+        && prepared_placeholders((char *) query->page->count.data)
+               != query->nvalues)
+    {
+        return "\"count\" needs as many places \"?\" as \"checkout_query\" "
+               "has values";
     }
 
     return NULL;
 }
 
 
-/* Once the location's directives are read. An "if" in it has the same statement. */
+/*
+ * Once the location's directives are read. An "if" in it has the same
+ * statement.
+ */
 char *
-ngx_http_checkout_merge_query(ngx_conf_t *cf, ngx_http_checkout_loc_conf_t *conf)
+ngx_http_checkout_merge_query(ngx_conf_t *cf,
+    ngx_http_checkout_loc_conf_t *conf)
 {
     const char                 *fault;
     ngx_http_checkout_query_t  *query;
@@ -531,7 +603,8 @@ ngx_http_checkout_merge_query(ngx_conf_t *cf, ngx_http_checkout_loc_conf_t *conf
     fault = ngx_http_checkout_query_fault(query);
 
     if (fault != NULL) {
-        ngx_log_error(NGX_LOG_EMERG, cf->log, 0, "%s in %V:%ui", fault, &query->file, query->line);
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0, "%s in %V:%ui", fault,
+                      &query->file, query->line);
         return NGX_CONF_ERROR;
     }
 

@@ -15,27 +15,30 @@
 
 
 typedef struct {
-    ngx_http_checkout_parameter_t  values[2];     /* page, rows of a page */
-    ngx_uint_t                       max;
-    ngx_uint_t                       by_default;
-    ngx_str_t                        count;         /* a statement that gives the total; empty: it is made */
-    unsigned                         total:1;
+    ngx_http_checkout_parameter_t  values[2];  /* page, rows of a page */
+    ngx_uint_t                     max;
+    ngx_uint_t                     by_default;
+    /* a statement that gives the total; empty: it is made */
+    ngx_str_t                      count;
+    unsigned                       total:1;
 } ngx_http_checkout_query_page_t;
 
 /* What a location asks MySQL. */
 struct ngx_http_checkout_query_s {
-    ngx_str_t                        statement;     /* as configured */
-    const char                      *sql;           /* as it is run */
-    const char                      *count_sql;     /* NULL: no total */
-    ngx_http_checkout_parameter_t *values;
+    ngx_str_t                        statement;  /* as configured */
+    const char                      *sql;        /* as it is run */
+    const char                      *count_sql;  /* NULL: no total */
+    ngx_http_checkout_parameter_t   *values;
     ngx_uint_t                       nvalues;
-    ngx_http_checkout_query_page_t  *page;          /* NULL: not paged */
-    enum prepared_form              form;
-    ngx_http_checkout_outcome_e         not_found;
-    ngx_str_t                        file;          /* of the first directive of them */
+    ngx_http_checkout_query_page_t  *page;  /* NULL: not paged */
+    enum prepared_form               form;
+    ngx_http_checkout_outcome_e      not_found;
+    /* of the first directive of them */
+    ngx_str_t                        file;
     ngx_uint_t                       line;
     unsigned                         has_form:1;
-    unsigned                         of_buyer:1;    /* one of the values is a buyer */
+    /* one of the values is a buyer */
+    unsigned                         of_buyer:1;
 };
 
 char *ngx_http_checkout_set_query(ngx_conf_t *cf, ngx_command_t *cmd,

@@ -50,13 +50,13 @@ ngx_http_checkout_set_ready(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     if (cf->args->nelts == 2
         && ngx_http_checkout_set_oldest_job(cf, &value[1], &ready->oldest_job)
-           != NGX_CONF_OK)
+               != NGX_CONF_OK)
     {
         return NGX_CONF_ERROR;
     }
 
     clcf->ready = ready;
-    clcf->request.sticky = 0;    /* the question is one for the replicas */
+    clcf->request.sticky = 0; /* the question is one for the replicas */
 
     return ngx_http_checkout_set_handler(cf, cmd, conf);
 }

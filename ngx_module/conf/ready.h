@@ -9,7 +9,6 @@
 #include <ngx_http.h>
 
 
-
 char *ngx_http_checkout_set_ready(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 

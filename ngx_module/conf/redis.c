@@ -1,7 +1,9 @@
 /*
- * Which Redis, and how: "checkout_redis" with its password, and the TLS that it is spoken to with.
+ * Which Redis, and how: "checkout_redis" with its password, and the TLS that
+ * it is spoken to with.
  *
- * All of it belongs to the configuration. The password is read when the configuration is, and is never logged.
+ * All of it belongs to the configuration. The password is read when the
+ * configuration is, and is never logged.
  */
 #include "conf/redis.h"
 
@@ -10,7 +12,8 @@
 
 
 static char *
-ngx_http_checkout_server_url(ngx_conf_t *cf, ngx_http_checkout_server_t *server)
+ngx_http_checkout_server_url(ngx_conf_t *cf,
+    ngx_http_checkout_server_t *server)
 {
     ngx_url_t  u;
 
@@ -23,7 +26,10 @@ ngx_http_checkout_server_url(ngx_conf_t *cf, ngx_http_checkout_server_t *server)
         goto failed;
     }
 
-    /* A literal address has been found already; a name is resolved again with each connection. */
+    /*
+     * A literal address has been found already; a name is resolved again with
+     * each connection.
+     */
     if (u.naddrs == 0) {
         server->host = u.host;
         server->port = u.port;
@@ -44,8 +50,8 @@ ngx_http_checkout_server_url(ngx_conf_t *cf, ngx_http_checkout_server_t *server)
 
 failed:
 
-    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "%s in \"checkout_redis %V\"", u.err ? u.err : "no memory",
-                       &server->name);
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "%s in \"checkout_redis %V\"",
+                       u.err ? u.err : "no memory", &server->name);
     return NGX_CONF_ERROR;
 }
 
@@ -84,7 +90,10 @@ ngx_http_checkout_server_parameter(ngx_conf_t *cf,
 }
 
 
-/* checkout_redis address [database=number] [user=name] [password_file=file]; */
+/*
+ * checkout_redis address [database=number] [user=name] [password_file=file];
+ * /
+ */
 char *
 ngx_http_checkout_set_redis(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
@@ -113,13 +122,17 @@ ngx_http_checkout_set_redis(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     for (i = 2; i < cf->args->nelts; i++) {
-        if (ngx_http_checkout_server_parameter(cf, server, &value[i]) != NGX_CONF_OK) {
+        if (ngx_http_checkout_server_parameter(cf, server, &value[i])
+            != NGX_CONF_OK)
+        {
             return NGX_CONF_ERROR;
         }
     }
 
     if (server->user.len && server->password.len == 0) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "\"user=%V\" without \"password_file\"", &server->user);
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"user=%V\" without \"password_file\"",
+                           &server->user);
         return NGX_CONF_ERROR;
     }
 
@@ -132,14 +145,17 @@ ngx_http_checkout_set_redis(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 static ngx_uint_t
 ngx_http_checkout_same_text(ngx_str_t *a, ngx_str_t *b)
 {
-    return a->len == b->len && (a->len == 0 || ngx_memcmp(a->data, b->data, a->len) == 0);
+    return a->len == b->len
+           && (a->len == 0 || ngx_memcmp(a->data, b->data, a->len) == 0);
 }
 
 
 ngx_uint_t
-ngx_http_checkout_same_server(ngx_http_checkout_server_t *a, ngx_http_checkout_server_t *b)
+ngx_http_checkout_same_server(ngx_http_checkout_server_t *a,
+    ngx_http_checkout_server_t *b)
 {
-    return a->database == b->database && ngx_http_checkout_same_text(&a->name, &b->name)
+    return a->database == b->database
+           && ngx_http_checkout_same_text(&a->name, &b->name)
            && ngx_http_checkout_same_text(&a->user, &b->user)
            && ngx_http_checkout_same_text(&a->password, &b->password);
 }
@@ -148,10 +164,13 @@ ngx_http_checkout_same_server(ngx_http_checkout_server_t *a, ngx_http_checkout_s
 #if (NGX_HTTP_SSL)
 
 static ngx_int_t
-ngx_http_checkout_tls_certificates(ngx_conf_t *cf, ngx_http_checkout_tls_t *tls)
+ngx_http_checkout_tls_certificates(ngx_conf_t *cf,
+    ngx_http_checkout_tls_t *tls)
 {
     if (tls->certificate.len
-        && ngx_ssl_certificate(cf, &tls->ssl, &tls->certificate, &tls->certificate_key, NULL) != NGX_OK)
+        && ngx_ssl_certificate(cf, &tls->ssl, &tls->certificate,
+                               &tls->certificate_key, NULL)
+               != NGX_OK)
     {
         return NGX_ERROR;
     }
@@ -161,17 +180,21 @@ ngx_http_checkout_tls_certificates(ngx_conf_t *cf, ngx_http_checkout_tls_t *tls)
     }
 
     if (tls->trusted_certificate.len) {
-        return ngx_ssl_trusted_certificate(cf, &tls->ssl, &tls->trusted_certificate, 3);
+        return ngx_ssl_trusted_certificate(cf, &tls->ssl,
+                                           &tls->trusted_certificate, 3);
     }
 
     /* the authorities that the system trusts */
-    return SSL_CTX_set_default_verify_paths(tls->ssl.ctx) == 1 ? NGX_OK : NGX_ERROR;
+    return SSL_CTX_set_default_verify_paths(tls->ssl.ctx) == 1
+               ? NGX_OK
+               : NGX_ERROR;
 }
 
 
 /* Makes the OpenSSL context of settings that no location had before. */
 static ngx_http_checkout_tls_t *
-ngx_http_checkout_tls_create(ngx_conf_t *cf, const ngx_http_checkout_tls_t *wanted)
+ngx_http_checkout_tls_create(ngx_conf_t *cf,
+    const ngx_http_checkout_tls_t *wanted)
 {
     ngx_pool_cleanup_t       *cleanup;
     ngx_http_checkout_tls_t  *tls;
@@ -186,7 +209,9 @@ ngx_http_checkout_tls_create(ngx_conf_t *cf, const ngx_http_checkout_tls_t *want
     ngx_memzero(&tls->ssl, sizeof(ngx_ssl_t));
     tls->ssl.log = cf->log;
 
-    if (ngx_ssl_create(&tls->ssl, NGX_SSL_TLSv1_2|NGX_SSL_TLSv1_3, NULL) != NGX_OK) {
+    if (ngx_ssl_create(&tls->ssl, NGX_SSL_TLSv1_2 | NGX_SSL_TLSv1_3, NULL)
+        != NGX_OK)
+    {
         return NULL;
     }
 
@@ -205,18 +230,26 @@ ngx_http_checkout_tls_create(ngx_conf_t *cf, const ngx_http_checkout_tls_t *want
 
 
 static ngx_uint_t
-ngx_http_checkout_same_tls(ngx_http_checkout_tls_t *a, ngx_http_checkout_tls_t *b)
+ngx_http_checkout_same_tls(ngx_http_checkout_tls_t *a,
+    ngx_http_checkout_tls_t *b)
 {
-    return a->verify == b->verify && ngx_http_checkout_same_text(&a->name, &b->name)
+    return a->verify == b->verify
+           && ngx_http_checkout_same_text(&a->name, &b->name)
            && ngx_http_checkout_same_text(&a->certificate, &b->certificate)
-           && ngx_http_checkout_same_text(&a->certificate_key, &b->certificate_key)
-           && ngx_http_checkout_same_text(&a->trusted_certificate, &b->trusted_certificate);
+           && ngx_http_checkout_same_text(&a->certificate_key,
+                                          &b->certificate_key)
+           && ngx_http_checkout_same_text(&a->trusted_certificate,
+                                          &b->trusted_certificate);
 }
 
 
-/* The TLS settings of a location, shared by locations that say the same. NGX_CONF_OK, conf->redis_settings.tls is set. */
+/*
+ * The TLS settings of a location, shared by locations that say the same.
+ * NGX_CONF_OK, conf->redis_settings.tls is set.
+ */
 char *
-ngx_http_checkout_merge_tls(ngx_conf_t *cf, ngx_array_t *list, ngx_http_checkout_loc_conf_t *conf)
+ngx_http_checkout_merge_tls(ngx_conf_t *cf, ngx_array_t *list,
+    ngx_http_checkout_loc_conf_t *conf)
 {
     ngx_uint_t                 i;
     ngx_http_checkout_tls_t  **known, **slot, wanted;
@@ -226,7 +259,8 @@ ngx_http_checkout_merge_tls(ngx_conf_t *cf, ngx_array_t *list, ngx_http_checkout
     }
 
     ngx_memzero(&wanted, sizeof(ngx_http_checkout_tls_t));
-    wanted.name = conf->redis_tls.name.len ? conf->redis_tls.name : conf->redis_settings.server->host;
+    wanted.name = conf->redis_tls.name.len ? conf->redis_tls.name
+                                           : conf->redis_settings.server->host;
     wanted.verify = conf->redis_tls.verify;
     wanted.certificate = conf->redis_tls.certificate;
     wanted.certificate_key = conf->redis_tls.certificate_key;
@@ -234,15 +268,21 @@ ngx_http_checkout_merge_tls(ngx_conf_t *cf, ngx_array_t *list, ngx_http_checkout
 
     if (wanted.certificate.len && wanted.certificate_key.len == 0) {
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                      "\"checkout_redis_ssl_certificate\" without \"checkout_redis_ssl_certificate_key\" for \"%V\" in "
-                      "%V:%ui", &conf->request.handler.name, &conf->request.handler.file, conf->request.handler.line);
+                      "\"checkout_redis_ssl_certificate\" without "
+                      "\"checkout_redis_ssl_certificate_key\" for \"%V\" in "
+                      "%V:%ui",
+                      &conf->request.handler.name, &conf->request.handler.file,
+                      conf->request.handler.line);
         return NGX_CONF_ERROR;
     }
 
     if (wanted.verify && wanted.name.len == 0) {
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                      "an address needs \"checkout_redis_ssl_name\", or \"checkout_redis_ssl_verify off\", for \"%V\" in "
-                      "%V:%ui", &conf->request.handler.name, &conf->request.handler.file, conf->request.handler.line);
+                      "an address needs \"checkout_redis_ssl_name\", or "
+                      "\"checkout_redis_ssl_verify off\", for \"%V\" in "
+                      "%V:%ui",
+                      &conf->request.handler.name, &conf->request.handler.file,
+                      conf->request.handler.line);
         return NGX_CONF_ERROR;
     }
 

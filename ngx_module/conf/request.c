@@ -11,8 +11,8 @@
 #include <openssl/sha.h>
 
 
-#define NGX_HTTP_CHECKOUT_STICKY_MAX  3600    /* s */
-#define NGX_HTTP_CHECKOUT_TOKEN_MIN   16      /* bytes */
+#define NGX_HTTP_CHECKOUT_STICKY_MAX  3600 /* s */
+#define NGX_HTTP_CHECKOUT_TOKEN_MIN   16   /* bytes */
 
 
 /* checkout_user value | off; */
@@ -42,7 +42,8 @@ ngx_http_checkout_set_user(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
 /* checkout_sold_out_cache time | off; */
 char *
-ngx_http_checkout_set_sold_out_cache(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+ngx_http_checkout_set_sold_out_cache(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf)
 {
     ngx_http_checkout_loc_conf_t  *clcf = conf;
 
@@ -94,7 +95,9 @@ ngx_http_checkout_set_sticky(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     time = ngx_parse_time(&value[1], 1);
 
-    if (time == (time_t) NGX_ERROR || time < 1 || time > NGX_HTTP_CHECKOUT_STICKY_MAX) {
+    if (time == (time_t) NGX_ERROR || time < 1
+        || time > NGX_HTTP_CHECKOUT_STICKY_MAX)
+    {
         return "must be \"off\" or a time of 1s to 1h, in whole seconds";
     }
 
@@ -104,7 +107,10 @@ ngx_http_checkout_set_sticky(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
-/* The characters of a token in a header: visible ASCII (RFC 6750, section 2.1, allows fewer). */
+/*
+ * The characters of a token in a header: visible ASCII (RFC 6750, section 2.1,
+ * allows fewer).
+ */
 static ngx_uint_t
 ngx_http_checkout_admin_visible(ngx_str_t *token)
 {
@@ -122,7 +128,8 @@ ngx_http_checkout_admin_visible(ngx_str_t *token)
 
 /* checkout_admin_token_file file; */
 char *
-ngx_http_checkout_set_admin_token(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+ngx_http_checkout_set_admin_token(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf)
 {
     ngx_http_checkout_loc_conf_t  *clcf = conf;
 
@@ -134,19 +141,26 @@ ngx_http_checkout_set_admin_token(ngx_conf_t *cf, ngx_command_t *cmd, void *conf
 
     value = cf->args->elts;
 
-    if (ngx_http_checkout_read_secret(cf, &value[1], "admin token", &token) != NGX_CONF_OK) {
+    if (ngx_http_checkout_read_secret(cf, &value[1], "admin token", &token)
+        != NGX_CONF_OK)
+    {
         return NGX_CONF_ERROR;
     }
 
     if (token.len < NGX_HTTP_CHECKOUT_TOKEN_MIN) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "admin token file \"%V\" has a first line of less than %d bytes",
-                           &value[1], NGX_HTTP_CHECKOUT_TOKEN_MIN);
+        ngx_conf_log_error(
+            NGX_LOG_EMERG, cf, 0,
+            "admin token file \"%V\" has a first line of less than %d bytes",
+            &value[1], NGX_HTTP_CHECKOUT_TOKEN_MIN);
         return NGX_CONF_ERROR;
     }
 
     if (!ngx_http_checkout_admin_visible(&token)) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "admin token file \"%V\" has other characters than visible ASCII in"
-                           " its first line", &value[1]);
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "admin token file \"%V\" has other characters than "
+                           "visible ASCII in"
+                           " its first line",
+                           &value[1]);
         return NGX_CONF_ERROR;
     }
 
@@ -181,8 +195,10 @@ ngx_http_checkout_set_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     colon = (u_char *) ngx_strchr(value[1].data, ':');
 
     if (colon == NULL || colon == value[1].data) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "\"%V\" is no name and size of a zone, as in \"checkout:1m\"",
-                           &value[1]);
+        ngx_conf_log_error(
+            NGX_LOG_EMERG, cf, 0,
+            "\"%V\" is no name and size of a zone, as in \"checkout:1m\"",
+            &value[1]);
         return NGX_CONF_ERROR;
     }
 
@@ -194,8 +210,10 @@ ngx_http_checkout_set_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     size = ngx_parse_size(&text);
 
     if (size == NGX_ERROR || size < (ssize_t) (16 * ngx_pagesize)) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "invalid size of a zone in \"%V\", the least is %uzk", &value[1],
-                           16 * ngx_pagesize / 1024);
+        ngx_conf_log_error(
+            NGX_LOG_EMERG, cf, 0,
+            "invalid size of a zone in \"%V\", the least is %uzk", &value[1],
+            16 * ngx_pagesize / 1024);
         return NGX_CONF_ERROR;
     }
 

@@ -10,7 +10,6 @@
 #include <ngx_http.h>
 
 
-
 char *ngx_http_checkout_set_user(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_checkout_set_sold_out_cache(ngx_conf_t *cf, ngx_command_t *cmd,

@@ -23,7 +23,9 @@ ngx_http_checkout_secret_line(ngx_conf_t *cf, ngx_fd_t fd, ngx_str_t *secret)
         return "cannot be read";
     }
 
-    for (len = 0; len < (size_t) n && text[len] != CR && text[len] != LF; len++) {
+    for (len = 0; len < (size_t) n && text[len] != CR && text[len] != LF;
+         len++)
+    {
         /* void */
     }
 
@@ -49,9 +51,13 @@ ngx_http_checkout_secret_line(ngx_conf_t *cf, ngx_fd_t fd, ngx_str_t *secret)
 }
 
 
-/* The first line of a file, 1 to 1024 bytes. file: becomes the full name. what: the kind of secret, for errors. */
+/*
+ * The first line of a file, 1 to 1024 bytes. file: becomes the full name.
+ * what: the kind of secret, for errors.
+ */
 char *
-ngx_http_checkout_read_secret(ngx_conf_t *cf, ngx_str_t *file, const char *what, ngx_str_t *secret)
+ngx_http_checkout_read_secret(ngx_conf_t *cf, ngx_str_t *file,
+    const char *what, ngx_str_t *secret)
 {
     ngx_fd_t     fd;
     const char  *reason;
@@ -63,18 +69,21 @@ ngx_http_checkout_read_secret(ngx_conf_t *cf, ngx_str_t *file, const char *what,
     fd = ngx_open_file(file->data, NGX_FILE_RDONLY, NGX_FILE_OPEN, 0);
 
     if (fd == NGX_INVALID_FILE) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno, ngx_open_file_n " \"%V\" failed", file);
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
+                           ngx_open_file_n " \"%V\" failed", file);
         return NGX_CONF_ERROR;
     }
 
     reason = ngx_http_checkout_secret_line(cf, fd, secret);
 
     if (reason != NULL) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "%s file \"%V\" %s", what, file, reason);
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "%s file \"%V\" %s", what,
+                           file, reason);
     }
 
     if (ngx_close_file(fd) == NGX_FILE_ERROR) {
-        ngx_conf_log_error(NGX_LOG_ALERT, cf, ngx_errno, ngx_close_file_n " \"%V\" failed", file);
+        ngx_conf_log_error(NGX_LOG_ALERT, cf, ngx_errno,
+                           ngx_close_file_n " \"%V\" failed", file);
     }
 
     return reason == NULL ? NGX_CONF_OK : NGX_CONF_ERROR;

@@ -9,7 +9,6 @@
 #include <ngx_http.h>
 
 
-
 /*
  * The first line of a file, 1 to 1024 bytes, in the configuration's memory.
  * file: becomes the full name. what: the kind of secret, for messages.

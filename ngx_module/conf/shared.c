@@ -26,7 +26,10 @@ ngx_http_checkout_add(ngx_conf_t *cf, ngx_array_t *list, size_t size)
 }
 
 
-/* The resolver of a location; one without name servers is what nginx makes where none is configured. */
+/*
+ * The resolver of a location; one without name servers is what nginx makes
+ * where none is configured.
+ */
 ngx_resolver_t *
 ngx_http_checkout_resolver(ngx_conf_t *cf)
 {
@@ -34,7 +37,9 @@ ngx_http_checkout_resolver(ngx_conf_t *cf)
 
     core = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
 
-    return core->resolver != NULL && core->resolver->connections.nelts ? core->resolver : NULL;
+    return core->resolver != NULL && core->resolver->connections.nelts
+               ? core->resolver
+               : NULL;
 }
 
 
@@ -80,7 +85,10 @@ ngx_http_checkout_find_redis(ngx_conf_t *cf, ngx_array_t *list,
 }
 
 
-/* The cap of the queue is said once in a call, so locations with other caps have gates of their own. */
+/*
+ * The cap of the queue is said once in a call, so locations with other caps
+ * have gates of their own.
+ */
 ngx_http_checkout_gate_t *
 ngx_http_checkout_find_gate(ngx_conf_t *cf, ngx_array_t *list,
     ngx_http_checkout_loc_conf_t *conf, ngx_http_checkout_zone_t *zone)
@@ -91,7 +99,9 @@ ngx_http_checkout_find_gate(ngx_conf_t *cf, ngx_array_t *list,
     known = list->elts;
 
     for (i = 0; i < list->nelts; i++) {
-        if (known[i]->redis == conf->redis && known[i]->queue_limit == conf->gate_settings.queue_limit) {
+        if (known[i]->redis == conf->redis
+            && known[i]->queue_limit == conf->gate_settings.queue_limit)
+        {
             return known[i];
         }
     }

@@ -1,7 +1,7 @@
 /*
  * Objects that locations share whose settings are equal: connections to Redis,
  * gates and clocks.
- * 
+ *
  * Each function gives a member of its list, a new one where none fits. They
  * belong to the configuration; a worker process starts them (see the module's
  * init_process). NULL: no memory.
@@ -14,7 +14,6 @@
 #include <ngx_http.h>
 
 #include "conf/conf.h"
-
 
 
 /* The location's resolver; NULL: it has none. */

@@ -11,7 +11,6 @@
 #include "conf/conf.h"
 
 
-
 char *ngx_http_checkout_set_webhook(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_checkout_set_webhook_file(ngx_conf_t *cf, ngx_command_t *cmd,

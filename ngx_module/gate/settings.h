@@ -9,8 +9,8 @@
 
 
 typedef struct {
-    ngx_uint_t                   queue_limit;    /* orders */
-    ngx_msec_t                   sold_out_cache; /* a mark's life; 0: off */
+    ngx_uint_t  queue_limit;     /* orders */
+    ngx_msec_t  sold_out_cache;  /* a mark's life; 0: off */
 } ngx_http_checkout_gate_settings_t;
 
 

@@ -142,7 +142,8 @@ ngx_http_checkout_peer_left(ngx_http_checkout_peer_t *peer)
 
 
 void
-ngx_http_checkout_peer_release(ngx_http_checkout_peer_t *peer, ngx_uint_t state)
+ngx_http_checkout_peer_release(ngx_http_checkout_peer_t *peer,
+    ngx_uint_t state)
 {
     ngx_peer_connection_t  *pc;
 

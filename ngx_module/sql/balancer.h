@@ -14,13 +14,13 @@
 
 /* The caller's; zeroed before init. */
 typedef struct {
-    ngx_http_request_t          *shadow;     /* the balancer's copy of the
-                                                request; NULL before init */
+    /* the balancer's copy of the request; NULL before init */
+    ngx_http_request_t  *shadow;
     /* of the server that is held, or was held last; in the job's pool */
-    ngx_str_t                    name;
-    ngx_sockaddr_t               sockaddr;
-    socklen_t                    socklen;
-    unsigned                     held:1;
+    ngx_str_t            name;
+    ngx_sockaddr_t       sockaddr;
+    socklen_t            socklen;
+    unsigned             held:1;
 } ngx_http_checkout_peer_t;
 
 /* NGX_OK, or else NGX_ERROR: no memory, or the balancer says so. */

@@ -14,10 +14,11 @@ ngx_http_checkout_conn_is_stale(ngx_http_checkout_conn_t *conn)
         return 0;
     }
 
-    n = recv(conn->fd, &byte, 1, MSG_PEEK|MSG_DONTWAIT);
+    n = recv(conn->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
 
-    return n >= 0 || (ngx_socket_errno != NGX_EAGAIN
-                      && ngx_socket_errno != NGX_EINTR);
+    return n >= 0
+           || (ngx_socket_errno != NGX_EAGAIN
+               && ngx_socket_errno != NGX_EINTR);
 }
 
 

@@ -18,20 +18,19 @@ typedef struct ngx_http_checkout_pool_s  ngx_http_checkout_pool_t;
 typedef struct ngx_http_checkout_conn_s  ngx_http_checkout_conn_t;
 
 struct ngx_http_checkout_conn_s {
-    struct db                    db;
-    int                          fd;         /* a second descriptor of db's
-                                                socket, of the event loop;
-                                                -1: none */
-    unsigned                     writes:1;   /* of a pool of jobs that write */
-    unsigned                     used:1;     /* has run a job since it was
-                                                opened */
-    unsigned                     stale:1;    /* the server has closed it: the
-                                                next run opens it again */
+    struct db                  db;
+    /* a second descriptor of db's socket, of the event loop; -1: none */
+    int                        fd;
+    unsigned                   writes:1;  /* of a pool of jobs that write */
+    /* has run a job since it was opened */
+    unsigned                   used:1;
+    /* the server has closed it: the next run opens it again */
+    unsigned                   stale:1;
     /* of its pool */
-    ngx_queue_t                  idle;       /* in pool->idle */
-    ngx_queue_t                  all;        /* in pool->all */
-    ngx_http_checkout_pool_t    *pool;
-    ngx_msec_t                   idle_since;
+    ngx_queue_t                idle;  /* in pool->idle */
+    ngx_queue_t                all;   /* in pool->all */
+    ngx_http_checkout_pool_t  *pool;
+    ngx_msec_t                 idle_since;
 };
 
 /* 1: it is connected, as far as is known. Not while a run has it. */

@@ -8,7 +8,7 @@
 #include <stddef.h>
 
 
-#define NGX_HTTP_CHECKOUT_LOCK_WAIT  1205    /* Lock wait timeout exceeded */
+#define NGX_HTTP_CHECKOUT_LOCK_WAIT  1205 /* Lock wait timeout exceeded */
 
 
 /* CR_*: the client library has no connection, or lost it. */
@@ -29,13 +29,36 @@ ngx_http_checkout_is_server_error(unsigned code)
     size_t  i;
 
     static const unsigned  codes[] = {
-        1021, 1026, 1030, 1037, 1038, 1041, 1114,   /* disk, memory */
-        1040, 1129, 1130, 1203, 1226,               /* no more connections */
-        1053, 1077, 1079, 1080, 1927, 3169, 4031,   /* it shuts down, or ends
-                                                       this session */
-        1158, 1159, 1160, 1161,                     /* network */
-        1194, 1195, 1290, 1792, 1836,               /* a broken table, or one
-                                                       that is read-only */
+        1021,
+        1026,
+        1030,
+        1037,
+        1038,
+        1041,
+        1114, /* disk, memory */
+        1040,
+        1129,
+        1130,
+        1203,
+        1226, /* no more connections */
+        /* it shuts down, or ends this session */
+        1053,
+        1077,
+        1079,
+        1080,
+        1927,
+        3169,
+        4031,
+        1158,
+        1159,
+        1160,
+        1161, /* network */
+        /* a broken table, or one that is read-only */
+        1194,
+        1195,
+        1290,
+        1792,
+        1836,
     };
 
     for (i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
@@ -52,8 +75,8 @@ ngx_http_checkout_is_server_error(unsigned code)
 static int
 ngx_http_checkout_is_session_end(unsigned code)
 {
-    return ngx_http_checkout_is_client_error(code)
-           || code == 1053 || code == 1927 || code == 3169 || code == 4031
+    return ngx_http_checkout_is_client_error(code) || code == 1053
+           || code == 1927 || code == 3169 || code == 4031
            || (code >= 1158 && code <= 1161);
 }
 
@@ -75,7 +98,8 @@ ngx_http_checkout_run_classify_retry(const ngx_http_checkout_run_end_t *end)
     }
 
     return ngx_http_checkout_is_server_error(end->code)
-           ? NGX_HTTP_CHECKOUT_RUN_FAILED : NGX_HTTP_CHECKOUT_RUN_WRONG;
+               ? NGX_HTTP_CHECKOUT_RUN_FAILED
+               : NGX_HTTP_CHECKOUT_RUN_WRONG;
 }
 
 
@@ -96,7 +120,8 @@ ngx_http_checkout_run_classify(const ngx_http_checkout_run_end_t *end)
 
     case DB_AGAIN:
         return end->repeats <= NGX_HTTP_CHECKOUT_REPEATS_MAX
-               ? NGX_HTTP_CHECKOUT_RUN_LOST : NGX_HTTP_CHECKOUT_RUN_WRONG;
+                   ? NGX_HTTP_CHECKOUT_RUN_LOST
+                   : NGX_HTTP_CHECKOUT_RUN_WRONG;
 
     case DB_RETRY:
         break;

@@ -14,17 +14,17 @@
 
 typedef enum {
     NGX_HTTP_CHECKOUT_RUN_DONE,
-    NGX_HTTP_CHECKOUT_RUN_REFUSED,   /* the job's data; any server would */
-    NGX_HTTP_CHECKOUT_RUN_WRONG,     /* the statement fails on any server */
-    NGX_HTTP_CHECKOUT_RUN_SLOW,      /* the server ended the statement, as its
-                                        time was over */
-    NGX_HTTP_CHECKOUT_RUN_LOCKED,    /* another session kept a row locked for
-                                        too long; nothing was changed */
-    NGX_HTTP_CHECKOUT_RUN_STALE,     /* the server had closed the connection
-                                        while it was idle: connect again */
-    NGX_HTTP_CHECKOUT_RUN_LOST,      /* to another session (deadlock): run the
-                                        job again */
-    NGX_HTTP_CHECKOUT_RUN_FAILED     /* the server's own trouble: ask another */
+    NGX_HTTP_CHECKOUT_RUN_REFUSED, /* the job's data; any server would */
+    NGX_HTTP_CHECKOUT_RUN_WRONG,   /* the statement fails on any server */
+    /* the server ended the statement, as its time was over */
+    NGX_HTTP_CHECKOUT_RUN_SLOW,
+    /* another session kept a row locked for too long; nothing was changed */
+    NGX_HTTP_CHECKOUT_RUN_LOCKED,
+    /* the server had closed the connection while it was idle: connect again */
+    NGX_HTTP_CHECKOUT_RUN_STALE,
+    /* to another session (deadlock): run the job again */
+    NGX_HTTP_CHECKOUT_RUN_LOST,
+    NGX_HTTP_CHECKOUT_RUN_FAILED /* the server's own trouble: ask another */
 } ngx_http_checkout_run_class_e;
 
 typedef struct {

@@ -28,47 +28,49 @@
 #include "stats/histograms.h"
 
 
-#define NGX_HTTP_CHECKOUT_JOBS_MAX   16384    /* of one worker process */
-#define NGX_HTTP_CHECKOUT_JOBS_KEPT  1024     /* of these, for writing jobs */
+#define NGX_HTTP_CHECKOUT_JOBS_MAX   16384 /* of one worker process */
+#define NGX_HTTP_CHECKOUT_JOBS_KEPT  1024  /* of these, for writing jobs */
 
 
 typedef enum {
-    NGX_HTTP_CHECKOUT_JOB_IDLE,          /* not started, or with nothing more
-                                            to ask */
-    NGX_HTTP_CHECKOUT_JOB_WAITING,       /* for a connection; timer: the
-                                            longest wait */
-    NGX_HTTP_CHECKOUT_JOB_CONNECTING,    /* in a run; timer: its time-out */
-    NGX_HTTP_CHECKOUT_JOB_RUNNING        /* in a run; timer: the time-out of
-                                            the statement under way */
+    /* not started, or with nothing more to ask */
+    NGX_HTTP_CHECKOUT_JOB_IDLE,
+    /* for a connection; timer: the longest wait */
+    NGX_HTTP_CHECKOUT_JOB_WAITING,
+    NGX_HTTP_CHECKOUT_JOB_CONNECTING, /* in a run; timer: its time-out */
+    /* in a run; timer: the time-out of the statement under way */
+    NGX_HTTP_CHECKOUT_JOB_RUNNING
 } ngx_http_checkout_job_state_e;
 
 /* The whole of a job; others have a pointer to its public part. */
 typedef struct {
-    ngx_http_checkout_job_t          public;
-    ngx_http_checkout_job_state_e    state;
-    ngx_uint_t                       refs;   /* one until the outcome was
-                                                reported or the request has
-                                                gone, one for each run */
-    ngx_http_checkout_waiting_t     *waiting;   /* its request; NULL: gone or
-                                                   answered */
+    ngx_http_checkout_job_t                  public;
+    ngx_http_checkout_job_state_e            state;
+    /*
+     * one until the outcome was reported or the request has gone, one for each
+     * run
+     */
+    ngx_uint_t                               refs;
+    /* its request; NULL: gone or answered */
+    ngx_http_checkout_waiting_t             *waiting;
     const ngx_http_checkout_sql_settings_t  *settings;
-    ngx_http_checkout_peer_t         peer;
-    ngx_http_checkout_pool_t        *pool;   /* while it waits or runs */
-    ngx_http_checkout_pool_wait_t    wait;
-    ngx_http_checkout_run_t         *run;    /* while it runs */
-    ngx_uint_t                       repeats;   /* of it, as it lost */
-    ngx_http_checkout_upstream_state_t  upstream_state;
-    ngx_event_t                      timer;
-    ngx_event_t                      report;    /* posted with the outcome */
-    ngx_http_checkout_sql_outcome_e  outcome;
-    struct sql_result                result;
-    unsigned                         decided:1; /* the outcome is known, or
-                                                   nobody waits for it */
-    unsigned                         sticky:1;  /* the primary is asked for a
-                                                   client that has just
-                                                   written */
-    unsigned                         saturated:1;   /* a server that answers
-                                                       had no connection */
+    ngx_http_checkout_peer_t                 peer;
+    ngx_http_checkout_pool_t                *pool;  /* while it waits or runs */
+    ngx_http_checkout_pool_wait_t            wait;
+    ngx_http_checkout_run_t                 *run;      /* while it runs */
+    ngx_uint_t                               repeats;  /* of it, as it lost */
+    ngx_http_checkout_upstream_state_t       upstream_state;
+    ngx_event_t                              timer;
+    /* posted with the outcome */
+    ngx_event_t                              report;
+    ngx_http_checkout_sql_outcome_e          outcome;
+    struct sql_result                        result;
+    /* the outcome is known, or nobody waits for it */
+    unsigned                                 decided:1;
+    /* the primary is asked for a client that has just written */
+    unsigned                                 sticky:1;
+    /* a server that answers had no connection */
+    unsigned                                 saturated:1;
 } ngx_http_checkout_sql_job_t;
 
 
@@ -86,8 +88,7 @@ static void ngx_http_checkout_job_run_ended(ngx_http_checkout_run_t *run);
 
 
 static const ngx_http_checkout_step_t  ngx_http_checkout_job_step = {
-    ngx_http_checkout_job_late,
-    ngx_http_checkout_job_gone
+    ngx_http_checkout_job_late, ngx_http_checkout_job_gone
 };
 
 
@@ -190,9 +191,8 @@ static void
 ngx_http_checkout_job_close_state(ngx_http_checkout_sql_job_t *job,
     ngx_uint_t status, ngx_http_checkout_run_t *run)
 {
-    ngx_http_checkout_upstream_state_close(&job->upstream_state,
-                                           ngx_http_checkout_job_request(job),
-                                           status, run);
+    ngx_http_checkout_upstream_state_close(
+        &job->upstream_state, ngx_http_checkout_job_request(job), status, run);
 }
 
 
@@ -214,7 +214,7 @@ static void
 ngx_http_checkout_job_set_state(ngx_http_checkout_sql_job_t *job,
     ngx_http_checkout_job_state_e state)
 {
-    static char *names[] = { "idle", "waiting", "connecting", "running" };
+    static char  *names[] = { "idle", "waiting", "connecting", "running" };
 
     job->state = state;
 
@@ -276,7 +276,7 @@ ngx_http_checkout_job_stop_waiting(ngx_http_checkout_sql_job_t *job)
 static void
 ngx_http_checkout_job_gone(void *data)
 {
-    ngx_http_checkout_sql_job_t *job = data;
+    ngx_http_checkout_sql_job_t  *job = data;
 
     ngx_log_debug1(NGX_LOG_DEBUG_HTTP, ngx_http_checkout_job_log(job), 0,
                    "checkout sql job %p: its request goes away", job);
@@ -303,7 +303,7 @@ ngx_http_checkout_job_gone(void *data)
 static void
 ngx_http_checkout_job_report(ngx_event_t *ev)
 {
-    ngx_http_checkout_sql_job_t *job = ev->data;
+    ngx_http_checkout_sql_job_t  *job = ev->data;
 
     ngx_http_request_t  *r;
 
@@ -311,9 +311,9 @@ ngx_http_checkout_job_report(ngx_event_t *ev)
     ngx_http_checkout_waiting_answered(job->waiting);
     ngx_http_checkout_job_detach(job);
 
-    job->public.done(&job->public, r, job->outcome,
-                     job->outcome == NGX_HTTP_CHECKOUT_SQL_DONE ? &job->result
-                                                                : NULL);
+    job->public.done(
+        &job->public, r, job->outcome,
+        job->outcome == NGX_HTTP_CHECKOUT_SQL_DONE ? &job->result : NULL);
 
     ngx_http_checkout_job_unref(job);
 }
@@ -323,7 +323,7 @@ ngx_http_checkout_job_report(ngx_event_t *ev)
 static void
 ngx_http_checkout_job_late(void *data)
 {
-    ngx_http_checkout_sql_job_t *job = data;
+    ngx_http_checkout_sql_job_t  *job = data;
 
     if (job->state == NGX_HTTP_CHECKOUT_JOB_WAITING) {
         ngx_http_checkout_job_stop_waiting(job);
@@ -347,7 +347,10 @@ ngx_http_checkout_job_upstream(ngx_http_checkout_sql_job_t *job,
         return settings->primary;
     }
 
-    /* a client that has just written reads from the primary, if there is one */
+    /*
+     * a client that has just written reads from the primary, if there is one
+     * /
+     */
     job->sticky = settings->primary != NULL && ngx_http_checkout_sticky(r);
     job->public.of_primary = job->sticky;
 
@@ -373,8 +376,8 @@ ngx_http_checkout_job_no_answer(ngx_http_checkout_sql_job_t *job)
     ngx_memzero(&job->peer, sizeof(ngx_http_checkout_peer_t));
 
     if (ngx_http_checkout_peer_init(&job->peer, job->waiting->request,
-                                    job->settings->read_from,
-                                    job->public.pool) != NGX_OK)
+                                    job->settings->read_from, job->public.pool)
+        != NGX_OK)
     {
         ngx_http_checkout_job_decide(job, NGX_HTTP_CHECKOUT_SQL_FAILED);
         return;
@@ -417,13 +420,13 @@ ngx_http_checkout_job_start(ngx_http_checkout_job_t *public,
 
     if (upstream == NULL
         || ngx_http_checkout_peer_init(&job->peer, r, upstream, public->pool)
-           != NGX_OK)
+               != NGX_OK)
     {
         handler = job->settings->handler;
         ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
                       "checkout: no MySQL server can be chosen for \"%V\" "
-                      "in %V:%ui", &handler->name, &handler->file,
-                      handler->line);
+                      "in %V:%ui",
+                      &handler->name, &handler->file, handler->line);
         ngx_http_checkout_job_decide(job, NGX_HTTP_CHECKOUT_SQL_FAILED);
         return;
     }
@@ -462,15 +465,14 @@ ngx_http_checkout_job_run_on(ngx_http_checkout_sql_job_t *job,
     job->refs++;
 
     if (job->waiting != NULL) {
-        ngx_http_checkout_upstream_state_open(&job->upstream_state,
-                                              job->waiting->request,
-                                              &job->peer.name);
+        ngx_http_checkout_upstream_state_open(
+            &job->upstream_state, job->waiting->request, &job->peer.name);
     }
 
     if (job->run->connects) {
         ngx_http_checkout_job_set_state(job, NGX_HTTP_CHECKOUT_JOB_CONNECTING);
-        ngx_add_timer(&job->timer, ngx_min(access->connect_timeout,
-                                           access->read_timeout));
+        ngx_add_timer(&job->timer,
+                      ngx_min(access->connect_timeout, access->read_timeout));
 
     } else {
         ngx_http_checkout_job_set_state(job, NGX_HTTP_CHECKOUT_JOB_RUNNING);
@@ -545,8 +547,8 @@ ngx_http_checkout_job_next(ngx_http_checkout_sql_job_t *job)
             ngx_log_error(ngx_http_checkout_job_log_level(&access->logged),
                           log, 0,
                           "checkout: no live MySQL server is left for \"%V\" "
-                          "in %V:%ui", &handler->name, &handler->file,
-                          handler->line);
+                          "in %V:%ui",
+                          &handler->name, &handler->file, handler->line);
             ngx_http_checkout_job_no_server(job);
             return;
         }
@@ -607,12 +609,13 @@ ngx_http_checkout_job_abandon_run(ngx_http_checkout_sql_job_t *job)
         ngx_http_checkout_count(sql_read_timeouts, 1);
     }
 
-    ngx_log_error(ngx_http_checkout_job_log_level(logged),
-                  ngx_http_checkout_job_log(job), 0,
-                  "checkout: MySQL %V timed out while it was %s, for \"%V\" "
-                  "in %V:%ui", &job->peer.name,
-                  connecting ? "connected to" : "running the job",
-                  &handler->name, &handler->file, handler->line);
+    ngx_log_error(
+        ngx_http_checkout_job_log_level(logged),
+        ngx_http_checkout_job_log(job), 0,
+        "checkout: MySQL %V timed out while it was %s, for \"%V\" "
+        "in %V:%ui",
+        &job->peer.name, connecting ? "connected to" : "running the job",
+        &handler->name, &handler->file, handler->line);
 
     ngx_http_checkout_job_close_state(job, NGX_HTTP_GATEWAY_TIME_OUT, run);
     ngx_http_checkout_run_abandon(run);
@@ -694,7 +697,7 @@ ngx_http_checkout_job_wait_over(ngx_http_checkout_sql_job_t *job)
 static void
 ngx_http_checkout_job_timeout(ngx_event_t *ev)
 {
-    ngx_http_checkout_sql_job_t *job = ev->data;
+    ngx_http_checkout_sql_job_t  *job = ev->data;
 
     switch (job->state) {
 
@@ -736,13 +739,13 @@ ngx_http_checkout_job_log_error(ngx_http_checkout_sql_job_t *job,
 
     handler = job->settings->handler;
 
-    ngx_log_error(level, ngx_http_checkout_job_log(job), 0,
-                  "checkout: MySQL %V %s: error %ud \"%s\", for \"%V\" "
-                  "in %V:%ui", &job->peer.name,
-                  run->connected ? "did not run the job"
-                                 : "could not be connected to",
-                  run->code, run->error, &handler->name, &handler->file,
-                  handler->line);
+    ngx_log_error(
+        level, ngx_http_checkout_job_log(job), 0,
+        "checkout: MySQL %V %s: error %ud \"%s\", for \"%V\" "
+        "in %V:%ui",
+        &job->peer.name,
+        run->connected ? "did not run the job" : "could not be connected to",
+        run->code, run->error, &handler->name, &handler->file, handler->line);
 }
 
 
@@ -896,7 +899,7 @@ ngx_http_checkout_job_ran(ngx_http_checkout_sql_job_t *job,
 static void
 ngx_http_checkout_job_run_ended(ngx_http_checkout_run_t *run)
 {
-    ngx_http_checkout_sql_job_t *job = run->work.data;
+    ngx_http_checkout_sql_job_t  *job = run->work.data;
 
     if (ngx_http_checkout_run_phase(run) == NGX_HTTP_CHECKOUT_RUN_ABANDONED) {
         ngx_http_checkout_pool_drop(run->conn);

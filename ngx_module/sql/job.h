@@ -16,13 +16,13 @@
 
 
 typedef enum {
-    NGX_HTTP_CHECKOUT_SQL_DONE,      /* the result is whole */
-    NGX_HTTP_CHECKOUT_SQL_REFUSED,   /* MySQL refuses the data (DB_POISON) */
-    NGX_HTTP_CHECKOUT_SQL_FAILED,    /* no server gave an answer */
-    NGX_HTTP_CHECKOUT_SQL_BUSY,      /* no connection, or no lock, came free in
-                                        time; nothing was changed */
-    NGX_HTTP_CHECKOUT_SQL_LATE       /* the request's time has run out, or the
-                                        server's for a statement */
+    NGX_HTTP_CHECKOUT_SQL_DONE,    /* the result is whole */
+    NGX_HTTP_CHECKOUT_SQL_REFUSED, /* MySQL refuses the data (DB_POISON) */
+    NGX_HTTP_CHECKOUT_SQL_FAILED,  /* no server gave an answer */
+    /* no connection, or no lock, came free in time; nothing was changed */
+    NGX_HTTP_CHECKOUT_SQL_BUSY,
+    /* the request's time has run out, or the server's for a statement */
+    NGX_HTTP_CHECKOUT_SQL_LATE
 } ngx_http_checkout_sql_outcome_e;
 
 typedef struct ngx_http_checkout_job_s  ngx_http_checkout_job_t;
@@ -32,23 +32,23 @@ typedef struct ngx_http_checkout_job_s  ngx_http_checkout_job_t;
  * goes on with the request, or answers it.
  * result: NULL unless DONE. It and the job are freed after the call.
  */
-typedef void (*ngx_http_checkout_job_pt)(ngx_http_checkout_job_t *job,
-    ngx_http_request_t *r, ngx_http_checkout_sql_outcome_e outcome,
-    struct sql_result *result);
+typedef void (*ngx_http_checkout_job_pt)(
+   ngx_http_checkout_job_t *job, ngx_http_request_t *r,
+   ngx_http_checkout_sql_outcome_e outcome, struct sql_result *result);
 
 /* The public part of a job. The caller fills it in before the start. */
 struct ngx_http_checkout_job_s {
-    ngx_pool_t                  *pool;       /* the job's own, for `input`: the
-                                                job may outlive its request */
-    void                        *input;      /* not changed after the start */
-    sql_job_pt                   run;        /* called in a thread, again after
-                                                some failures (sql_job.h) */
-    ngx_http_checkout_job_pt     done;
-    void                        *data;       /* for done(); may be of the
-                                                request's pool */
-    unsigned                     primary:1;  /* ask the primary */
-    unsigned                     of_primary:1;   /* set for done(): the primary
-                                                    was asked last */
+    /* the job's own, for `input`: the job may outlive its request */
+    ngx_pool_t                *pool;
+    void                      *input;  /* not changed after the start */
+    /* called in a thread, again after some failures (sql_job.h) */
+    sql_job_pt                 run;
+    ngx_http_checkout_job_pt   done;
+    /* for done(); may be of the request's pool */
+    void                      *data;
+    unsigned                   primary:1;  /* ask the primary */
+    /* set for done(): the primary was asked last */
+    unsigned                   of_primary:1;
 };
 
 /*

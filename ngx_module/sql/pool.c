@@ -18,20 +18,22 @@
 
 
 struct ngx_http_checkout_pool_s {
-    ngx_queue_t                  queue;      /* among all of the process */
+    ngx_queue_t                  queue;  /* among all of the process */
     ngx_http_checkout_access_t  *access;
-    struct db_server             server;     /* where, and how to enter */
+    struct db_server             server;  /* where, and how to enter */
     ngx_sockaddr_t               sockaddr;
     socklen_t                    socklen;
     char                         host[NGX_SOCKADDR_STRLEN + 1];
-                                             /* literal address, or the path of
-                                                the socket */
-    ngx_queue_t                  idle;       /* the last used first */
+    /*
+     * literal address, or the path of
+     * the socket
+     */
+    ngx_queue_t                  idle;  /* the last used first */
     ngx_queue_t                  all;
     ngx_uint_t                   connections;
-    ngx_queue_t                  waiting;    /* the oldest first */
+    ngx_queue_t                  waiting;  /* the oldest first */
     ngx_uint_t                   nwaiting;
-    ngx_event_t                  timer;      /* closes what is idle */
+    ngx_event_t                  timer;  /* closes what is idle */
     time_t                       logged;
     unsigned                     answers:1;
 };
@@ -61,11 +63,11 @@ ngx_http_checkout_pool_address(ngx_http_checkout_pool_t *pool)
 
 #if (NGX_HAVE_UNIX_DOMAIN)
     if (sa->sa_family == AF_UNIX) {
-        (void) ngx_cpystrn((u_char *) pool->host,
-                           (u_char *) pool->sockaddr.sockaddr_un.sun_path,
-                           ngx_min(sizeof(pool->host),
-                                   sizeof(pool->sockaddr.sockaddr_un
-                                          .sun_path)));
+        (void) ngx_cpystrn(
+            (u_char *) pool->host,
+            (u_char *) pool->sockaddr.sockaddr_un.sun_path,
+            ngx_min(sizeof(pool->host),
+                    sizeof(pool->sockaddr.sockaddr_un.sun_path)));
         pool->server.socket = pool->host;
         return;
     }
@@ -105,7 +107,8 @@ ngx_http_checkout_pool_get(ngx_http_checkout_access_t *access,
 
         if (pool->access == access
             && ngx_cmp_sockaddr(&pool->sockaddr.sockaddr, pool->socklen,
-                                &sockaddr->sockaddr, socklen, 1) == NGX_OK)
+                                &sockaddr->sockaddr, socklen, 1)
+                   == NGX_OK)
         {
             return pool;
         }
@@ -243,7 +246,8 @@ ngx_http_checkout_pool_take(ngx_http_checkout_pool_t *pool)
     }
 
     return pool->connections < pool->access->pool.size
-           ? ngx_http_checkout_conn_create(pool) : NULL;
+               ? ngx_http_checkout_conn_create(pool)
+               : NULL;
 }
 
 
@@ -324,7 +328,7 @@ ngx_http_checkout_pool_dispatch(void)
 
         last = ngx_queue_last(&ngx_http_checkout_pools);
 
-        for (q = ngx_queue_head(&ngx_http_checkout_pools); ; q = next) {
+        for (q = ngx_queue_head(&ngx_http_checkout_pools);; q = next) {
             next = ngx_queue_next(q);
             pool = ngx_queue_data(q, ngx_http_checkout_pool_t, queue);
 
@@ -439,8 +443,8 @@ ngx_http_checkout_pools_exit(void)
 
         while (!ngx_queue_empty(&pool->all)) {
             q = ngx_queue_head(&pool->all);
-            ngx_http_checkout_conn_free(ngx_queue_data(q,
-                                        ngx_http_checkout_conn_t, all));
+            ngx_http_checkout_conn_free(
+                ngx_queue_data(q, ngx_http_checkout_conn_t, all));
         }
 
         ngx_http_checkout_pool_free(pool);

@@ -20,16 +20,16 @@ typedef struct ngx_http_checkout_pool_wait_s  ngx_http_checkout_pool_wait_t;
 
 /* A place in a pool's queue; the caller's. */
 struct ngx_http_checkout_pool_wait_s {
-    ngx_queue_t                  queue;
-    ngx_http_checkout_pool_t    *pool;
+    ngx_queue_t                queue;
+    ngx_http_checkout_pool_t  *pool;
 
     /*
      * Called once from the event loop, as ngx_http_checkout_pool_dispatch()
      * finds a connection: that is the callee's from then on, and the place in
      * the queue is gone.
      */
-    void                       (*ready)(ngx_http_checkout_pool_wait_t *wait,
-                                        ngx_http_checkout_conn_t *conn);
+    void                     (*ready)(ngx_http_checkout_pool_wait_t *wait,
+                                      ngx_http_checkout_conn_t      *conn);
 };
 
 /* A worker process starts. */

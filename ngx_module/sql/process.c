@@ -14,7 +14,8 @@ ngx_http_checkout_sql_check_file(ngx_cycle_t *cycle, const char *name)
     if (name != NULL && access(name, R_OK) == -1) {
         ngx_log_error(NGX_LOG_ALERT, cycle->log, ngx_errno,
                       "checkout: the worker process cannot read \"%s\", which "
-                      "its connections to MySQL need", name);
+                      "its connections to MySQL need",
+                      name);
     }
 }
 

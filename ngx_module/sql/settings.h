@@ -15,10 +15,10 @@
 
 /* What "checkout_pool" says, for each server. */
 typedef struct {
-    ngx_uint_t                   size;       /* connections */
-    ngx_uint_t                   queue;      /* jobs that wait for one */
-    ngx_msec_t                   timeout;    /* how long a job waits for one */
-    ngx_msec_t                   idle;       /* then an unused one is closed */
+    ngx_uint_t  size;     /* connections */
+    ngx_uint_t  queue;    /* jobs that wait for one */
+    ngx_msec_t  timeout;  /* how long a job waits for one */
+    ngx_msec_t  idle;     /* then an unused one is closed */
 } ngx_http_checkout_pool_conf_t;
 
 /*
@@ -26,35 +26,36 @@ typedef struct {
  * equal share it; each of its servers has one pool.
  */
 typedef struct {
-    struct db_server             server;     /* all but the address; its
-                                                time-outs are longer than
-                                                those that follow */
-    ngx_msec_t                   connect_timeout;
-    ngx_msec_t                   read_timeout;
+    /* all but the address; its time-outs are longer than those that follow */
+    struct db_server               server;
+    ngx_msec_t                     connect_timeout;
+    ngx_msec_t                     read_timeout;
     ngx_http_checkout_pool_conf_t  pool;
-    ngx_uint_t                   writes;     /* 1: of locations that write;
-                                                readers have others */
-    ngx_array_t                  upstreams;
-                                 /* ngx_http_upstream_srv_conf_t * */
-    ngx_str_t                    file;       /* of the first location's */
-    ngx_uint_t                   line;       /* handler */
-    time_t                       logged;     /* of a worker process: second of
-                                                the last "no live server" */
+    /* 1: of locations that write; readers have others */
+    ngx_uint_t                     writes;
+    ngx_array_t                    upstreams;
+    /* ngx_http_upstream_srv_conf_t * */
+    ngx_str_t                      file;  /* of the first location's */
+    ngx_uint_t                     line;  /* handler */
+    /* of a worker process: second of the last "no live server" */
+    time_t                         logged;
 } ngx_http_checkout_access_t;
 
 /* Of a location. */
 typedef struct {
-    ngx_http_checkout_access_t  *access;     /* NULL: it has no MySQL */
-    ngx_http_upstream_srv_conf_t  *read_from;   /* NULL: the primary is read */
-    ngx_http_upstream_srv_conf_t  *primary;     /* NULL: none */
+    /* NULL: it has no MySQL */
+    ngx_http_checkout_access_t           *access;
+    /* NULL: the primary is read */
+    ngx_http_upstream_srv_conf_t         *read_from;
+    ngx_http_upstream_srv_conf_t         *primary;  /* NULL: none */
     const ngx_http_checkout_directive_t  *handler;  /* for messages */
 } ngx_http_checkout_sql_settings_t;
 
 /* Of a worker process. */
 typedef struct {
-    ngx_str_t                    pool;       /* name of nginx's thread pool */
-    ngx_uint_t                   max;        /* threads that it has */
-    ngx_uint_t                   kept;       /* of these, for jobs that write */
+    ngx_str_t   pool;  /* name of nginx's thread pool */
+    ngx_uint_t  max;   /* threads that it has */
+    ngx_uint_t  kept;  /* of these, for jobs that write */
 } ngx_http_checkout_threads_settings_t;
 
 

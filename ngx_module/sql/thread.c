@@ -30,7 +30,7 @@
 #include <pthread.h>
 
 
-#define NGX_HTTP_CHECKOUT_END_WAIT        1000    /* ms, for threads to end */
+#define NGX_HTTP_CHECKOUT_END_WAIT  1000 /* ms, for threads to end */
 
 /* ms by which the client library rounds its time-outs up */
 #define NGX_HTTP_CHECKOUT_OVERDUE_MARGIN  2000
@@ -41,7 +41,7 @@ static void              (*ngx_http_checkout_threads_released)(void);
 static ngx_uint_t          ngx_http_checkout_threads_max;
 static ngx_uint_t          ngx_http_checkout_threads_kept;
 static ngx_uint_t          ngx_http_checkout_threads_busy;
-static ngx_uint_t          ngx_http_checkout_threads_reading;   /* and busy */
+static ngx_uint_t          ngx_http_checkout_threads_reading;  /* and busy */
 static pthread_key_t       ngx_http_checkout_thread_key;
 
 
@@ -106,13 +106,14 @@ ngx_http_checkout_threads_init(ngx_cycle_t *cycle,
         ngx_log_error(NGX_LOG_ALERT, cycle->log, 0,
                       "checkout: the process has %ui threads, "
                       "\"checkout_thread_pool %V threads=%ui\" needs more: "
-                      "jobs will wait for each other", n - 1, &settings->pool,
-                      settings->max);
+                      "jobs will wait for each other",
+                      n - 1, &settings->pool, settings->max);
     }
 
     if (mysql_library_init(0, NULL, NULL) != 0
         || pthread_key_create(&ngx_http_checkout_thread_key,
-                              ngx_http_checkout_thread_end) != 0)
+                              ngx_http_checkout_thread_end)
+               != 0)
     {
         ngx_log_error(NGX_LOG_EMERG, cycle->log, 0,
                       "checkout: the MySQL client library cannot be used");
@@ -152,9 +153,10 @@ ngx_http_checkout_threads_free(ngx_uint_t writes)
         return 0;
     }
 
-    return writes || ngx_http_checkout_threads_reading
-                     < ngx_http_checkout_threads_max
-                       - ngx_http_checkout_threads_kept;
+    return writes
+           || ngx_http_checkout_threads_reading
+                  < ngx_http_checkout_threads_max
+                        - ngx_http_checkout_threads_kept;
 }
 
 
@@ -199,7 +201,8 @@ ngx_http_checkout_run_since(ngx_http_checkout_run_t *run)
     uint64_t  since;
 
     since = ngx_http_checkout_run_phase(run) == NGX_HTTP_CHECKOUT_RUN_RUNNING
-            ? run->connected : run->begun;
+                ? run->connected
+                : run->begun;
 
     /* a statement of the run before, on the same connection, is older */
     return ngx_max(since, db_begun(&run->conn->db));
@@ -262,8 +265,7 @@ ngx_http_checkout_run_connect(ngx_http_checkout_run_t *run, struct db *db)
 
 /* In the thread. What a job leaves open would meet the next one. */
 static void
-ngx_http_checkout_run_leave_clean(ngx_http_checkout_run_t *run,
-    struct db *db)
+ngx_http_checkout_run_leave_clean(ngx_http_checkout_run_t *run, struct db *db)
 {
     if (db->mysql == NULL) {
         return;
@@ -281,7 +283,8 @@ ngx_http_checkout_run_leave_clean(ngx_http_checkout_run_t *run,
         run->code = 0;
         (void) ngx_cpystrn((u_char *) run->error,
                            (u_char *) "the job ended in the middle of a "
-                                      "transaction", sizeof(run->error));
+                                      "transaction",
+                           sizeof(run->error));
         ngx_http_checkout_run_clear_result(&run->result);
         db_close(db);
     }
@@ -292,7 +295,7 @@ ngx_http_checkout_run_leave_clean(ngx_http_checkout_run_t *run,
 static void
 ngx_http_checkout_run_body(void *data, ngx_log_t *log)
 {
-    ngx_http_checkout_run_t *run = data;
+    ngx_http_checkout_run_t  *run = data;
 
     struct db  *db;
 
@@ -319,11 +322,10 @@ ngx_http_checkout_run_body(void *data, ngx_log_t *log)
 
         ngx_http_checkout_run_leave_clean(run, db);
 
-    } while (run->rc == DB_AGAIN
-             && run->repeats++ < NGX_HTTP_CHECKOUT_REPEATS_MAX
-             && db->mysql != NULL
-             && ngx_http_checkout_run_phase(run)
-                == NGX_HTTP_CHECKOUT_RUN_RUNNING);
+    } while (
+        run->rc == DB_AGAIN && run->repeats++ < NGX_HTTP_CHECKOUT_REPEATS_MAX
+        && db->mysql != NULL
+        && ngx_http_checkout_run_phase(run) == NGX_HTTP_CHECKOUT_RUN_RUNNING);
 }
 
 
@@ -379,7 +381,8 @@ ngx_http_checkout_run_start(ngx_http_checkout_conn_t *conn,
     run->reused = conn->used && !run->connects;
     run->reopen = reopen;
 
-    if (ngx_thread_task_post(ngx_http_checkout_threads, &run->task) != NGX_OK) {
+    if (ngx_thread_task_post(ngx_http_checkout_threads, &run->task) != NGX_OK)
+    {
         ngx_free(run);
         return NULL;
     }
@@ -389,8 +392,10 @@ ngx_http_checkout_run_start(ngx_http_checkout_conn_t *conn,
 
     ngx_log_debug3(NGX_LOG_DEBUG_HTTP, ngx_cycle->log, 0,
                    "checkout sql run %p: started on connection %p, %s", run,
-                   conn, work->job == NULL ? "closes it"
-                         : run->connects ? "connects" : "is connected");
+                   conn,
+                   work->job == NULL ? "closes it"
+                   : run->connects   ? "connects"
+                                     : "is connected");
 
     return run;
 }
@@ -445,7 +450,7 @@ ngx_http_checkout_run_abandon(ngx_http_checkout_run_t *run)
     run->overdue.data = run;
     run->overdue.log = ngx_cycle->log;
     ngx_add_timer(&run->overdue, server->connect_timeout + server->timeout
-                                 + NGX_HTTP_CHECKOUT_OVERDUE_MARGIN);
+                                     + NGX_HTTP_CHECKOUT_OVERDUE_MARGIN);
 
     ngx_log_debug1(NGX_LOG_DEBUG_HTTP, ngx_cycle->log, 0,
                    "checkout sql run %p: abandoned", run);
@@ -464,7 +469,7 @@ ngx_http_checkout_run_free(ngx_http_checkout_run_t *run)
 static void
 ngx_http_checkout_run_ended(ngx_event_t *ev)
 {
-    ngx_http_checkout_run_t *run = ev->data;
+    ngx_http_checkout_run_t  *run = ev->data;
 
     ngx_http_checkout_threads_busy--;
     ngx_http_checkout_threads_reading -= !run->conn->writes;

@@ -28,46 +28,48 @@ typedef void (*ngx_http_checkout_run_pt)(ngx_http_checkout_run_t *run);
 
 /* What a run does, and whom it tells. */
 typedef struct {
-    sql_job_pt                   job;        /* NULL: close the connection */
-    const void                  *input;      /* of the job; outlives the run */
-    ngx_uint_t                   repeats;    /* that were needed before, as
-                                                the job lost */
-    ngx_http_checkout_run_pt     done;
-    void                        *data;       /* for done() */
+    sql_job_pt                 job;    /* NULL: close the connection */
+    const void                *input;  /* of the job; outlives the run */
+    /* that were needed before, as the job lost */
+    ngx_uint_t                 repeats;
+    ngx_http_checkout_run_pt   done;
+    void                      *data;  /* for done() */
 } ngx_http_checkout_work_t;
 
 typedef enum {
-    NGX_HTTP_CHECKOUT_RUN_CONNECTING,        /* or not begun */
-    NGX_HTTP_CHECKOUT_RUN_RUNNING,           /* set by the thread */
-    NGX_HTTP_CHECKOUT_RUN_ABANDONED          /* set by the event loop: a job
-                                                that has not begun will not */
+    NGX_HTTP_CHECKOUT_RUN_CONNECTING, /* or not begun */
+    NGX_HTTP_CHECKOUT_RUN_RUNNING,    /* set by the thread */
+    /* set by the event loop: a job that has not begun will not */
+    NGX_HTTP_CHECKOUT_RUN_ABANDONED
 } ngx_http_checkout_run_phase_e;
 
 /* What done() may read of it; until then only `begun` and `connects`. */
 struct ngx_http_checkout_run_s {
-    ngx_http_checkout_work_t     work;
-    ngx_http_checkout_conn_t    *conn;
+    ngx_http_checkout_work_t   work;
+    ngx_http_checkout_conn_t  *conn;
 
-    struct sql_result            result;     /* whole where rc is DB_OK */
-    enum db_result               rc;
-    unsigned                     code;       /* MySQL's number of the error */
-    char                         error[sizeof(((struct db *) 0)->error)];
-    uint64_t                     begun;      /* us, of CLOCK_MONOTONIC */
-    uint64_t                     connected;  /* us; 0: it never was */
-    ngx_uint_t                   repeats;    /* work.repeats, and its own */
-    unsigned                     connects:1; /* it has to connect first */
-    unsigned                     reused:1;   /* the connection has run a job
-                                                before, and stayed open */
+    struct sql_result          result;  /* whole where rc is DB_OK */
+    enum db_result             rc;
+    unsigned                   code;  /* MySQL's number of the error */
+    char                       error[sizeof(((struct db *) 0)->error)];
+    uint64_t                   begun;       /* us, of CLOCK_MONOTONIC */
+    uint64_t                   connected;   /* us; 0: it never was */
+    ngx_uint_t                 repeats;     /* work.repeats, and its own */
+    unsigned                   connects:1;  /* it has to connect first */
+    /* the connection has run a job before, and stayed open */
+    unsigned                   reused:1;
     /* of thread.c */
-    unsigned                     reopen:1;   /* the server has closed the
-                                                connection */
-    uint32_t                     phase;      /* ngx_http_checkout_run_phase_e;
-                                                atomic */
-    int                          fd;         /* as in conn, of a connection
-                                                that this run has opened; the
-                                                thread's until it is RUNNING */
-    ngx_event_t                  overdue;    /* while it is abandoned */
-    ngx_thread_task_t            task;
+    /* the server has closed the connection */
+    unsigned                   reopen:1;
+    /* ngx_http_checkout_run_phase_e; atomic */
+    uint32_t                   phase;
+    /*
+     * as in conn, of a connection that this run has opened; the thread's until
+     * it is RUNNING
+     */
+    int                        fd;
+    ngx_event_t                overdue;  /* while it is abandoned */
+    ngx_thread_task_t          task;
 };
 
 /*

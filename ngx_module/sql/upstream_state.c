@@ -10,8 +10,8 @@ ngx_http_checkout_upstream_state_push(ngx_http_request_t *r)
     ngx_http_upstream_state_t  *state;
 
     if (r->upstream_states == NULL) {
-        r->upstream_states = ngx_array_create(r->pool, 1,
-                                          sizeof(ngx_http_upstream_state_t));
+        r->upstream_states = ngx_array_create(
+            r->pool, 1, sizeof(ngx_http_upstream_state_t));
 
         if (r->upstream_states == NULL) {
             return NULL;

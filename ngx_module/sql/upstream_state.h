@@ -17,9 +17,9 @@
 
 /* The entry of the run that is under way; zeroed at first. */
 typedef struct {
-    ngx_uint_t                   index;      /* in r->upstream_states */
-    ngx_msec_t                   started;
-    unsigned                     open:1;     /* there is one */
+    ngx_uint_t  index;  /* in r->upstream_states */
+    ngx_msec_t  started;
+    unsigned    open:1;  /* there is one */
 } ngx_http_checkout_upstream_state_t;
 
 /* A job starts: entries that were there before are kept apart. */
