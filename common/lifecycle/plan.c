@@ -190,7 +190,7 @@ move_stock(struct change_batch *batch, const struct plan_listener *listener, con
 
 
 static void
-remember(struct changed_order *o, const struct order_change *c, const struct lifecycle_decision *step)
+keep_result(struct changed_order *o, const struct order_change *c, const struct lifecycle_decision *step)
 {
     if (step->outcome == OUTCOME_PAID || step->outcome == OUTCOME_PAID_LATE || step->outcome == OUTCOME_REFUND_PENDING)
     {
@@ -253,7 +253,7 @@ decide_one(struct change_batch *batch, const struct plan_listener *listener, str
     enum order_status from = o->status;
 
     o->status = step.status;
-    remember(o, c, &step);
+    keep_result(o, c, &step);
     move_stock(batch, listener, c, from, step.stock);
     listener->status_changed(batch, o);
 }

@@ -135,7 +135,7 @@ static const struct rule rules[ORDER_STATUSES][ORDER_EVENTS] = {
 
 
 static struct lifecycle_decision
-stay(enum order_status status, enum event_outcome outcome)
+unchanged(enum order_status status, enum event_outcome outcome)
 {
     return (struct lifecycle_decision) { .status = status, .stock = STOCK_UNCHANGED, .outcome = outcome };
 }
@@ -146,7 +146,7 @@ by_table(enum order_status status, enum order_event event)
 {
     const struct rule *r = &rules[status][event];
 
-    return r->moves ? (struct lifecycle_decision) { r->to, r->stock, r->outcome } : stay(status, r->outcome);
+    return r->moves ? (struct lifecycle_decision) { r->to, r->stock, r->outcome } : unchanged(status, r->outcome);
 }
 
 
@@ -154,7 +154,7 @@ by_table(enum order_status status, enum order_event event)
 static struct lifecycle_decision
 wait_for(enum order_status status, const struct order_facts *facts, enum event_outcome at_last)
 {
-    return stay(status, facts->too_old ? at_last : OUTCOME_WAITS);
+    return unchanged(status, facts->too_old ? at_last : OUTCOME_WAITS);
 }
 
 
@@ -172,19 +172,19 @@ succeeded(enum order_status status, const struct order_facts *facts)
     }
 
     if (status != ORDER_PENDING_PAYMENT && !late && facts->same_payment) {
-        return stay(status, OUTCOME_REPEAT);
+        return unchanged(status, OUTCOME_REPEAT);
     }
 
     if (!facts->currency_right) {
-        return stay(status, OUTCOME_CURRENCY_MISMATCH);
+        return unchanged(status, OUTCOME_CURRENCY_MISMATCH);
     }
 
     if (!facts->amount_right && !(late && facts->without_items)) {
-        return stay(status, OUTCOME_AMOUNT_MISMATCH);
+        return unchanged(status, OUTCOME_AMOUNT_MISMATCH);
     }
 
     if (status != ORDER_PENDING_PAYMENT && !late) {
-        return stay(status, OUTCOME_PAID_TWICE);
+        return unchanged(status, OUTCOME_PAID_TWICE);
     }
 
     if (status == ORDER_PENDING_PAYMENT) {
@@ -208,7 +208,7 @@ refunded(enum order_status status, const struct order_facts *facts)
     }
 
     if (status == ORDER_REFUNDED) {
-        return stay(status, facts->same_payment ? OUTCOME_REPEAT : OUTCOME_OTHER_PAYMENT);
+        return unchanged(status, facts->same_payment ? OUTCOME_REPEAT : OUTCOME_OTHER_PAYMENT);
     }
 
     if (status != ORDER_PAID && status != ORDER_COMPLETED && status != ORDER_REFUND_PENDING) {
@@ -216,19 +216,19 @@ refunded(enum order_status status, const struct order_facts *facts)
     }
 
     if (!facts->same_payment) {
-        return stay(status, OUTCOME_OTHER_PAYMENT);
+        return unchanged(status, OUTCOME_OTHER_PAYMENT);
     }
 
     if (!facts->currency_right) {
-        return stay(status, OUTCOME_CURRENCY_MISMATCH);
+        return unchanged(status, OUTCOME_CURRENCY_MISMATCH);
     }
 
     if (!facts->amount_right) {
-        return stay(status, OUTCOME_PARTIAL_REFUND);
+        return unchanged(status, OUTCOME_PARTIAL_REFUND);
     }
 
     /* The provider took one of two back: the goods are paid all the same. */
-    return facts->paid_twice ? stay(status, OUTCOME_PAYMENT_REPLACED) : by_table(status, EVENT_REFUND);
+    return facts->paid_twice ? unchanged(status, OUTCOME_PAYMENT_REPLACED) : by_table(status, EVENT_REFUND);
 }
 
 
@@ -243,7 +243,7 @@ lifecycle_decide(enum order_status status, enum order_event event, const struct 
     case EVENT_PAYMENT_FAILED:
         return status == ORDER_UNKNOWN ? wait_for(status, facts, OUTCOME_UNKNOWN_ORDER) : by_table(status, event);
     case EVENT_EXPIRE:
-        return facts->due ? by_table(status, event) : stay(status, OUTCOME_IGNORED);
+        return facts->due ? by_table(status, event) : unchanged(status, OUTCOME_IGNORED);
     default:
         return by_table(status, event);
     }

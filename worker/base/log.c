@@ -28,7 +28,7 @@ open_file(const char *path)
 
 
 static void
-use(int new_fd)
+redirect_to(int new_fd)
 {
     pthread_mutex_lock(&lock);
 
@@ -69,7 +69,7 @@ log_open(const char *path, enum log_level level)
     }
 
     strcpy(path_in_use, path);
-    use(new_fd);
+    redirect_to(new_fd);
     return 0;
 }
 
@@ -88,7 +88,7 @@ log_reopen(void)
         return;
     }
 
-    use(new_fd);
+    redirect_to(new_fd);
 }
 
 

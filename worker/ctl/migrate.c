@@ -235,20 +235,20 @@ apply_all(struct db *db)
 static int
 migrate(struct db *db)
 {
-    const struct db_server *usual = db->server;
-    struct db_server patient = *usual;
+    const struct db_server *configured = db->server;
+    struct db_server slow_server = *configured;
 
     /*
      * A time-out before the lock is granted, or before a long statement is done, would look like a lost connection.
      */
-    patient.timeout = STATEMENT_MOST_MS;
+    slow_server.timeout = STATEMENT_MOST_MS;
     db_close(db);
-    db->server = &patient;
+    db->server = &slow_server;
 
     int result = apply_all(db);
 
     db_close(db); /* gives the lock back */
-    db->server = usual;
+    db->server = configured;
     return result;
 }
 

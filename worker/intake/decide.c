@@ -25,7 +25,8 @@ give_verdict(struct order *o, enum verdict verdict, const char *status, const ch
  * identifier's record keeps the existing verdict.
  */
 static void
-follow(struct order *o, const struct checkout_order *asked, uint64_t ms, const char *status, const char *reason)
+take_existing_verdict(struct order *o, const struct checkout_order *asked, uint64_t ms, const char *status,
+                      const char *reason)
 {
     if (same_content(&o->asked, asked)) {
         give_verdict(o, VERDICT_EXISTS, status, reason);
@@ -61,10 +62,10 @@ decide(struct order *orders, const size_t *leaders, const struct stored_verdict 
         const struct stored_verdict *before = &stored[leaders[i]];
 
         if (before->found) {
-            follow(&orders[i], &before->asked, before->created_ms, before->status, before->reason);
+            take_existing_verdict(&orders[i], &before->asked, before->created_ms, before->status, before->reason);
             orders[i].repeated |= orders[i].accepted_ms > before->created_ms + FORGOTTEN_AFTER_MS;
         } else if (leaders[i] != i) {
-            follow(&orders[i], &leader->asked, leader->accepted_ms, leader->status, leader->reason);
+            take_existing_verdict(&orders[i], &leader->asked, leader->accepted_ms, leader->status, leader->reason);
         } else {
             decide_new(&orders[i], &products[orders[i].product]);
         }

@@ -93,7 +93,7 @@ log_in(struct redis_connection *conn)
 
 /* Sets user and database. Returns 0, or 1 with conn->error set. */
 static int
-enter(struct redis_connection *conn)
+authenticate(struct redis_connection *conn)
 {
     unsigned database = conn->config->redis.database;
 
@@ -124,7 +124,7 @@ open_conn(struct redis_connection *conn)
         (void) redisEnableKeepAlive(conn->context);
     }
 
-    if (EFFECT("redis.enter", enter(conn))) {
+    if (EFFECT("redis.enter", authenticate(conn))) {
         redis_close(conn);
         return -1;
     }
