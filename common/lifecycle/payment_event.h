@@ -12,7 +12,7 @@
 
 enum payment_event_kind {
     PAYMENT_EVENT_CHANGE,   /* `event` happened to an order */
-    PAYMENT_EVENT_OTHER,    /* well formed, of a type that changes no order */
+    PAYMENT_EVENT_OTHER,    /* well formed, and about no order: another type, or no order named */
     PAYMENT_EVENT_MALFORMED /* no JSON, or it lacks what its type needs */
 };
 

@@ -26,6 +26,7 @@ sub stop {
         die "@pids did not stop" if time > $deadline;
         sleep 0.005;
     }
+    return 1;
 }
 
 sub go_on { my (@pids) = @_; return kill 'CONT', @pids }
