@@ -145,8 +145,8 @@ ngx_http_checkout_batch_encode_keys(const ngx_http_checkout_batch_t *batch,
                 sizeof("order-processing-queue") - 1, "");
     writer->key("", "gate", sizeof("gate") - 1, "");
     ngx_http_checkout_batch_encode_day(writer, now_ms);
-    ngx_http_checkout_batch_encode_day(writer,
-                                     now_ms - NGX_HTTP_CHECKOUT_BATCH_DAY_MS);
+    ngx_http_checkout_batch_encode_day(
+        writer, now_ms - NGX_HTTP_CHECKOUT_BATCH_DAY_MS);
 
     for (i = 0; i < batch->ngroups; i++) {
         len = number_write(id, batch->groups[i].product_id) - id;
@@ -157,8 +157,8 @@ ngx_http_checkout_batch_encode_keys(const ngx_http_checkout_batch_t *batch,
     }
 
     if (ngx_http_checkout_batch_checks(batch)) {
-        ngx_http_checkout_batch_encode_day(writer,
-                                     now_ms + NGX_HTTP_CHECKOUT_BATCH_DAY_MS);
+        ngx_http_checkout_batch_encode_day(
+            writer, now_ms + NGX_HTTP_CHECKOUT_BATCH_DAY_MS);
     }
 }
 
@@ -167,9 +167,9 @@ static void
 ngx_http_checkout_batch_encode_nonce(
     const ngx_http_checkout_batch_writer_t *writer, const unsigned char *nonce)
 {
-    char              *p;
-    int                i;
-    static const char  hex[] = "0123456789abcdef";
+    char               *p;
+    int                 i;
+    static const char   hex[] = "0123456789abcdef";
 
     p = writer->space(2 * NGX_HTTP_CHECKOUT_BATCH_NONCE);
 
@@ -227,8 +227,9 @@ ngx_http_checkout_batch_encode(const ngx_http_checkout_batch_t *batch,
     writer->take(CHECKOUT_DAY_LEN);
 
     for (i = 0; i < batch->ngroups; i++) {
-        ngx_http_checkout_batch_encode_group(batch, &batch->groups[i], writer,
-                                  nonces + i * NGX_HTTP_CHECKOUT_BATCH_NONCE);
+        ngx_http_checkout_batch_encode_group(
+            batch, &batch->groups[i], writer,
+            nonces + i * NGX_HTTP_CHECKOUT_BATCH_NONCE);
     }
 }
 

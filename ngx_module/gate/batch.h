@@ -17,32 +17,32 @@
 #include "order/verdict.h"
 
 
-#define NGX_HTTP_CHECKOUT_BATCH_ORDERS  256   /* in one call */
-#define NGX_HTTP_CHECKOUT_BATCH_GROUPS  64    /* products in one call */
-#define NGX_HTTP_CHECKOUT_BATCH_NONCE   8     /* random bytes of a group */
+#define NGX_HTTP_CHECKOUT_BATCH_ORDERS  256 /* in one call */
+#define NGX_HTTP_CHECKOUT_BATCH_GROUPS  64  /* products in one call */
+#define NGX_HTTP_CHECKOUT_BATCH_NONCE   8   /* random bytes of a group */
 
 /* The most keys and arguments that encode() writes. */
-#define NGX_HTTP_CHECKOUT_BATCH_WORDS                                         \
-    (5 + 2 + 9 * NGX_HTTP_CHECKOUT_BATCH_GROUPS                               \
+#define NGX_HTTP_CHECKOUT_BATCH_WORDS \
+    (5 + 2 + 9 * NGX_HTTP_CHECKOUT_BATCH_GROUPS \
      + 2 * NGX_HTTP_CHECKOUT_BATCH_ORDERS)
 
 
 typedef struct {
-    struct checkout_order   order;
-    uint64_t                accepted_ms;    /* since 1970 */
-    unsigned                sent:1;         /* by a call whose reply was lost */
-    unsigned                keyed:1;        /* has an Idempotency-Key */
-    char                    identifier[CHECKOUT_IDENTIFIER_LEN];
+    struct checkout_order  order;
+    uint64_t               accepted_ms;  /* since 1970 */
+    unsigned               sent:1;       /* by a call whose reply was lost */
+    unsigned               keyed:1;      /* has an Idempotency-Key */
+    char                   identifier[CHECKOUT_IDENTIFIER_LEN];
 } ngx_http_checkout_batch_order_t;
 
 /* The orders of one product, in order of arrival. */
 typedef struct {
-    uint64_t                product_id;
-    uint64_t                units;
-    uint32_t                largest;        /* quantity of one order */
-    uint32_t                orders;
-    uint32_t                first;          /* of them, in batch->orders */
-    unsigned                check:1;        /* some may be known to Redis */
+    uint64_t  product_id;
+    uint64_t  units;
+    uint32_t  largest;  /* quantity of one order */
+    uint32_t  orders;
+    uint32_t  first;    /* of them, in batch->orders */
+    unsigned  check:1;  /* some may be known to Redis */
 } ngx_http_checkout_batch_group_t;
 
 typedef struct {
@@ -58,15 +58,15 @@ typedef struct {
 /* Takes the words of a call, one after the other. */
 typedef struct {
     /* prefix, name and suffix together are a key; the name is copied */
-    void                  (*key)(const char *prefix, const char *name,
-                                 size_t len, const char *suffix);
+    void (*key)(const char *prefix, const char *name, size_t len,
+               const char *suffix);
     /* a text that lives until the call is put together */
-    void                  (*text)(const char *text, size_t len);
-    void                  (*number)(uint64_t value);
+    void (*text)(const char *text, size_t len);
+    void (*number)(uint64_t value);
     /* size bytes to write the next word into; never NULL */
-    char                 *(*space)(size_t size);
+    char *(*space)(size_t size);
     /* the first len bytes of that are the word */
-    void                  (*take)(size_t len);
+    void (*take)(size_t len);
 } ngx_http_checkout_batch_writer_t;
 
 

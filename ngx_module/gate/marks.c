@@ -7,16 +7,16 @@
 
 
 #define NGX_HTTP_CHECKOUT_MARKS_WAYS  4
-#define NGX_HTTP_CHECKOUT_MARKS_SKEW  1000    /* ms by which the time of another
-                                                 process may be ahead */
+/* ms by which the time of another process may be ahead */
+#define NGX_HTTP_CHECKOUT_MARKS_SKEW  1000
 
 
 typedef struct {
-    volatile uint64_t   product_id;
-    volatile uint64_t   server;
-    volatile uint64_t   left;
-    volatile uint64_t   seen;     /* ngx_current_msec: one clock for all */
-    volatile uint64_t   check;
+    volatile uint64_t  product_id;
+    volatile uint64_t  server;
+    volatile uint64_t  left;
+    volatile uint64_t  seen;  /* ngx_current_msec: one clock for all */
+    volatile uint64_t  check;
 } ngx_http_checkout_mark_t;
 
 typedef ngx_http_checkout_mark_t
@@ -91,8 +91,9 @@ ngx_http_checkout_marks_find(ngx_http_checkout_shared_t *shared,
         check = mark->check;
 
         if (ngx_http_checkout_mark_age(seen) < max_age
-            && check == ngx_http_checkout_mark_check(product_id, server, *left,
-                                                     seen))
+            && check
+                   == ngx_http_checkout_mark_check(product_id, server, *left,
+                                                   seen))
         {
             return NGX_OK;
         }

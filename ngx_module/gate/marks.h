@@ -25,8 +25,10 @@
 ngx_int_t ngx_http_checkout_marks_find(ngx_http_checkout_shared_t *shared,
     uint64_t server, uint64_t product_id, ngx_msec_t max_age, uint64_t *left);
 
-/* So many units were left, by a call that was sent at seen (as
- * ngx_current_msec). */
+/*
+ * So many units were left, by a call that was sent at seen (as
+ * ngx_current_msec).
+ */
 void ngx_http_checkout_marks_set(ngx_http_checkout_shared_t *shared,
     uint64_t server, uint64_t product_id, uint64_t left, ngx_msec_t seen);
 

@@ -28,7 +28,7 @@
 #include "stats/histograms.h"
 
 
-#if (NGX_HTTP_CHECKOUT_SCRIPT_WORDS                                           \
+#if (NGX_HTTP_CHECKOUT_SCRIPT_WORDS \
      < NGX_HTTP_CHECKOUT_SCRIPT_HEAD + NGX_HTTP_CHECKOUT_BATCH_WORDS)
 #error "a full batch has more words than a script call may have"
 #endif
@@ -37,27 +37,27 @@
 typedef struct ngx_http_checkout_call_s  ngx_http_checkout_call_t;
 
 typedef struct {
-    ngx_http_checkout_batch_order_t  part;       /* of its batch */
-    ngx_queue_t                  queue;      /* pending, or the free list */
-    ngx_http_checkout_gate_t    *gate;
-    ngx_http_checkout_call_t    *call;       /* NULL while pending */
-    ngx_http_checkout_waiting_t *waiting;    /* its request; NULL once that is
-                                                answered or gone */
-    ngx_http_checkout_verdict_pt handler;
-    ngx_http_checkout_alarm_t    alarm;      /* once its request is gone */
-    unsigned                     expired:1;  /* its time ran out when it could
-                                                not be taken back */
+    ngx_http_checkout_batch_order_t   part;   /* of its batch */
+    ngx_queue_t                       queue;  /* pending, or the free list */
+    ngx_http_checkout_gate_t         *gate;
+    ngx_http_checkout_call_t         *call;  /* NULL while pending */
+    /* its request; NULL once that is answered or gone */
+    ngx_http_checkout_waiting_t      *waiting;
+    ngx_http_checkout_verdict_pt      handler;
+    ngx_http_checkout_alarm_t         alarm;  /* once its request is gone */
+    /* its time ran out when it could not be taken back */
+    unsigned                          expired:1;
 } ngx_http_checkout_order_t;
 
 /* A batch on its way. */
 struct ngx_http_checkout_call_s {
-    ngx_http_checkout_command_t  command;
-    ngx_queue_t                  queue;      /* the free list */
-    ngx_http_checkout_gate_t    *gate;
-    ngx_msec_t                   sent;       /* ngx_current_msec */
-    uint64_t                     sent_us;
-    unsigned                     source:1;   /* it carries the script itself */
-    ngx_http_checkout_batch_t    batch;
+    ngx_http_checkout_command_t   command;
+    ngx_queue_t                   queue;  /* the free list */
+    ngx_http_checkout_gate_t     *gate;
+    ngx_msec_t                    sent;  /* ngx_current_msec */
+    uint64_t                      sent_us;
+    unsigned                      source:1;  /* it carries the script itself */
+    ngx_http_checkout_batch_t     batch;
 };
 
 
@@ -71,15 +71,12 @@ static void ngx_http_checkout_order_expire(ngx_http_checkout_alarm_t *alarm);
 
 
 static const ngx_http_checkout_step_t  ngx_http_checkout_order_step = {
-    ngx_http_checkout_order_late,
-    ngx_http_checkout_order_gone
+    ngx_http_checkout_order_late, ngx_http_checkout_order_gone
 };
 
 static const ngx_http_checkout_batch_writer_t  ngx_http_checkout_writer = {
-    ngx_http_checkout_script_key,
-    ngx_http_checkout_script_text,
-    ngx_http_checkout_script_number,
-    ngx_http_checkout_script_space,
+    ngx_http_checkout_script_key, ngx_http_checkout_script_text,
+    ngx_http_checkout_script_number, ngx_http_checkout_script_space,
     ngx_http_checkout_script_take
 };
 
@@ -93,7 +90,7 @@ static const struct checkout_verdict  ngx_http_checkout_unknown = {
 
 static ngx_queue_t  ngx_http_checkout_free_orders;
 static ngx_queue_t  ngx_http_checkout_free_calls;
-static ngx_uint_t   ngx_http_checkout_norders;      /* that are not free */
+static ngx_uint_t   ngx_http_checkout_norders;  /* that are not free */
 
 
 void
@@ -257,11 +254,12 @@ ngx_http_checkout_order_identify(ngx_http_checkout_batch_order_t *o,
     if (o->keyed) {
         return checkout_identifier_v8(o->identifier, lane, o->order.user_id,
                                       (char *) key->data, key->len)
-               == 0 ? NGX_OK : NGX_ERROR;
+                       == 0
+                   ? NGX_OK
+                   : NGX_ERROR;
     }
 
-    if (ngx_http_checkout_random(random, CHECKOUT_IDENTIFIER_RANDOM)
-        != NGX_OK)
+    if (ngx_http_checkout_random(random, CHECKOUT_IDENTIFIER_RANDOM) != NGX_OK)
     {
         return NGX_ERROR;
     }
@@ -390,18 +388,18 @@ ngx_http_checkout_call_fill(ngx_http_checkout_call_t *call,
 static ngx_int_t
 ngx_http_checkout_call_write(ngx_http_checkout_call_t *call)
 {
-    u_char  nonces[NGX_HTTP_CHECKOUT_BATCH_GROUPS
-                   * NGX_HTTP_CHECKOUT_BATCH_NONCE];
+    u_char
+        nonces[NGX_HTTP_CHECKOUT_BATCH_GROUPS * NGX_HTTP_CHECKOUT_BATCH_NONCE];
 
     if (ngx_http_checkout_random(nonces, call->batch.ngroups
-                                         * NGX_HTTP_CHECKOUT_BATCH_NONCE)
+                                             * NGX_HTTP_CHECKOUT_BATCH_NONCE)
         != NGX_OK)
     {
         return NGX_ERROR;
     }
 
     ngx_http_checkout_script_begin(&checkout_script_place_order, call->source,
-                               ngx_http_checkout_batch_keys(&call->batch));
+                                   ngx_http_checkout_batch_keys(&call->batch));
     ngx_http_checkout_batch_encode(&call->batch, &ngx_http_checkout_writer,
                                    call->gate->queue_limit,
                                    ngx_http_checkout_now_ms(), nonces);
@@ -462,8 +460,8 @@ ngx_http_checkout_call_fail(ngx_http_checkout_call_t *call,
 
     for (i = 0; i < call->batch.norders; i++) {
         o = ngx_http_checkout_call_order(call, i);
-        ngx_http_checkout_order_decide(o,
-                                  ngx_http_checkout_order_failed(o, verdict));
+        ngx_http_checkout_order_decide(
+            o, ngx_http_checkout_order_failed(o, verdict));
         ngx_http_checkout_order_free(o);
     }
 
@@ -567,8 +565,8 @@ ngx_http_checkout_order_late(void *data)
 
     ngx_queue_remove(&o->queue);
 
-    ngx_http_checkout_order_decide(o,
-           ngx_http_checkout_order_failed(o, &ngx_http_checkout_unavailable));
+    ngx_http_checkout_order_decide(
+        o, ngx_http_checkout_order_failed(o, &ngx_http_checkout_unavailable));
     ngx_http_checkout_order_free(o);
 }
 
@@ -578,9 +576,8 @@ static void
 ngx_http_checkout_order_expire(ngx_http_checkout_alarm_t *alarm)
 {
     ngx_http_checkout_count(timeouts, 1);
-    ngx_http_checkout_order_late(ngx_queue_data(alarm,
-                                                ngx_http_checkout_order_t,
-                                                alarm));
+    ngx_http_checkout_order_late(
+        ngx_queue_data(alarm, ngx_http_checkout_order_t, alarm));
 }
 
 
@@ -711,13 +708,12 @@ ngx_http_checkout_gate_answered(ngx_http_checkout_call_t *call,
 
     if (gate->zone != NULL) {
         gate->redis->gauge->queued = checkout_verdict_queued(reply);
-        ngx_http_checkout_observe_call(call->batch.norders,
-                                 ngx_http_checkout_now_us() - call->sent_us);
+        ngx_http_checkout_observe_call(
+            call->batch.norders, ngx_http_checkout_now_us() - call->sent_us);
     }
 
     ngx_log_debug1(NGX_LOG_DEBUG_CORE, ngx_cycle->log, 0,
-                   "checkout batch: %uD orders answered",
-                   call->batch.norders);
+                   "checkout batch: %uD orders answered", call->batch.norders);
 
     for (i = 0; i < call->batch.ngroups; i++) {
         ngx_http_checkout_gate_decide_group(call, i, reply);

@@ -18,7 +18,7 @@
 #include "stats/counters.h"
 
 
-#define NGX_HTTP_CHECKOUT_ORDERS_MAX  65536    /* in one worker process */
+#define NGX_HTTP_CHECKOUT_ORDERS_MAX  65536 /* in one worker process */
 
 /*
  * Batches of a connection on their way at once.  Others gather meanwhile: a
@@ -28,41 +28,41 @@
 
 
 /* What there is beside enum checkout_verdict_kind. */
-#define NGX_HTTP_CHECKOUT_VERDICT_UNKNOWN                                     \
-    CHECKOUT_VERDICT_NONE     /* it may have been placed */
-#define NGX_HTTP_CHECKOUT_VERDICT_UNAVAILABLE                                 \
-    CHECKOUT_VERDICTS         /* it was not placed */
+#define NGX_HTTP_CHECKOUT_VERDICT_UNKNOWN \
+    CHECKOUT_VERDICT_NONE /* it may have been placed */
+#define NGX_HTTP_CHECKOUT_VERDICT_UNAVAILABLE \
+    CHECKOUT_VERDICTS /* it was not placed */
 #define NGX_HTTP_CHECKOUT_VERDICTS  (CHECKOUT_VERDICTS + 1)
 
 /* What became of an order.  It ends when the handler returns. */
 typedef struct {
-    ngx_uint_t                   kind;       /* see above */
-    uint64_t                     number;     /* as in struct checkout_verdict */
-    ngx_str_t                    status;     /* of KNOWN; else empty */
-    const char                  *identifier; /* CHECKOUT_IDENTIFIER_LEN */
-    ngx_uint_t                   batch;      /* orders in the call that decided
-                                                it; 0: it was in none */
+    ngx_uint_t   kind;        /* see above */
+    uint64_t     number;      /* as in struct checkout_verdict */
+    ngx_str_t    status;      /* of KNOWN; else empty */
+    const char  *identifier;  /* CHECKOUT_IDENTIFIER_LEN */
+    /* orders in the call that decided it; 0: it was in none */
+    ngx_uint_t   batch;
 } ngx_http_checkout_verdict_t;
 
 /* Called once, unless the request went away.  It may free the request. */
-typedef void (*ngx_http_checkout_verdict_pt)(ngx_http_request_t *r,
-    const ngx_http_checkout_verdict_t *verdict);
+typedef void (*ngx_http_checkout_verdict_pt)(
+   ngx_http_request_t *r, const ngx_http_checkout_verdict_t *verdict);
 
 typedef struct {
     /* of the configuration */
     ngx_http_checkout_redis_t   *redis;
-    ngx_http_checkout_zone_t    *zone;       /* for marks; NULL: none */
-    ngx_uint_t                   queue_limit;    /* orders */
+    ngx_http_checkout_zone_t    *zone;         /* for marks; NULL: none */
+    ngx_uint_t                   queue_limit;  /* orders */
 
     /* of queue.c */
-    ngx_queue_t                  pending;    /* orders that are in no batch,
-                                                oldest first */
-    ngx_event_t                  flush;      /* posted by the first of them */
+    /* orders that are in no batch, oldest first */
+    ngx_queue_t                  pending;
+    ngx_event_t                  flush;  /* posted by the first of them */
     ngx_http_checkout_waiter_t   waiter;
-    time_t                       logged;     /* second of the last error that
-                                                was logged */
-    unsigned                     source:1;   /* the next call carries the
-                                                script itself */
+    /* second of the last error that was logged */
+    time_t                       logged;
+    /* the next call carries the script itself */
+    unsigned                     source:1;
 } ngx_http_checkout_gate_t;
 
 

@@ -52,12 +52,13 @@ typedef struct {
 
     struct single_change               change;
     struct single_change_result        result;
-    ngx_str_t                          order;    /* as it is now, JSON; empty:
-                                                    not read */
-    ngx_uint_t                         pushes;   /* sent, and may have run */
-    unsigned                           found:1;  /* Redis knows, or knows that
-                                                    there is no record */
-    unsigned                           source:1; /* the script was sent whole */
+    /* as it is now, JSON; empty: not read */
+    ngx_str_t                          order;
+    ngx_uint_t                         pushes;  /* sent, and may have run */
+    /* Redis knows, or knows that there is no record */
+    unsigned                           found:1;
+    /* the script was sent whole */
+    unsigned                           source:1;
 } ngx_http_checkout_cancel_t;
 
 
@@ -151,9 +152,8 @@ ngx_http_checkout_cancel_begin(ngx_http_request_t *r, ngx_str_t *identifier)
     ngx_http_checkout_ctx_t   *ctx;
     ngx_http_complex_value_t  *value;
 
-    ctx = ngx_http_checkout_ctx_create_main(r,
-                                            NGX_HTTP_CHECKOUT_REQUEST_CANCEL,
-                                            "checkout_cancel_order");
+    ctx = ngx_http_checkout_ctx_create_main(
+        r, NGX_HTTP_CHECKOUT_REQUEST_CANCEL, "checkout_cancel_order");
 
     if (ctx == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -172,7 +172,8 @@ ngx_http_checkout_cancel_begin(ngx_http_request_t *r, ngx_str_t *identifier)
     value = ngx_http_checkout_location(r)->request.argument;
 
     return ngx_http_complex_value(r, value, identifier) == NGX_OK
-           ? NGX_DECLINED : NGX_HTTP_INTERNAL_SERVER_ERROR;
+               ? NGX_DECLINED
+               : NGX_HTTP_INTERNAL_SERVER_ERROR;
 }
 
 
@@ -219,9 +220,9 @@ ngx_http_checkout_cancel_find(ngx_http_checkout_cancel_t *cancel)
 {
     ngx_http_checkout_cancel_enter(cancel, NGX_HTTP_CHECKOUT_CANCEL_FIND);
 
-    return ngx_http_checkout_ask_redis(cancel->request,
-                                       ngx_http_checkout_cancel_write_find,
-                                       ngx_http_checkout_cancel_found, cancel);
+    return ngx_http_checkout_ask_redis(
+        cancel->request, ngx_http_checkout_cancel_write_find,
+        ngx_http_checkout_cancel_found, cancel);
 }
 
 
@@ -312,14 +313,14 @@ ngx_http_checkout_cancel_commit(ngx_http_checkout_cancel_t *cancel)
     ngx_http_checkout_waiting_restart(&cancel->ctx->waiting,
                                       ngx_http_checkout_location(r)->clock);
 
-    rc = ngx_http_checkout_ask_primary(r, single_change_job, &cancel->change,
-                                       sizeof(struct single_change),
-                                       ngx_http_checkout_cancel_committed,
-                                       cancel);
+    rc = ngx_http_checkout_ask_primary(
+        r, single_change_job, &cancel->change, sizeof(struct single_change),
+        ngx_http_checkout_cancel_committed, cancel);
 
     return rc == NGX_DECLINED
-           ? ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_UNAVAILABLE, NULL, 0)
-           : rc;
+               ? ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_UNAVAILABLE,
+                                          NULL, 0)
+               : rc;
 }
 
 
@@ -334,7 +335,8 @@ ngx_http_checkout_cancel_committed(ngx_http_checkout_job_t *job,
     if (outcome != NGX_HTTP_CHECKOUT_SQL_DONE) {
         rc = ngx_http_checkout_sql_refuse(r, outcome);
 
-    } else if (ngx_http_checkout_cancel_read_result(cancel, result) != NGX_OK) {
+    } else if (ngx_http_checkout_cancel_read_result(cancel, result) != NGX_OK)
+    {
         rc = NGX_HTTP_INTERNAL_SERVER_ERROR;
 
     } else {
@@ -400,8 +402,8 @@ ngx_http_checkout_cancel_decided(ngx_http_checkout_cancel_t *cancel)
          * queued; where it has a record, there was a row, or will be.
          */
         outcome = cancel->found && !cancel->change.has_record
-                  ? NGX_HTTP_CHECKOUT_ORDER_NOT_FOUND
-                  : NGX_HTTP_CHECKOUT_UNAVAILABLE;
+                      ? NGX_HTTP_CHECKOUT_ORDER_NOT_FOUND
+                      : NGX_HTTP_CHECKOUT_UNAVAILABLE;
 
         return ngx_http_checkout_refuse(cancel->request, outcome, NULL, 0);
     }
@@ -420,8 +422,9 @@ ngx_http_checkout_cancel_push(ngx_http_checkout_cancel_t *cancel)
     ngx_http_checkout_waiting_restart(&cancel->ctx->waiting,
                                       ngx_http_checkout_location(r)->clock);
 
-    return ngx_http_checkout_ask_redis(r, ngx_http_checkout_cancel_write_push,
-                                       ngx_http_checkout_cancel_pushed, cancel);
+    return ngx_http_checkout_ask_redis(
+        r, ngx_http_checkout_cancel_write_push,
+        ngx_http_checkout_cancel_pushed, cancel);
 }
 
 
@@ -488,12 +491,11 @@ ngx_http_checkout_cancel_write_push(ngx_http_checkout_script_call_t *call)
 
     if (call->source && !cancel->source) {
         cancel->source = 1;
-        cancel->pushes--;    /* Redis did not know the script: it did not run */
+        cancel->pushes--; /* Redis did not know the script: it did not run */
     }
 
-    ngx_http_checkout_script_number(cancel->pushes > 0
-                                    || cancel->result.outcome
-                                       == OUTCOME_REPEAT);
+    ngx_http_checkout_script_number(
+        cancel->pushes > 0 || cancel->result.outcome == OUTCOME_REPEAT);
     ngx_http_checkout_script_number(has_product);
 
     if (has_product) {
@@ -521,10 +523,10 @@ ngx_http_checkout_cancel_pushed(ngx_http_checkout_script_call_t *call,
 static ngx_int_t
 ngx_http_checkout_cancel_describe(ngx_http_checkout_cancel_t *cancel)
 {
-    ngx_int_t              rc;
-    struct buffer          text = { 0 };
-    struct changed_order  *order;
-    struct checkout_record record;
+    ngx_int_t                rc;
+    struct buffer            text = { 0 };
+    struct changed_order    *order;
+    struct checkout_record   record;
 
     order = &cancel->result.order;
 
@@ -608,7 +610,6 @@ ngx_http_checkout_cancel_refuse(ngx_http_checkout_cancel_t *cancel)
     members.data = text;
     members.len = p - text;
 
-    return ngx_http_checkout_refuse(cancel->request,
-                                    NGX_HTTP_CHECKOUT_NOT_CANCELLABLE,
-                                    &members, 0);
+    return ngx_http_checkout_refuse(
+        cancel->request, NGX_HTTP_CHECKOUT_NOT_CANCELLABLE, &members, 0);
 }

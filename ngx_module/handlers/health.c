@@ -13,9 +13,9 @@
 ngx_int_t
 ngx_http_checkout_health_handler(ngx_http_request_t *r)
 {
-    ngx_int_t          rc;
-    ngx_buf_t         *b;
-    static const char  text[] = "{\"status\":\"ok\"}";
+    ngx_int_t           rc;
+    ngx_buf_t          *b;
+    static const char   text[] = "{\"status\":\"ok\"}";
 
     rc = ngx_http_checkout_read_method(r);
 

@@ -23,9 +23,9 @@
  *               without a register
  *     PUSH      as above; a settle that comes in between finds the register
  *
- * Killed after COMMIT, the gate is behind until the reconciler pushes the newer
- * version, or, without a register, until the product is loaded. Each step may
- * be sent again; the transaction knows its own request.
+ * Killed after COMMIT, the gate is behind until the reconciler pushes the
+ * newer version, or, without a register, until the product is loaded. Each
+ * step may be sent again; the transaction knows its own request.
  *
  * The state lives in the request's pool. checkout_timeout is for all steps; a
  * step that is under way when it has run out fails.
@@ -57,7 +57,7 @@
 
 
 #define NGX_HTTP_CHECKOUT_INIT_CHINESE  "商品及 Redis 庫存初始化成功!"
-#define NGX_HTTP_CHECKOUT_INIT_ENGLISH                                        \
+#define NGX_HTTP_CHECKOUT_INIT_ENGLISH \
     "The product and its stock in Redis are set."
 
 
@@ -76,12 +76,12 @@ typedef struct {
     ngx_http_checkout_init_state_e   state;
 
     struct stock_init                init;
-    uint64_t                         row[STOCK_INIT_OPEN + 1];    /* committed:
-                                                 enum stock_init_number */
-    unsigned                         sum:1;      /* what is in flight is summed
-                                                    over the queue */
-    unsigned                         recount:1;  /* the register's own count is
-                                                    not a number */
+    /* committed: enum stock_init_number */
+    uint64_t                         row[STOCK_INIT_OPEN + 1];
+    /* what is in flight is summed over the queue */
+    unsigned                         sum:1;
+    /* the register's own count is not a number */
+    unsigned                         recount:1;
     unsigned                         created:1;
 } ngx_http_checkout_init_t;
 
@@ -194,11 +194,11 @@ ngx_http_checkout_init_invalid(ngx_http_request_t *r,
 static void
 ngx_http_checkout_init_body(ngx_http_request_t *r)
 {
-    ngx_int_t                    rc;
-    ngx_str_t                    text;
-    struct stock_request         request;
-    struct checkout_field        fields[STOCK_REQUEST_FIELDS];
-    struct checkout_json_fault   fault;
+    ngx_int_t                   rc;
+    ngx_str_t                   text;
+    struct stock_request        request;
+    struct checkout_field       fields[STOCK_REQUEST_FIELDS];
+    struct checkout_json_fault  fault;
 
     rc = ngx_http_checkout_body_text(r, NGX_HTTP_CHECKOUT_BODY_MAX, &text);
 
@@ -211,7 +211,8 @@ ngx_http_checkout_init_body(ngx_http_request_t *r)
 
     } else if (stock_request_parse(&request,
                                    text.len ? (char *) text.data : "",
-                                   text.len, fields, &fault) != 0)
+                                   text.len, fields, &fault)
+               != 0)
     {
         rc = ngx_http_checkout_init_invalid(r, fields, &fault);
 
@@ -235,8 +236,7 @@ ngx_http_checkout_init_start(ngx_http_request_t *r,
 
     init = ngx_pcalloc(r->pool, sizeof(ngx_http_checkout_init_t));
 
-    if (init == NULL
-        || ngx_http_checkout_random(mark, sizeof(mark)) != NGX_OK)
+    if (init == NULL || ngx_http_checkout_random(mark, sizeof(mark)) != NGX_OK)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
@@ -247,8 +247,8 @@ ngx_http_checkout_init_start(ngx_http_request_t *r,
     init->init.request = *request;
     ngx_hex_dump((u_char *) init->init.mark, mark, sizeof(mark));
 
-    ngx_http_checkout_waiting_begin_with_body(&init->ctx->waiting,
-                                         ngx_http_checkout_location(r)->clock);
+    ngx_http_checkout_waiting_begin_with_body(
+        &init->ctx->waiting, ngx_http_checkout_location(r)->clock);
     ngx_http_checkout_init_inspect(init);
 
     return NGX_DONE;
@@ -283,7 +283,8 @@ ngx_http_checkout_init_failed(ngx_http_checkout_init_t *init)
         return;
 
     default:
-        ngx_http_checkout_init_refuse(init, NGX_HTTP_CHECKOUT_STOCK_NOT_PUSHED);
+        ngx_http_checkout_init_refuse(init,
+                                      NGX_HTTP_CHECKOUT_STOCK_NOT_PUSHED);
     }
 }
 
@@ -338,8 +339,8 @@ ngx_http_checkout_init_ask_redis(ngx_http_checkout_init_t *init,
 {
     ngx_http_checkout_init_enter(init, state);
 
-    if (ngx_http_checkout_ask_redis(init->request, write,
-                                    ngx_http_checkout_init_redis_answered, init)
+    if (ngx_http_checkout_ask_redis(
+            init->request, write, ngx_http_checkout_init_redis_answered, init)
         != NGX_DONE)
     {
         ngx_http_checkout_init_failed(init);
@@ -355,15 +356,15 @@ ngx_http_checkout_init_ask_primary(ngx_http_checkout_init_t *init,
 
     ngx_http_checkout_init_enter(init, state);
 
-    rc = ngx_http_checkout_ask_primary(init->request, run, &init->init,
-                                       sizeof(struct stock_init),
-                                       ngx_http_checkout_init_committed, init);
+    rc = ngx_http_checkout_ask_primary(
+        init->request, run, &init->init, sizeof(struct stock_init),
+        ngx_http_checkout_init_committed, init);
 
     if (rc == NGX_DECLINED) {
-        ngx_http_checkout_init_refuse(init,
-                                      state == NGX_HTTP_CHECKOUT_INIT_COMMIT
-                                      ? NGX_HTTP_CHECKOUT_UNAVAILABLE
-                                      : NGX_HTTP_CHECKOUT_STOCK_NOT_PUSHED);
+        ngx_http_checkout_init_refuse(
+            init, state == NGX_HTTP_CHECKOUT_INIT_COMMIT
+                      ? NGX_HTTP_CHECKOUT_UNAVAILABLE
+                      : NGX_HTTP_CHECKOUT_STOCK_NOT_PUSHED);
 
     } else if (rc != NGX_DONE) {
         ngx_http_checkout_finish(init->request, rc);
@@ -423,8 +424,11 @@ ngx_http_checkout_init_number(redisReply *reply, uint64_t *number)
 
     /* 15 digits are what the scripts count exactly */
     return reply->type == REDIS_REPLY_STRING
-           && number_parse(number, reply->str, reply->len, 999999999999999) == 0
-           ? NGX_OK : NGX_ERROR;
+                   && number_parse(number, reply->str, reply->len,
+                                   999999999999999)
+                          == 0
+               ? NGX_OK
+               : NGX_ERROR;
 }
 
 
@@ -444,9 +448,8 @@ ngx_http_checkout_init_refuse_in_flight(ngx_http_checkout_init_t *init,
     members.data = text;
     members.len = p - text;
 
-    rc = ngx_http_checkout_refuse(init->request,
-                                  NGX_HTTP_CHECKOUT_ORDERS_IN_FLIGHT, &members,
-                                  0);
+    rc = ngx_http_checkout_refuse(
+        init->request, NGX_HTTP_CHECKOUT_ORDERS_IN_FLIGHT, &members, 0);
     ngx_http_checkout_finish(init->request, rc);
 }
 
@@ -579,8 +582,9 @@ static long long
 ngx_http_checkout_init_push_result(redisReply *reply)
 {
     return reply->type == REDIS_REPLY_ARRAY && reply->elements == 1
-           && reply->element[0]->type == REDIS_REPLY_INTEGER
-           ? reply->element[0]->integer : -2;
+                   && reply->element[0]->type == REDIS_REPLY_INTEGER
+               ? reply->element[0]->integer
+               : -2;
 }
 
 
@@ -602,7 +606,7 @@ static void
 ngx_http_checkout_init_pushed(ngx_http_checkout_init_t *init,
     redisReply *reply)
 {
-    long long  result;
+    long long result;
 
     result = ngx_http_checkout_init_push_result(reply);
 
@@ -654,7 +658,7 @@ static void
 ngx_http_checkout_init_created(ngx_http_checkout_init_t *init,
     redisReply *reply)
 {
-    long long  result;
+    long long result;
 
     result = ngx_http_checkout_init_push_result(reply);
 
@@ -696,8 +700,8 @@ ngx_http_checkout_init_show(ngx_http_checkout_init_t *init)
 static void
 ngx_http_checkout_init_shown(ngx_http_checkout_init_t *init, redisReply *reply)
 {
-    uint64_t                        redis_stock;
-    ngx_http_checkout_loc_conf_t   *clcf;
+    uint64_t                       redis_stock;
+    ngx_http_checkout_loc_conf_t  *clcf;
 
     if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 3
         || ngx_http_checkout_init_number(reply->element[0], &redis_stock)
@@ -713,8 +717,8 @@ ngx_http_checkout_init_shown(ngx_http_checkout_init_t *init, redisReply *reply)
     /* a product that was sold out is not refused as such any longer */
     if (clcf->zone != NULL) {
         ngx_http_checkout_marks_set(clcf->zone->shared, clcf->redis->key,
-                                    init->init.request.product_id,
-                                    redis_stock, ngx_current_msec);
+                                    init->init.request.product_id, redis_stock,
+                                    ngx_current_msec);
     }
 
     ngx_http_checkout_finish(init->request,

@@ -26,8 +26,10 @@ ngx_http_checkout_stock_write(ngx_http_checkout_script_call_t *call)
 }
 
 
-/* A count as Redis holds it, "null" where it holds none. NGX_ERROR when it is
- * no count. */
+/*
+ * A count as Redis holds it, "null" where it holds none. NGX_ERROR when it is
+ * no count.
+ */
 static ngx_int_t
 ngx_http_checkout_stock_count(redisReply *reply, ngx_str_t *text)
 {
@@ -93,11 +95,11 @@ ngx_http_checkout_stock_answer(ngx_http_checkout_script_call_t *call,
     loaded = reply->element[0]->type != REDIS_REPLY_NIL
              && reply->element[1]->type != REDIS_REPLY_NIL;
 
-    b->last = ngx_slprintf(b->last, b->end,
-                           "{\"product_id\":%uL,\"redis_stock\":%V,\"in_"
-                           "flight\":%V,\"loaded\":%s}",
-                           call->product_id, &stock, &in_flight,
-                           loaded ? "true" : "false");
+    b->last = ngx_slprintf(
+        b->last, b->end,
+        "{\"product_id\":%uL,\"redis_stock\":%V,\"in_"
+        "flight\":%V,\"loaded\":%s}",
+        call->product_id, &stock, &in_flight, loaded ? "true" : "false");
 
     return ngx_http_checkout_read_found(r, b, (u_char *) "found", 5);
 }
@@ -115,12 +117,12 @@ ngx_http_checkout_stock_done(ngx_http_checkout_script_call_t *call,
 ngx_int_t
 ngx_http_checkout_stock_handler(ngx_http_request_t *r)
 {
-    uint64_t                       product_id;
-    ngx_int_t                      rc;
-    ngx_str_t                      value;
-    ngx_http_checkout_ctx_t       *ctx;
-    ngx_http_checkout_script_call_t    *call;
-    ngx_http_checkout_loc_conf_t  *clcf;
+    uint64_t                          product_id;
+    ngx_int_t                         rc;
+    ngx_str_t                         value;
+    ngx_http_checkout_ctx_t          *ctx;
+    ngx_http_checkout_script_call_t  *call;
+    ngx_http_checkout_loc_conf_t     *clcf;
 
     rc = ngx_http_checkout_read_begin(r, &value);
 
@@ -129,7 +131,8 @@ ngx_http_checkout_stock_handler(ngx_http_request_t *r)
     }
 
     if (number_parse(&product_id, (char *) value.data, value.len, INT64_MAX)
-        != 0) {
+        != 0)
+    {
         return ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_STOCK_NOT_FOUND,
                                         NULL, 0);
     }
@@ -151,7 +154,8 @@ ngx_http_checkout_stock_handler(ngx_http_request_t *r)
     call->product_id = product_id;
 
     if (ngx_http_checkout_script_call_start(call, &ctx->waiting, NULL)
-        != NGX_DONE) {
+        != NGX_DONE)
+    {
         return ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_UNAVAILABLE, NULL,
                                         0);
     }

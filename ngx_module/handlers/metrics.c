@@ -14,9 +14,9 @@
 #include "stats/prometheus.h"
 
 
-_Static_assert(NGX_HTTP_CHECKOUT_SQL_LATE + 1
-               == NGX_HTTP_CHECKOUT_SQL_OUTCOMES,
-               "each outcome of a job has a counter");
+_Static_assert(
+    NGX_HTTP_CHECKOUT_SQL_LATE + 1 == NGX_HTTP_CHECKOUT_SQL_OUTCOMES,
+    "each outcome of a job has a counter");
 
 
 static void
@@ -51,13 +51,13 @@ ngx_http_checkout_metrics_labels(ngx_http_checkout_metric_labels_t *labels)
 static ngx_http_checkout_metric_queue_t *
 ngx_http_checkout_metrics_queues(ngx_pool_t *pool, ngx_array_t *connections)
 {
-    ngx_uint_t                         i;
-    ngx_http_checkout_redis_t        **redis;
-    ngx_http_checkout_metric_queue_t  *queues;
+    ngx_uint_t                          i;
+    ngx_http_checkout_redis_t         **redis;
+    ngx_http_checkout_metric_queue_t   *queues;
 
     redis = connections->elts;
     queues = ngx_palloc(pool, connections->nelts
-                              * sizeof(ngx_http_checkout_metric_queue_t));
+                                  * sizeof(ngx_http_checkout_metric_queue_t));
 
     for (i = 0; queues != NULL && i < connections->nelts; i++) {
         queues[i].server = redis[i]->settings.server->name;
@@ -72,11 +72,11 @@ ngx_http_checkout_metrics_queues(ngx_pool_t *pool, ngx_array_t *connections)
 ngx_int_t
 ngx_http_checkout_metrics_handler(ngx_http_request_t *r)
 {
-    ngx_int_t                          rc;
-    ngx_buf_t                         *b;
-    ngx_http_checkout_main_conf_t     *cmcf;
-    ngx_http_checkout_metric_queue_t  *queues;
-    ngx_http_checkout_metric_labels_t  labels;
+    ngx_int_t                           rc;
+    ngx_buf_t                          *b;
+    ngx_http_checkout_main_conf_t      *cmcf;
+    ngx_http_checkout_metric_queue_t   *queues;
+    ngx_http_checkout_metric_labels_t   labels;
 
     rc = ngx_http_checkout_read_method(r);
 
@@ -96,7 +96,9 @@ ngx_http_checkout_metrics_handler(ngx_http_request_t *r)
     ngx_http_checkout_prometheus_write(b, cmcf->zone->shared, &labels, queues,
                                        cmcf->redis.nelts);
 
-    return ngx_http_checkout_send_type(r, NGX_HTTP_OK,
-                                       "text/plain; version=0.0.4;"
-                                       " charset=utf-8", b);
+    return ngx_http_checkout_send_type(
+        r, NGX_HTTP_OK,
+        "text/plain; version=0.0.4;"
+        " charset=utf-8",
+        b);
 }

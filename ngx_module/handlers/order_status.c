@@ -40,24 +40,24 @@
 
 
 typedef enum {
-    NGX_HTTP_CHECKOUT_RECORD_UNKNOWN,    /* Redis gave no answer that could be
-                                            read */
+    /* Redis gave no answer that could be read */
+    NGX_HTTP_CHECKOUT_RECORD_UNKNOWN,
     NGX_HTTP_CHECKOUT_RECORD_NONE,
     NGX_HTTP_CHECKOUT_RECORD_FOUND
 } ngx_http_checkout_record_e;
 
 typedef struct {
-    ngx_http_checkout_ctx_t       *ctx;
-    ngx_http_checkout_record_e     record;
-    ngx_buf_t                     *answer;       /* of the record, or of a
-                                                    replica that is behind */
-    uint64_t                       product_id;
-    int                            rank;         /* of the record's status; see
-                                                    lifecycle/rules.h */
-    unsigned                       primary:1;    /* was asked */
-    unsigned                       lagged:1;     /* because a replica had no
-                                                    row, or an earlier status */
-    char                           identifier[CHECKOUT_IDENTIFIER_LEN];
+    ngx_http_checkout_ctx_t     *ctx;
+    ngx_http_checkout_record_e   record;
+    /* of the record, or of a replica that is behind */
+    ngx_buf_t                   *answer;
+    uint64_t                     product_id;
+    /* of the record's status; see lifecycle/rules.h */
+    int                          rank;
+    unsigned                     primary:1;  /* was asked */
+    /* because a replica had no row, or an earlier status */
+    unsigned                     lagged:1;
+    char                         identifier[CHECKOUT_IDENTIFIER_LEN];
 } ngx_http_checkout_status_t;
 
 
@@ -132,8 +132,8 @@ ngx_http_checkout_status_by_row(ngx_http_request_t *r,
         ngx_http_checkout_count(sql_fallbacks, 1);
         ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
                       "checkout: order %*s was read from the primary, for a"
-                      " replica is behind", (size_t) CHECKOUT_IDENTIFIER_LEN,
-                      st->identifier);
+                      " replica is behind",
+                      (size_t) CHECKOUT_IDENTIFIER_LEN, st->identifier);
     }
 
     /* Nobody learns of an order of another buyer. */
@@ -258,9 +258,9 @@ ngx_http_checkout_status_ask_mysql(ngx_http_request_t *r,
 
     if (job == NULL) {
         return st->record == NGX_HTTP_CHECKOUT_RECORD_FOUND
-               ? ngx_http_checkout_status_by_record(r, st)
-               : ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_UNAVAILABLE,
-                                          NULL, 0);
+                   ? ngx_http_checkout_status_by_record(r, st)
+                   : ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_UNAVAILABLE,
+                                              NULL, 0);
     }
 
     input = ngx_palloc(job->pool, sizeof(struct order_read));
@@ -335,11 +335,12 @@ ngx_http_checkout_status_take_record(ngx_http_request_t *r,
 
     st->record = NGX_HTTP_CHECKOUT_RECORD_FOUND;
     st->product_id = record.order.product_id;
-    st->rank = order_status_rank(order_status_parse(record.status,
-                                                    record.status_len));
+    st->rank = order_status_rank(
+        order_status_parse(record.status, record.status_len));
 
     return ngx_http_checkout_status_is_queued(&record)
-           ? ngx_http_checkout_status_by_record(r, st) : NGX_DECLINED;
+               ? ngx_http_checkout_status_by_record(r, st)
+               : NGX_DECLINED;
 }
 
 
@@ -369,9 +370,8 @@ ngx_http_checkout_status_write(ngx_http_checkout_script_call_t *call)
 
 
 static void
-ngx_http_checkout_status_redis_answered(
-    ngx_http_checkout_script_call_t *call, ngx_http_request_t *r,
-    redisReply *reply)
+ngx_http_checkout_status_redis_answered(ngx_http_checkout_script_call_t *call,
+    ngx_http_request_t *r, redisReply *reply)
 {
     ngx_int_t                    rc;
     ngx_http_checkout_status_t  *st;
@@ -394,8 +394,8 @@ static ngx_int_t
 ngx_http_checkout_status_ask_redis(ngx_http_request_t *r,
     ngx_http_checkout_status_t *st)
 {
-    ngx_http_checkout_script_call_t    *call;
-    ngx_http_checkout_loc_conf_t  *clcf;
+    ngx_http_checkout_script_call_t  *call;
+    ngx_http_checkout_loc_conf_t     *clcf;
 
     clcf = ngx_http_checkout_location(r);
     call = ngx_http_checkout_script_call_create(clcf->redis,
@@ -412,7 +412,9 @@ ngx_http_checkout_status_ask_redis(ngx_http_request_t *r,
 
     return ngx_http_checkout_script_call_start(call, &st->ctx->waiting,
                                                clcf->redis_clock)
-           == NGX_DONE ? NGX_DONE : NGX_DECLINED;
+                   == NGX_DONE
+               ? NGX_DONE
+               : NGX_DECLINED;
 }
 
 

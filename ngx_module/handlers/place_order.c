@@ -26,7 +26,7 @@
 #include "text/number.h"
 
 
-#define NGX_HTTP_CHECKOUT_KEY_MAX  255    /* bytes of an Idempotency-Key */
+#define NGX_HTTP_CHECKOUT_KEY_MAX  255 /* bytes of an Idempotency-Key */
 
 
 static void ngx_http_checkout_order_body(ngx_http_request_t *r);
@@ -37,27 +37,31 @@ static void ngx_http_checkout_order_answer(ngx_http_request_t *r,
 /* What a verdict of the gate means for the client. */
 static const ngx_http_checkout_outcome_e
     ngx_http_checkout_order_outcomes[NGX_HTTP_CHECKOUT_VERDICTS] = {
-    [CHECKOUT_VERDICT_QUEUED] = NGX_HTTP_CHECKOUT_QUEUED,
-    [CHECKOUT_VERDICT_KNOWN] = NGX_HTTP_CHECKOUT_KNOWN,
-    [CHECKOUT_VERDICT_CONFLICT] = NGX_HTTP_CHECKOUT_IDEMPOTENCY_CONFLICT,
-    [CHECKOUT_VERDICT_REBUILDING] = NGX_HTTP_CHECKOUT_UNAVAILABLE,
-    [CHECKOUT_VERDICT_STOCK_NOT_LOADED] = NGX_HTTP_CHECKOUT_STOCK_NOT_LOADED,
-    [CHECKOUT_VERDICT_UNKNOWN_PRODUCT] = NGX_HTTP_CHECKOUT_UNKNOWN_PRODUCT,
-    [CHECKOUT_VERDICT_SALE_NOT_STARTED] = NGX_HTTP_CHECKOUT_SALE_NOT_STARTED,
-    [CHECKOUT_VERDICT_SALE_ENDED] = NGX_HTTP_CHECKOUT_SALE_ENDED,
-    [CHECKOUT_VERDICT_OVER_QUANTITY] = NGX_HTTP_CHECKOUT_INVALID_REQUEST,
-    [CHECKOUT_VERDICT_PURCHASE_LIMIT] = NGX_HTTP_CHECKOUT_PURCHASE_LIMIT,
-    [CHECKOUT_VERDICT_QUEUE_FULL] = NGX_HTTP_CHECKOUT_QUEUE_FULL,
-    [CHECKOUT_VERDICT_OUT_OF_STOCK] = NGX_HTTP_CHECKOUT_OUT_OF_STOCK,
-    [CHECKOUT_VERDICT_BROKEN] = NGX_HTTP_CHECKOUT_UNAVAILABLE,
-    [NGX_HTTP_CHECKOUT_VERDICT_UNKNOWN] = NGX_HTTP_CHECKOUT_OUTCOME_UNKNOWN,
-    [NGX_HTTP_CHECKOUT_VERDICT_UNAVAILABLE] = NGX_HTTP_CHECKOUT_UNAVAILABLE
-};
+        [CHECKOUT_VERDICT_QUEUED] = NGX_HTTP_CHECKOUT_QUEUED,
+        [CHECKOUT_VERDICT_KNOWN] = NGX_HTTP_CHECKOUT_KNOWN,
+        [CHECKOUT_VERDICT_CONFLICT] = NGX_HTTP_CHECKOUT_IDEMPOTENCY_CONFLICT,
+        [CHECKOUT_VERDICT_REBUILDING] = NGX_HTTP_CHECKOUT_UNAVAILABLE,
+        [CHECKOUT_VERDICT_STOCK_NOT_LOADED] =
+            NGX_HTTP_CHECKOUT_STOCK_NOT_LOADED,
+        [CHECKOUT_VERDICT_UNKNOWN_PRODUCT] = NGX_HTTP_CHECKOUT_UNKNOWN_PRODUCT,
+        [CHECKOUT_VERDICT_SALE_NOT_STARTED] =
+            NGX_HTTP_CHECKOUT_SALE_NOT_STARTED,
+        [CHECKOUT_VERDICT_SALE_ENDED] = NGX_HTTP_CHECKOUT_SALE_ENDED,
+        [CHECKOUT_VERDICT_OVER_QUANTITY] = NGX_HTTP_CHECKOUT_INVALID_REQUEST,
+        [CHECKOUT_VERDICT_PURCHASE_LIMIT] = NGX_HTTP_CHECKOUT_PURCHASE_LIMIT,
+        [CHECKOUT_VERDICT_QUEUE_FULL] = NGX_HTTP_CHECKOUT_QUEUE_FULL,
+        [CHECKOUT_VERDICT_OUT_OF_STOCK] = NGX_HTTP_CHECKOUT_OUT_OF_STOCK,
+        [CHECKOUT_VERDICT_BROKEN] = NGX_HTTP_CHECKOUT_UNAVAILABLE,
+        [NGX_HTTP_CHECKOUT_VERDICT_UNKNOWN] =
+            NGX_HTTP_CHECKOUT_OUTCOME_UNKNOWN,
+        [NGX_HTTP_CHECKOUT_VERDICT_UNAVAILABLE] = NGX_HTTP_CHECKOUT_UNAVAILABLE
+    };
 
 
 /* The Idempotency-Key: one header, 1 to 255 printable ASCII characters. */
 static void
-ngx_http_checkout_order_key(ngx_http_request_t *r, ngx_http_checkout_ctx_t *ctx)
+ngx_http_checkout_order_key(ngx_http_request_t *r,
+    ngx_http_checkout_ctx_t *ctx)
 {
     size_t            j;
     ngx_uint_t        i;
@@ -67,7 +71,7 @@ ngx_http_checkout_order_key(ngx_http_request_t *r, ngx_http_checkout_ctx_t *ctx)
     part = &r->headers_in.headers.part;
     header = part->elts;
 
-    for (i = 0; /* void */ ; i++) {
+    for (i = 0; /* void */; i++) {
         if (i >= part->nelts) {
             if (part->next == NULL) {
                 return;
@@ -81,7 +85,7 @@ ngx_http_checkout_order_key(ngx_http_request_t *r, ngx_http_checkout_ctx_t *ctx)
         if (header[i].key.len != sizeof("Idempotency-Key") - 1
             || ngx_strncasecmp(header[i].key.data,
                                (u_char *) "Idempotency-Key", header[i].key.len)
-               != 0)
+                   != 0)
         {
             continue;
         }
@@ -103,8 +107,7 @@ ngx_http_checkout_order_handler(ngx_http_request_t *r)
     ngx_int_t                 rc;
     ngx_http_checkout_ctx_t  *ctx;
 
-    ctx = ngx_http_checkout_ctx_create_main(r,
-                                            NGX_HTTP_CHECKOUT_REQUEST_ORDER,
+    ctx = ngx_http_checkout_ctx_create_main(r, NGX_HTTP_CHECKOUT_REQUEST_ORDER,
                                             "checkout_place_order");
 
     if (ctx == NULL) {
@@ -119,7 +122,7 @@ ngx_http_checkout_order_handler(ngx_http_request_t *r)
 
     if (rc == NGX_DECLINED) {
         return ngx_http_checkout_refuse_unread(r,
-                                              NGX_HTTP_CHECKOUT_UNAUTHORIZED);
+                                               NGX_HTTP_CHECKOUT_UNAUTHORIZED);
     }
 
     if (rc != NGX_OK) {
@@ -151,11 +154,12 @@ ngx_http_checkout_order_invalid(ngx_http_request_t *r,
     ctx = ngx_http_get_module_ctx(r, ngx_http_checkout_module);
 
     if (ctx->bad_key) {
-        p = ngx_slprintf(p, end, "\"Idempotency-Key\":[\"%s\"]", english
-                         ? "This must be one header of 1 to 255 printable "
-                           "ASCII characters."
-                         : "必須是單一標頭,且為 1 到 255 個可列印的 "
-                           "ASCII 字元。");
+        p = ngx_slprintf(
+            p, end, "\"Idempotency-Key\":[\"%s\"]",
+            english ? "This must be one header of 1 to 255 printable "
+                      "ASCII characters."
+                    : "必須是單一標頭,且為 1 到 255 個可列印的 "
+                      "ASCII 字元。");
     }
 
     if (errors->syntax != NULL) {
@@ -163,14 +167,13 @@ ngx_http_checkout_order_invalid(ngx_http_request_t *r,
                                           errors->offset, english);
 
     } else {
-        p = ngx_http_checkout_body_field(p, end, first, "product_id",
-                                         errors->product_id, 1, INT64_MAX,
-                                         english);
+        p = ngx_http_checkout_body_field(
+            p, end, first, "product_id", errors->product_id, 1, INT64_MAX,
+            english);
         p = ngx_http_checkout_body_field(p, end, first, "quantity",
                                          errors->quantity, 1, most, english);
-        p = ngx_http_checkout_body_field(p, end, first, "user_id",
-                                         errors->user_id, 1, UINT64_MAX,
-                                         english);
+        p = ngx_http_checkout_body_field(
+            p, end, first, "user_id", errors->user_id, 1, UINT64_MAX, english);
     }
 
     p = ngx_slprintf(p, end, "}");
@@ -183,13 +186,13 @@ ngx_http_checkout_order_invalid(ngx_http_request_t *r,
 }
 
 
-#define NGX_HTTP_CHECKOUT_202_CHINESE                                         \
+#define NGX_HTTP_CHECKOUT_202_CHINESE \
     "{\"message\":\"訂單已提交,正在處理中。\",\"order_identifier\":\""
-#define NGX_HTTP_CHECKOUT_202_ENGLISH                                         \
-    "{\"message\":\"The order is submitted and being processed.\","           \
+#define NGX_HTTP_CHECKOUT_202_ENGLISH \
+    "{\"message\":\"The order is submitted and being processed.\"," \
     "\"order_identifier\":\""
-#define NGX_HTTP_CHECKOUT_202_STATUS   "\",\"status\":\""
-#define NGX_HTTP_CHECKOUT_202_URL                                             \
+#define NGX_HTTP_CHECKOUT_202_STATUS  "\",\"status\":\""
+#define NGX_HTTP_CHECKOUT_202_URL \
     "\",\"status_url\":\"" NGX_HTTP_CHECKOUT_ORDERS_URL
 
 #define ngx_http_checkout_copy(p, text)  ngx_cpymem(p, text, sizeof(text) - 1)
@@ -206,20 +209,21 @@ ngx_http_checkout_order_accepted(ngx_http_checkout_ctx_t *ctx,
 
     r = ctx->waiting.request;
 
-    b = ngx_create_temp_buf(r->pool,
-                            sizeof(NGX_HTTP_CHECKOUT_202_CHINESE)
-                            + sizeof(NGX_HTTP_CHECKOUT_202_ENGLISH)
-                            + sizeof(NGX_HTTP_CHECKOUT_202_STATUS)
-                            + sizeof(NGX_HTTP_CHECKOUT_202_URL)
-                            + 2 * CHECKOUT_IDENTIFIER_LEN + status->len + 2);
+    b = ngx_create_temp_buf(
+        r->pool,
+        sizeof(NGX_HTTP_CHECKOUT_202_CHINESE)
+            + sizeof(NGX_HTTP_CHECKOUT_202_ENGLISH)
+            + sizeof(NGX_HTTP_CHECKOUT_202_STATUS)
+            + sizeof(NGX_HTTP_CHECKOUT_202_URL) + 2 * CHECKOUT_IDENTIFIER_LEN
+            + status->len + 2);
 
     if (b == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
     p = ngx_http_checkout_english(r)
-        ? ngx_http_checkout_copy(b->pos, NGX_HTTP_CHECKOUT_202_ENGLISH)
-        : ngx_http_checkout_copy(b->pos, NGX_HTTP_CHECKOUT_202_CHINESE);
+            ? ngx_http_checkout_copy(b->pos, NGX_HTTP_CHECKOUT_202_ENGLISH)
+            : ngx_http_checkout_copy(b->pos, NGX_HTTP_CHECKOUT_202_CHINESE);
     p = ngx_cpymem(p, ctx->identifier, CHECKOUT_IDENTIFIER_LEN);
     p = ngx_http_checkout_copy(p, NGX_HTTP_CHECKOUT_202_STATUS);
     ctx->status.data = p;
@@ -253,8 +257,8 @@ ngx_http_checkout_order_refused(ngx_http_checkout_ctx_t *ctx,
     u_char      *p;
     ngx_str_t    members;
     ngx_uint_t   retry_after;
-    u_char       text[sizeof(",\"order_identifier\":\"\"")
-                      + CHECKOUT_IDENTIFIER_LEN + NGX_INT64_LEN];
+    u_char text[sizeof(",\"order_identifier\":\"\"") + CHECKOUT_IDENTIFIER_LEN
+                + NGX_INT64_LEN];
 
     p = text;
     retry_after = 0;
@@ -293,11 +297,11 @@ static void
 ngx_http_checkout_order_answer(ngx_http_request_t *r,
     const ngx_http_checkout_verdict_t *verdict)
 {
-    ngx_int_t                     rc;
-    ngx_http_checkout_ctx_t      *ctx;
-    ngx_http_checkout_outcome_e      code;
-    struct checkout_order_errors  errors;
-    static const ngx_str_t        queued = ngx_string("queued");
+    ngx_int_t                      rc;
+    ngx_http_checkout_ctx_t       *ctx;
+    ngx_http_checkout_outcome_e    code;
+    struct checkout_order_errors   errors;
+    static const ngx_str_t         queued = ngx_string("queued");
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_checkout_module);
     ctx->batch = verdict->batch;
@@ -310,9 +314,8 @@ ngx_http_checkout_order_answer(ngx_http_request_t *r,
         ngx_memcpy(ctx->identifier, verdict->identifier,
                    CHECKOUT_IDENTIFIER_LEN);
         ngx_http_checkout_count_outcome(ctx, code);
-        rc = ngx_http_checkout_order_accepted(ctx,
-                                      code == NGX_HTTP_CHECKOUT_KNOWN
-                                      ? &verdict->status : &queued);
+        rc = ngx_http_checkout_order_accepted(
+            ctx, code == NGX_HTTP_CHECKOUT_KNOWN ? &verdict->status : &queued);
         break;
 
     case NGX_HTTP_CHECKOUT_OUTCOME_UNKNOWN:
@@ -321,7 +324,7 @@ ngx_http_checkout_order_answer(ngx_http_request_t *r,
         rc = ngx_http_checkout_order_refused(ctx, code, 0);
         break;
 
-    case NGX_HTTP_CHECKOUT_INVALID_REQUEST:    /* more than one may have */
+    case NGX_HTTP_CHECKOUT_INVALID_REQUEST: /* more than one may have */
         ngx_memzero(&errors, sizeof(errors));
         errors.quantity = CHECKOUT_FIELD_TOO_LARGE;
         rc = ngx_http_checkout_order_invalid(r, &errors, verdict->number);
@@ -351,10 +354,9 @@ ngx_http_checkout_order_is_marked(ngx_http_checkout_loc_conf_t *clcf,
         return NGX_DECLINED;
     }
 
-    rc = ngx_http_checkout_marks_find(clcf->zone->shared, clcf->redis->key,
-                                      order->product_id,
-                                      clcf->gate_settings.sold_out_cache,
-                                      left);
+    rc = ngx_http_checkout_marks_find(
+        clcf->zone->shared, clcf->redis->key, order->product_id,
+        clcf->gate_settings.sold_out_cache, left);
 
     return rc == NGX_OK && order->quantity > *left ? NGX_OK : NGX_DECLINED;
 }
@@ -377,8 +379,8 @@ ngx_http_checkout_order_submit(ngx_http_request_t *r,
     if (ngx_http_checkout_order_is_marked(clcf, ctx, order, &left) == NGX_OK) {
         ngx_http_checkout_count(sold_out_local, 1);
 
-        return ngx_http_checkout_order_refused(ctx,
-                                        NGX_HTTP_CHECKOUT_OUT_OF_STOCK, left);
+        return ngx_http_checkout_order_refused(
+            ctx, NGX_HTTP_CHECKOUT_OUT_OF_STOCK, left);
     }
 
     if (ngx_http_checkout_gate_submit(clcf->gate, &ctx->waiting, order,
@@ -386,8 +388,8 @@ ngx_http_checkout_order_submit(ngx_http_request_t *r,
                                       ngx_http_checkout_order_answer)
         != NGX_OK)
     {
-        return ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_UNAVAILABLE,
-                                        NULL, 0);
+        return ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_UNAVAILABLE, NULL,
+                                        0);
     }
 
     ngx_http_checkout_waiting_begin_with_body(&ctx->waiting, clcf->clock);
@@ -422,7 +424,7 @@ ngx_http_checkout_order_body(ngx_http_request_t *r)
     } else if (checkout_order_parse(&order, text.len ? (char *) text.data : "",
                                     text.len, clcf->max_quantity,
                                     clcf->request.user == NULL, &errors)
-               != 0
+                   != 0
                || ctx->bad_key)
     {
         rc = ngx_http_checkout_order_invalid(r, &errors, clcf->max_quantity);
@@ -431,7 +433,7 @@ ngx_http_checkout_order_body(ngx_http_request_t *r)
         rc = ngx_http_checkout_order_submit(r, ctx, &order);
 
         if (rc == NGX_DONE) {
-            return;    /* the gate will answer */
+            return; /* the gate will answer */
         }
     }
 

@@ -24,13 +24,13 @@
 #include "text/json_fields.h"
 
 
-#define NGX_HTTP_CHECKOUT_QUERY_ERROR  160    /* bytes of a member of "errors",
-                                                 without the name */
+/* bytes of a member of "errors", without the name */
+#define NGX_HTTP_CHECKOUT_QUERY_ERROR  160
 
 
 typedef struct {
-    struct prepared_query   query;      /* first: what the job reads */
-    struct prepared_value   values[];   /* the query's */
+    struct prepared_query  query;     /* first: what the job reads */
+    struct prepared_value  values[];  /* the query's */
 } ngx_http_checkout_query_input_t;
 
 
@@ -51,8 +51,9 @@ static ngx_int_t ngx_http_checkout_query_check_buyer(
     struct prepared_value *to, ngx_int_t *errors);
 static ngx_int_t ngx_http_checkout_query_invalid(ngx_http_request_t *r,
     ngx_http_checkout_query_t *query, ngx_int_t *errors);
-static void ngx_http_checkout_query_bounds(ngx_http_checkout_parameter_t *value,
-    ngx_int_t error, uint64_t *min, uint64_t *max);
+static void ngx_http_checkout_query_bounds(
+    ngx_http_checkout_parameter_t *value, ngx_int_t error, uint64_t *min,
+    uint64_t *max);
 static void ngx_http_checkout_query_done(ngx_http_checkout_job_t *job,
     ngx_http_request_t *r, ngx_http_checkout_sql_outcome_e outcome,
     struct sql_result *result);
@@ -125,8 +126,10 @@ ngx_http_checkout_query_start(ngx_http_request_t *r, uint64_t user_id)
 }
 
 
-/* NGX_DECLINED: the job may run. Else the request is answered, and the caller
- * destroys the job. user_id 0: unknown. */
+/*
+ * NGX_DECLINED: the job may run. Else the request is answered, and the caller
+ * destroys the job. user_id 0: unknown.
+ */
 static ngx_int_t
 ngx_http_checkout_query_fill(ngx_http_request_t *r,
     ngx_http_checkout_job_t *job, uint64_t user_id)
@@ -202,8 +205,10 @@ ngx_http_checkout_query_input(ngx_http_checkout_job_t *job,
 }
 
 
-/* All values of the statement. errors: what is wrong with each. NGX_ERROR: no
- * memory. */
+/*
+ * All values of the statement. errors: what is wrong with each. NGX_ERROR: no
+ * memory.
+ */
 static ngx_int_t
 ngx_http_checkout_query_read_values(ngx_http_request_t *r, ngx_pool_t *pool,
     ngx_http_checkout_query_t *query, struct prepared_value *to,
@@ -230,7 +235,7 @@ ngx_http_checkout_query_read_page(ngx_http_request_t *r,
     ngx_http_checkout_query_page_t *page, struct prepared_query *query,
     ngx_int_t *errors)
 {
-    ngx_uint_t              i;
+    ngx_uint_t             i;
     struct prepared_value  values[2];
 
     for (i = 0; i < 2; i++) {
@@ -376,7 +381,8 @@ ngx_http_checkout_query_done(ngx_http_checkout_job_t *job,
 
 
 static ngx_int_t
-ngx_http_checkout_query_answer(ngx_http_request_t *r, struct sql_result *result)
+ngx_http_checkout_query_answer(ngx_http_request_t *r,
+    struct sql_result *result)
 {
     ngx_buf_t                     *b;
     ngx_http_checkout_loc_conf_t  *clcf;
@@ -445,8 +451,10 @@ ngx_http_checkout_query_free(void *data)
 }
 
 
-/* A strong validator (RFC 9110, section 8.8.3): 128 bits of a digest of the
- * body. */
+/*
+ * A strong validator (RFC 9110, section 8.8.3): 128 bits of a digest of the
+ * body.
+ */
 static ngx_int_t
 ngx_http_checkout_query_etag(ngx_http_request_t *r, struct sql_result *result)
 {

@@ -32,18 +32,18 @@
 #include <hiredis/hiredis.h>
 
 
-#define NGX_HTTP_CHECKOUT_READY_KEPT   1000     /* ms */
-#define NGX_HTTP_CHECKOUT_READY_ALIVE  10000    /* ms since the last heartbeat
-                                                   of a worker that is alive */
-#define NGX_HTTP_CHECKOUT_READY_TEXT   1024     /* bytes of an answer */
-#define NGX_HTTP_CHECKOUT_READY_NAME   32       /* bytes of a name in the
-                                                   reply */
+#define NGX_HTTP_CHECKOUT_READY_KEPT  1000 /* ms */
+/* ms since the last heartbeat of a worker that is alive */
+#define NGX_HTTP_CHECKOUT_READY_ALIVE  10000
+#define NGX_HTTP_CHECKOUT_READY_TEXT   1024 /* bytes of an answer */
+/* bytes of a name in the reply */
+#define NGX_HTTP_CHECKOUT_READY_NAME  32
 
 
 typedef enum {
-    NGX_HTTP_CHECKOUT_CHECK_UNKNOWN,     /* not asked: another
-                                            check says why, or all are busy */
-    NGX_HTTP_CHECKOUT_CHECK_ABSENT,      /* there is no such server */
+    /* not asked: another check says why, or all are busy */
+    NGX_HTTP_CHECKOUT_CHECK_UNKNOWN,
+    NGX_HTTP_CHECKOUT_CHECK_ABSENT, /* there is no such server */
     NGX_HTTP_CHECKOUT_CHECK_OK,
     NGX_HTTP_CHECKOUT_CHECK_FAILED
 } ngx_http_checkout_check_e;
@@ -60,41 +60,40 @@ enum {
 
 /* The question. */
 typedef enum {
-    NGX_HTTP_CHECKOUT_READY_IDLE,        /* no request waits */
-    NGX_HTTP_CHECKOUT_READY_POSTED,      /* asked after this event */
-    NGX_HTTP_CHECKOUT_READY_REDIS,       /* the leader waits for Redis */
-    NGX_HTTP_CHECKOUT_READY_MYSQL        /* the leader waits for MySQL */
+    NGX_HTTP_CHECKOUT_READY_IDLE,   /* no request waits */
+    NGX_HTTP_CHECKOUT_READY_POSTED, /* asked after this event */
+    NGX_HTTP_CHECKOUT_READY_REDIS,  /* the leader waits for Redis */
+    NGX_HTTP_CHECKOUT_READY_MYSQL   /* the leader waits for MySQL */
 } ngx_http_checkout_ready_state_e;
 
 typedef struct {
-    ngx_http_checkout_check_e      result;
-    u_char                         members[96];    /* JSON members beside "ok",
-                                                      each with its comma in
-                                                      front; ends with NUL */
+    ngx_http_checkout_check_e  result;
+    /* JSON members beside "ok", each with its comma in front; ends with NUL */
+    u_char                     members[96];
 } ngx_http_checkout_check_t;
 
 typedef struct ngx_http_checkout_ready_s  ngx_http_checkout_ready_t;
 
 typedef struct {
-    ngx_queue_t                    queue;
-    ngx_http_request_t            *request;
-    ngx_http_checkout_ready_t     *ready;
+    ngx_queue_t                 queue;
+    ngx_http_request_t         *request;
+    ngx_http_checkout_ready_t  *ready;
 } ngx_http_checkout_ready_waiter_t;
 
 struct ngx_http_checkout_ready_s {
-    ngx_http_checkout_ready_conf_t  *conf;
+    ngx_http_checkout_ready_conf_t   *conf;
 
-    ngx_http_checkout_ready_state_e  state;
-    ngx_queue_t                    waiters;        /* the leader is the first */
-    ngx_event_t                    ask;
+    ngx_http_checkout_ready_state_e   state;
+    ngx_queue_t                       waiters;  /* the leader is the first */
+    ngx_event_t                       ask;
 
-    ngx_http_checkout_check_t      checks[NGX_HTTP_CHECKOUT_CHECKS];
+    ngx_http_checkout_check_t         checks[NGX_HTTP_CHECKOUT_CHECKS];
 
-    ngx_msec_t                     seen;           /* when text was made */
-    ngx_uint_t                     status;         /* of the answer; 0: there
-                                                      was none yet */
-    size_t                         len;
-    u_char                         text[NGX_HTTP_CHECKOUT_READY_TEXT];
+    ngx_msec_t                        seen;  /* when text was made */
+    /* of the answer; 0: there was none yet */
+    ngx_uint_t                        status;
+    size_t                            len;
+    u_char                            text[NGX_HTTP_CHECKOUT_READY_TEXT];
 };
 
 
@@ -126,11 +125,10 @@ static ngx_int_t ngx_http_checkout_ready_send(ngx_http_checkout_ready_t *ready,
     ngx_http_request_t *r);
 
 
-static const char *const
-    ngx_http_checkout_check_names[NGX_HTTP_CHECKOUT_CHECKS] =
-{
-    "redis", "eviction", "products", "oldest_job", "workers", "replica"
-};
+static const char
+    *const ngx_http_checkout_check_names[NGX_HTTP_CHECKOUT_CHECKS] = {
+        "redis", "eviction", "products", "oldest_job", "workers", "replica"
+    };
 
 
 ngx_int_t
@@ -263,7 +261,7 @@ ngx_http_checkout_ready_ask_redis(ngx_event_t *ev)
     ngx_http_request_t                *r;
     ngx_http_checkout_ctx_t           *ctx;
     ngx_http_checkout_ready_t         *ready;
-    ngx_http_checkout_script_call_t        *call;
+    ngx_http_checkout_script_call_t   *call;
     ngx_http_checkout_loc_conf_t      *clcf;
     ngx_http_checkout_ready_waiter_t  *leader;
 
@@ -292,7 +290,8 @@ ngx_http_checkout_ready_ask_redis(ngx_event_t *ev)
         call->data = ready;
 
         if (ngx_http_checkout_script_call_start(call, &ctx->waiting,
-                                           clcf->redis_clock) == NGX_DONE)
+                                                clcf->redis_clock)
+            == NGX_DONE)
         {
             return;
         }
@@ -340,8 +339,8 @@ ngx_http_checkout_ready_ask_mysql(ngx_http_checkout_ready_t *ready,
     clcf = ngx_http_checkout_location(r);
 
     if (clcf->sql.access == NULL || clcf->sql.read_from == NULL) {
-        ready->checks[NGX_HTTP_CHECKOUT_CHECK_REPLICA].result =
-            NGX_HTTP_CHECKOUT_CHECK_ABSENT;
+        ready->checks[NGX_HTTP_CHECKOUT_CHECK_REPLICA]
+            .result = NGX_HTTP_CHECKOUT_CHECK_ABSENT;
         ngx_http_checkout_ready_finish(ready);
         return;
     }
@@ -454,7 +453,8 @@ ngx_http_checkout_ready_judge_reply(ngx_http_checkout_ready_t *ready,
     redisReply  **e;
 
     if (reply == NULL || reply->type != REDIS_REPLY_ARRAY
-        || reply->elements != 7) {
+        || reply->elements != 7)
+    {
         return NGX_ERROR;
     }
 

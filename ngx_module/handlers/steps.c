@@ -13,10 +13,10 @@ ngx_http_checkout_ask_redis(ngx_http_request_t *r,
     ngx_http_checkout_script_write_pt write,
     ngx_http_checkout_script_done_pt done, void *data)
 {
-    ngx_int_t                      rc;
-    ngx_http_checkout_ctx_t       *ctx;
-    ngx_http_checkout_script_call_t    *call;
-    ngx_http_checkout_loc_conf_t  *clcf;
+    ngx_int_t                         rc;
+    ngx_http_checkout_ctx_t          *ctx;
+    ngx_http_checkout_script_call_t  *call;
+    ngx_http_checkout_loc_conf_t     *clcf;
 
     clcf = ngx_http_checkout_location(r);
     call = ngx_http_checkout_script_call_create(clcf->redis,
@@ -32,7 +32,7 @@ ngx_http_checkout_ask_redis(ngx_http_request_t *r,
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_checkout_module);
     rc = ngx_http_checkout_script_call_start(call, &ctx->waiting,
-                                        clcf->redis_clock);
+                                             clcf->redis_clock);
 
     return rc == NGX_DONE ? NGX_DONE : NGX_DECLINED;
 }

@@ -56,14 +56,13 @@ static void ngx_http_checkout_webhook_done(ngx_http_checkout_job_t *job,
 ngx_int_t
 ngx_http_checkout_webhook_handler(ngx_http_request_t *r)
 {
-    ngx_int_t                       rc;
-    struct checkout_signed          s;
-    ngx_http_checkout_ctx_t        *ctx;
-    enum checkout_signature_result  result;
+    ngx_int_t                        rc;
+    struct checkout_signed           s;
+    ngx_http_checkout_ctx_t         *ctx;
+    enum checkout_signature_result   result;
 
-    ctx = ngx_http_checkout_ctx_create_main(r,
-                                            NGX_HTTP_CHECKOUT_REQUEST_WEBHOOK,
-                                            "checkout_webhook");
+    ctx = ngx_http_checkout_ctx_create_main(
+        r, NGX_HTTP_CHECKOUT_REQUEST_WEBHOOK, "checkout_webhook");
 
     if (ctx == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -94,7 +93,8 @@ ngx_http_checkout_webhook_handler(ngx_http_request_t *r)
 
 
 static enum checkout_signature_result
-ngx_http_checkout_webhook_read(ngx_http_request_t *r, struct checkout_signed *s)
+ngx_http_checkout_webhook_read(ngx_http_request_t *r,
+    struct checkout_signed *s)
 {
     ngx_http_checkout_loc_conf_t  *clcf;
 
@@ -133,7 +133,8 @@ ngx_http_checkout_webhook_read_stripe(ngx_http_request_t *r,
     struct checkout_text  header;
 
     if (ngx_http_checkout_webhook_header(r, "Stripe-Signature", &header)
-        != NGX_OK) {
+        != NGX_OK)
+    {
         return CHECKOUT_SIGNATURE_MALFORMED;
     }
 
@@ -141,8 +142,10 @@ ngx_http_checkout_webhook_read_stripe(ngx_http_request_t *r,
 }
 
 
-/* The header of that name. data NULL: there is none; NGX_DECLINED: it is there
- * twice. */
+/*
+ * The header of that name. data NULL: there is none; NGX_DECLINED: it is there
+ * twice.
+ */
 static ngx_int_t
 ngx_http_checkout_webhook_header(ngx_http_request_t *r, const char *name,
     struct checkout_text *text)
@@ -158,7 +161,7 @@ ngx_http_checkout_webhook_header(ngx_http_request_t *r, const char *name,
     text->data = NULL;
     text->len = 0;
 
-    for (i = 0; /* void */ ; i++) {
+    for (i = 0; /* void */; i++) {
         if (i >= part->nelts) {
             if (part->next == NULL) {
                 return NGX_OK;
@@ -227,7 +230,7 @@ ngx_http_checkout_webhook_body(ngx_http_request_t *r)
         rc = ngx_http_checkout_webhook_verify(r, &body);
 
         if (rc == NGX_DONE) {
-            return;    /* the job will answer */
+            return; /* the job will answer */
         }
     }
 
@@ -238,10 +241,10 @@ ngx_http_checkout_webhook_body(ngx_http_request_t *r)
 static ngx_int_t
 ngx_http_checkout_webhook_verify(ngx_http_request_t *r, ngx_str_t *body)
 {
-    ngx_array_t                    *secrets;
-    struct checkout_signed          s;
-    ngx_http_checkout_loc_conf_t   *clcf;
-    enum checkout_signature_result  result;
+    ngx_array_t                     *secrets;
+    struct checkout_signed           s;
+    ngx_http_checkout_loc_conf_t    *clcf;
+    enum checkout_signature_result   result;
 
     clcf = ngx_http_checkout_location(r);
     secrets = clcf->webhook_secrets;
@@ -289,8 +292,10 @@ ngx_http_checkout_webhook_accept(ngx_http_request_t *r,
 }
 
 
-/* Stripe's id of the event, strictly: one member "id" of the object, 1 to 255
- * visible ASCII characters. */
+/*
+ * Stripe's id of the event, strictly: one member "id" of the object, 1 to 255
+ * visible ASCII characters.
+ */
 static ngx_int_t
 ngx_http_checkout_webhook_stripe_id(ngx_str_t *body, char *id, size_t size)
 {
@@ -342,7 +347,8 @@ ngx_http_checkout_webhook_keep(ngx_http_request_t *r, const char *id,
     }
 
     if (ngx_http_checkout_webhook_input(job, provider, id, id_len, body)
-        != NGX_OK) {
+        != NGX_OK)
+    {
         ngx_http_checkout_job_destroy(job);
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
@@ -409,9 +415,10 @@ ngx_http_checkout_webhook_done(ngx_http_checkout_job_t *job,
     }
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_checkout_module);
-    ngx_http_checkout_count_outcome(ctx, result->kind == INBOX_REPEATED
-                                         ? NGX_HTTP_CHECKOUT_EVENT_REPEATED
-                                         : NGX_HTTP_CHECKOUT_EVENT_RECEIVED);
+    ngx_http_checkout_count_outcome(
+        ctx, result->kind == INBOX_REPEATED
+                 ? NGX_HTTP_CHECKOUT_EVENT_REPEATED
+                 : NGX_HTTP_CHECKOUT_EVENT_RECEIVED);
 
     b = ngx_create_temp_buf(r->pool, sizeof(NGX_HTTP_CHECKOUT_WEBHOOK_OK) - 1);
 

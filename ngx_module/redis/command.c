@@ -43,8 +43,7 @@ ngx_http_checkout_reply_is_error(redisReply *reply, const char *word)
 
     len = ngx_strlen(word);
 
-    return reply->type == REDIS_REPLY_ERROR
-           && (size_t) reply->len >= len
+    return reply->type == REDIS_REPLY_ERROR && (size_t) reply->len >= len
            && ngx_strncmp(reply->str, word, len) == 0
            && ((size_t) reply->len == len || reply->str[len] == ' ');
 }

@@ -19,17 +19,17 @@ typedef struct ngx_http_checkout_command_s  ngx_http_checkout_command_t;
  * connection.
  */
 typedef void (*ngx_http_checkout_reply_pt)(
-    ngx_http_checkout_command_t *command, redisReply *reply);
+   ngx_http_checkout_command_t *command, redisReply *reply);
 
 /* Part of what belongs to its maker. */
 struct ngx_http_checkout_command_s {
-    ngx_queue_t                  queue;    /* of its connection */
+    ngx_queue_t                  queue;  /* of its connection */
     ngx_buf_t                    buf;
     ngx_chain_t                  link;
-    char                        *text;     /* made by hiredis; NULL: none */
+    char                        *text;  /* made by hiredis; NULL: none */
     ngx_http_checkout_reply_pt   handler;
-    unsigned                     begun:1;  /* TLS may have written of it,
-                                              though buf.pos does not show it */
+    /* TLS may have written of it, though buf.pos does not show it */
+    unsigned                     begun:1;
 };
 
 

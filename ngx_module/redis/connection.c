@@ -21,8 +21,8 @@
 #include "text/reply_reader.h"
 
 
-#define NGX_HTTP_CHECKOUT_REPLY_MAX    (16 * 1024 * 1024)    /* bytes */
-#define NGX_HTTP_CHECKOUT_BACKOFF_MIN  50      /* ms */
+#define NGX_HTTP_CHECKOUT_REPLY_MAX    (16 * 1024 * 1024) /* bytes */
+#define NGX_HTTP_CHECKOUT_BACKOFF_MIN  50                 /* ms */
 #define NGX_HTTP_CHECKOUT_BACKOFF_MAX  1000
 
 
@@ -42,9 +42,8 @@ ngx_http_checkout_redis_set_state(ngx_http_checkout_redis_t *redis,
     ngx_http_checkout_redis_state_e state)
 {
 #if (NGX_DEBUG)
-    static const char  *names[] = {
-        "closed", "waiting to open", "opening", "login", "ready"
-    };
+    static const char  *names[] = { "closed", "waiting to open", "opening",
+                                    "login", "ready" };
 
     ngx_log_debug2(NGX_LOG_DEBUG_CORE, ngx_cycle->log, 0,
                    "checkout redis %V: %s", &redis->settings.server->name,
@@ -318,8 +317,7 @@ ngx_http_checkout_redis_chain(ngx_http_checkout_redis_t *redis)
     last = &chain;
 
     for (q = ngx_queue_head(&redis->unsent);
-         q != ngx_queue_sentinel(&redis->unsent);
-         q = ngx_queue_next(q))
+         q != ngx_queue_sentinel(&redis->unsent); q = ngx_queue_next(q))
     {
         command = ngx_queue_data(q, ngx_http_checkout_command_t, queue);
 
@@ -369,9 +367,9 @@ ngx_http_checkout_redis_move_sent(ngx_http_checkout_redis_t *redis)
 static void
 ngx_http_checkout_redis_write(ngx_event_t *wev)
 {
-    ngx_chain_t                  *chain;
-    ngx_connection_t             *c;
-    ngx_http_checkout_redis_t    *redis;
+    ngx_chain_t                *chain;
+    ngx_connection_t           *c;
+    ngx_http_checkout_redis_t  *redis;
 #if (NGX_HTTP_SSL)
     ngx_http_checkout_command_t  *command;
 #endif
@@ -446,8 +444,9 @@ ngx_http_checkout_redis_answer(ngx_http_checkout_redis_t *redis,
         is_error = reply->type == REDIS_REPLY_ERROR;
         ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
                       "checkout: Redis %V sent a reply that nothing asked "
-                      "for%s%s", &redis->settings.server->name,
-                      is_error ? ": " : "", is_error ? reply->str : "");
+                      "for%s%s",
+                      &redis->settings.server->name, is_error ? ": " : "",
+                      is_error ? reply->str : "");
         return NGX_ERROR;
     }
 
@@ -465,8 +464,7 @@ ngx_http_checkout_redis_answer(ngx_http_checkout_redis_t *redis,
 
     command->handler(command, reply);
 
-    return redis->drop && ngx_queue_empty(&redis->sent) ? NGX_ERROR
-                                                        : NGX_OK;
+    return redis->drop && ngx_queue_empty(&redis->sent) ? NGX_ERROR : NGX_OK;
 }
 
 
@@ -496,8 +494,9 @@ ngx_http_checkout_redis_answers(ngx_http_checkout_redis_t *redis, u_char *data,
         }
 
         if (reply == NULL) {
-            return redis->unread <= NGX_HTTP_CHECKOUT_REPLY_MAX ? NGX_OK
-                                                                : NGX_ERROR;
+            return redis->unread <= NGX_HTTP_CHECKOUT_REPLY_MAX
+                       ? NGX_OK
+                       : NGX_ERROR;
         }
 
         redis->unread = 0;
@@ -697,7 +696,8 @@ ngx_http_checkout_redis_lost(ngx_http_checkout_redis_t *redis,
         command->handler(command, NULL);
     }
 
-    if (!ngx_queue_empty(&redis->unsent) || !ngx_queue_empty(&redis->waiters)) {
+    if (!ngx_queue_empty(&redis->unsent) || !ngx_queue_empty(&redis->waiters))
+    {
         ngx_http_checkout_redis_want(redis);
     }
 }

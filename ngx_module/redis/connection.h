@@ -25,47 +25,54 @@ typedef struct ngx_http_checkout_waiter_s  ngx_http_checkout_waiter_t;
 
 /* Who wants to know when the connection can take commands. */
 struct ngx_http_checkout_waiter_s {
-    ngx_queue_t                  queue;
-    void                       (*handler)(ngx_http_checkout_waiter_t *waiter);
-    unsigned                     waiting:1;
+    ngx_queue_t  queue;
+    void       (*handler)(ngx_http_checkout_waiter_t *waiter);
+    unsigned     waiting:1;
 };
 
 typedef enum {
-    NGX_HTTP_CHECKOUT_REDIS_CLOSED,     /* the next command opens it */
-    NGX_HTTP_CHECKOUT_REDIS_WAITING,    /* to open it: until the end of this
-                                           cycle of the event loop, or for a
-                                           back-off */
+    NGX_HTTP_CHECKOUT_REDIS_CLOSED, /* the next command opens it */
+    /*
+     * to open it: until the end of this cycle of the event loop, or for a
+     * back-off
+     */
+    NGX_HTTP_CHECKOUT_REDIS_WAITING,
     NGX_HTTP_CHECKOUT_REDIS_OPENING,
-    NGX_HTTP_CHECKOUT_REDIS_LOGIN,      /* AUTH, SELECT */
+    NGX_HTTP_CHECKOUT_REDIS_LOGIN, /* AUTH, SELECT */
     NGX_HTTP_CHECKOUT_REDIS_READY
 } ngx_http_checkout_redis_state_e;
 
 typedef struct {
-    ngx_http_checkout_redis_settings_t  settings;
-    uint64_t                     key;       /* of server and database, in the
-                                               zone */
-    ngx_http_checkout_gauge_t   *gauge;     /* what was last seen of Redis */
-    ngx_uint_t                   batches;   /* of the gates, without a reply */
+    ngx_http_checkout_redis_settings_t   settings;
+    /* of server and database, in the zone */
+    uint64_t                             key;
+    /* what was last seen of Redis */
+    ngx_http_checkout_gauge_t           *gauge;
+    /* of the gates, without a reply */
+    ngx_uint_t                           batches;
 
     /* of connection.c */
-    ngx_http_checkout_redis_state_e  state;
-    ngx_http_checkout_opening_t  opening;
-    ngx_connection_t            *connection;
-    redisReader                 *reader;
-    size_t                       unread;    /* bytes that the reader got since
-                                               the last reply */
+    ngx_http_checkout_redis_state_e      state;
+    ngx_http_checkout_opening_t          opening;
+    ngx_connection_t                    *connection;
+    redisReader                         *reader;
+    /* bytes that the reader got since the last reply */
+    size_t                               unread;
 
-    ngx_queue_t                  unsent;    /* commands not written whole */
-    ngx_queue_t                  sent;      /* without a reply, oldest first */
-    ngx_queue_t                  waiters;
-    ngx_http_checkout_command_t  login;
+    /* commands not written whole */
+    ngx_queue_t                          unsent;
+    /* without a reply, oldest first */
+    ngx_queue_t                          sent;
+    ngx_queue_t                          waiters;
+    ngx_http_checkout_command_t          login;
 
-    ngx_event_t                  connect;   /* posted, or a back-off's timer */
-    ngx_uint_t                   failures;  /* connections lost in a row that
-                                               brought no reply */
+    /* posted, or a back-off's timer */
+    ngx_event_t                          connect;
+    /* connections lost in a row that brought no reply */
+    ngx_uint_t                           failures;
 
-    unsigned                     drop:1;
-    unsigned                     authenticated:1;
+    unsigned                             drop:1;
+    unsigned                             authenticated:1;
 } ngx_http_checkout_redis_t;
 
 

@@ -100,7 +100,7 @@ ngx_http_checkout_opening_resolved(ngx_resolver_ctx_t *ctx)
 
     } else {
         opening->naddresses = ngx_min(ctx->naddrs,
-                                      NGX_HTTP_CHECKOUT_ADDRESSES_MAX);
+                                      NGX_HTTP_CHECKOUT_ADDRESSES);
     }
 
     for (i = 0; ctx->state == 0 && i < opening->naddresses; i++) {
@@ -143,9 +143,9 @@ ngx_http_checkout_opening_address(ngx_http_checkout_opening_t *opening)
         peer->socklen = address->socklen;
 
         opening->peer_name.data = opening->peer_text;
-        opening->peer_name.len = ngx_sock_ntop(peer->sockaddr, peer->socklen,
-                                               opening->peer_text,
-                                               NGX_SOCKADDR_STRLEN, 1);
+        opening->peer_name.len = ngx_sock_ntop(
+            peer->sockaddr, peer->socklen, opening->peer_text,
+            NGX_SOCKADDR_STRLEN, 1);
         peer->name = &opening->peer_name;
 
     } else {
@@ -304,7 +304,8 @@ ngx_http_checkout_opening_name(ngx_http_checkout_opening_t *opening)
     connection = opening->peer.connection->ssl->connection;
 
     return SSL_set_tlsext_host_name(connection, (char *) text) == 1
-           ? NGX_OK : NGX_ERROR;
+               ? NGX_OK
+               : NGX_ERROR;
 }
 
 
@@ -357,9 +358,9 @@ ngx_http_checkout_opening_secured(ngx_connection_t *c)
     tls = opening->settings->tls;
 
     if (!c->ssl->handshaked) {
-        ngx_http_checkout_opening_failed(opening, c->write->timedout
-                                         ? "the TLS handshake timed out"
-                                         : "the TLS handshake failed");
+        ngx_http_checkout_opening_failed(
+            opening, c->write->timedout ? "the TLS handshake timed out"
+                                        : "the TLS handshake failed");
         return;
     }
 
@@ -369,19 +370,21 @@ ngx_http_checkout_opening_secured(ngx_connection_t *c)
         if (rc != X509_V_OK) {
             ngx_log_error(NGX_LOG_ERR, c->log, 0,
                           "checkout: the certificate of Redis %V is not "
-                          "trusted: (%l:%s)", opening->peer.name, rc,
+                          "trusted: (%l:%s)",
+                          opening->peer.name, rc,
                           X509_verify_cert_error_string(rc));
             ngx_http_checkout_opening_failed(opening,
-                                          "its certificate is not trusted");
+                                             "its certificate is not trusted");
             return;
         }
 
         if (ngx_ssl_check_host(c, &tls->name) != NGX_OK) {
             ngx_log_error(NGX_LOG_ERR, c->log, 0,
                           "checkout: the certificate of Redis %V is not one "
-                          "of \"%V\"", opening->peer.name, &tls->name);
-            ngx_http_checkout_opening_failed(opening,
-                                          "its certificate has another name");
+                          "of \"%V\"",
+                          opening->peer.name, &tls->name);
+            ngx_http_checkout_opening_failed(
+                opening, "its certificate has another name");
             return;
         }
     }
@@ -406,7 +409,8 @@ ngx_http_checkout_opening_reset(ngx_connection_t *c)
     linger.l_linger = 0;
 
     if (setsockopt(c->fd, SOL_SOCKET, SO_LINGER, (const void *) &linger,
-                   sizeof(struct linger)) == -1)
+                   sizeof(struct linger))
+        == -1)
     {
         ngx_log_error(NGX_LOG_ALERT, c->log, ngx_socket_errno,
                       "checkout: setsockopt(SO_LINGER) failed");

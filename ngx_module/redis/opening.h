@@ -12,42 +12,46 @@
 #include "redis/settings.h"
 
 
-#define NGX_HTTP_CHECKOUT_ADDRESSES_MAX  8    /* of one name, tried in turn */
+#define NGX_HTTP_CHECKOUT_ADDRESSES  8 /* of one name, tried in turn */
 
 
 typedef struct {
-    ngx_sockaddr_t               sockaddr;
-    socklen_t                    socklen;
+    ngx_sockaddr_t  sockaddr;
+    socklen_t       socklen;
 } ngx_http_checkout_address_t;
+
+typedef void (*ngx_http_checkout_opened_pt)(void *data, ngx_connection_t *c);
+typedef void (*ngx_http_checkout_failed_pt)(void *data, const char *reason);
 
 /* Part of the connection's own object. */
 typedef struct {
     /* of the owner, set once */
     ngx_http_checkout_redis_settings_t  *settings;
-    void                        *data;
+    void                                *data;
 
     /*
      * The connection is there.  It takes both events, and c->data.  A timer of
      * the write event may be set, for what was waited for.
      */
-    void                       (*opened)(void *data, ngx_connection_t *c);
+    ngx_http_checkout_opened_pt          opened;
 
     /*
      * It could not be opened.  reason: for the log; NULL: it is logged.  The
      * owner calls close(), now or later.  Also called from within start().
      */
-    void                       (*failed)(void *data, const char *reason);
+    ngx_http_checkout_failed_pt          failed;
 
     /* the owner adds one when the next address is to be tried */
-    ngx_uint_t                   next_address;
+    ngx_uint_t                           next_address;
 
     /* of opening.c */
-    ngx_peer_connection_t        peer;
-    ngx_resolver_ctx_t          *resolve;      /* while the name is asked for */
-    ngx_http_checkout_address_t  addresses[NGX_HTTP_CHECKOUT_ADDRESSES_MAX];
-    ngx_uint_t                   naddresses;   /* found last */
-    ngx_str_t                    peer_name;
-    u_char                       peer_text[NGX_SOCKADDR_STRLEN];
+    ngx_peer_connection_t                peer;
+    /* while the name is asked for */
+    ngx_resolver_ctx_t                  *resolve;
+    ngx_http_checkout_address_t          addresses[NGX_HTTP_CHECKOUT_ADDRESSES];
+    ngx_uint_t                           naddresses;  /* found last */
+    ngx_str_t                            peer_name;
+    u_char                               peer_text[NGX_SOCKADDR_STRLEN];
 } ngx_http_checkout_opening_t;
 
 

@@ -15,15 +15,13 @@
 
 
 static const char
-    *ngx_http_checkout_script_argv[NGX_HTTP_CHECKOUT_SCRIPT_WORDS];
-static size_t
-    ngx_http_checkout_script_lengths[NGX_HTTP_CHECKOUT_SCRIPT_WORDS];
-static int  ngx_http_checkout_script_argc;
+             *ngx_http_checkout_script_argv[NGX_HTTP_CHECKOUT_SCRIPT_WORDS];
+static size_t  ngx_http_checkout_script_lengths[NGX_HTTP_CHECKOUT_SCRIPT_WORDS];
+static int     ngx_http_checkout_script_argc;
 
-static char
-    ngx_http_checkout_script_scratch[NGX_HTTP_CHECKOUT_SCRIPT_SCRATCH];
-static char  *ngx_http_checkout_script_pos;
-static ngx_uint_t  ngx_http_checkout_script_overflow;
+static char         ngx_http_checkout_scratch[NGX_HTTP_CHECKOUT_SCRIPT_SCRATCH];
+static char        *ngx_http_checkout_script_pos;
+static ngx_uint_t   ngx_http_checkout_script_overflow;
 
 
 char *
@@ -31,11 +29,11 @@ ngx_http_checkout_script_space(size_t size)
 {
     char  *end;
 
-    end = ngx_http_checkout_script_scratch + NGX_HTTP_CHECKOUT_SCRIPT_SCRATCH;
+    end = ngx_http_checkout_scratch + NGX_HTTP_CHECKOUT_SCRIPT_SCRATCH;
 
     if ((size_t) (end - ngx_http_checkout_script_pos) < size) {
         ngx_http_checkout_script_overflow = 1;
-        ngx_http_checkout_script_pos = ngx_http_checkout_script_scratch;
+        ngx_http_checkout_script_pos = ngx_http_checkout_scratch;
     }
 
     return ngx_http_checkout_script_pos;
@@ -78,8 +76,8 @@ void
 ngx_http_checkout_script_key(const char *prefix, const char *name, size_t len,
     const char *suffix)
 {
-    char   *p, *space;
-    size_t  before, after;
+    char    *p, *space;
+    size_t   before, after;
 
     before = ngx_strlen(prefix);
     after = ngx_strlen(suffix);
@@ -122,7 +120,7 @@ ngx_http_checkout_script_begin(const struct checkout_script *script,
     ngx_uint_t source, ngx_uint_t keys)
 {
     ngx_http_checkout_script_argc = 0;
-    ngx_http_checkout_script_pos = ngx_http_checkout_script_scratch;
+    ngx_http_checkout_script_pos = ngx_http_checkout_scratch;
     ngx_http_checkout_script_overflow = 0;
 
     if (source) {

@@ -17,12 +17,12 @@
 
 
 /* The bounds of a call; script_end() fails when it has more. */
-#define NGX_HTTP_CHECKOUT_SCRIPT_WORDS    1280           /* with EVALSHA */
-#define NGX_HTTP_CHECKOUT_SCRIPT_SCRATCH  (96 * 1024)    /* bytes, of all but
-                                                            text() */
+#define NGX_HTTP_CHECKOUT_SCRIPT_WORDS  1280 /* with EVALSHA */
+/* bytes, of all but text() */
+#define NGX_HTTP_CHECKOUT_SCRIPT_SCRATCH  (96 * 1024)
 
 /* What stands in a call before its first key. */
-#define NGX_HTTP_CHECKOUT_SCRIPT_HEAD     3
+#define NGX_HTTP_CHECKOUT_SCRIPT_HEAD  3
 
 
 /*

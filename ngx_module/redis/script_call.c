@@ -14,8 +14,7 @@ static void ngx_http_checkout_script_call_gone(void *data);
 
 
 static const ngx_http_checkout_step_t  ngx_http_checkout_script_call_step = {
-    ngx_http_checkout_script_call_late,
-    ngx_http_checkout_script_call_gone
+    ngx_http_checkout_script_call_late, ngx_http_checkout_script_call_gone
 };
 
 static ngx_uint_t  ngx_http_checkout_nscript_calls;

@@ -17,18 +17,17 @@
 #include "request/waiting.h"
 
 
-#define NGX_HTTP_CHECKOUT_SCRIPT_CALLS_MAX  16384    /* on their way at once */
+#define NGX_HTTP_CHECKOUT_SCRIPT_CALLS_MAX  16384 /* on their way at once */
 
 
-typedef struct ngx_http_checkout_script_call_s
-    ngx_http_checkout_script_call_t;
+typedef struct ngx_http_checkout_script_call_s  ngx_http_checkout_script_call_t;
 
 /*
  * Puts the call together, from script_begin() to script_end(&call->command).
  * It is asked again when the call is sent again.  NGX_OK, or NGX_ERROR.
  */
 typedef ngx_int_t (*ngx_http_checkout_script_write_pt)(
-    ngx_http_checkout_script_call_t *call);
+   ngx_http_checkout_script_call_t *call);
 
 /*
  * The step is over.  Called once in the event loop, unless the request went
@@ -37,24 +36,25 @@ typedef ngx_int_t (*ngx_http_checkout_script_write_pt)(
  * end when this returns.
  */
 typedef void (*ngx_http_checkout_script_done_pt)(
-    ngx_http_checkout_script_call_t *call, ngx_http_request_t *r,
-    redisReply *reply);
+   ngx_http_checkout_script_call_t *call, ngx_http_request_t *r,
+   redisReply *reply);
 
 struct ngx_http_checkout_script_call_s {
     /* of the caller */
-    ngx_http_checkout_script_write_pt  write;
-    ngx_http_checkout_script_done_pt   done;
-    void                        *data;       /* may be of the request's pool */
-    uint64_t                     product_id;
-    char                         identifier[CHECKOUT_IDENTIFIER_LEN];
+    ngx_http_checkout_script_write_pt   write;
+    ngx_http_checkout_script_done_pt    done;
+    /* may be of the request's pool */
+    void                               *data;
+    uint64_t                            product_id;
+    char                                identifier[CHECKOUT_IDENTIFIER_LEN];
 
     /* for write() */
-    ngx_http_checkout_command_t  command;
-    unsigned                     source:1;   /* send the script itself */
+    ngx_http_checkout_command_t         command;
+    unsigned                            source:1;  /* send the script itself */
 
     /* of script_call.c */
-    ngx_http_checkout_redis_t   *redis;
-    ngx_http_checkout_waiting_t *waiting;    /* NULL: answered, or gone */
+    ngx_http_checkout_redis_t          *redis;
+    ngx_http_checkout_waiting_t        *waiting;  /* NULL: answered, or gone */
 };
 
 

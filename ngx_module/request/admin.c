@@ -13,8 +13,10 @@
 #include <openssl/sha.h>
 
 
-/* What follows "Bearer" in the request's Authorization; empty when there is
- * none. */
+/*
+ * What follows "Bearer" in the request's Authorization; empty when there is
+ * none.
+ */
 static void
 ngx_http_checkout_admin_bearer(ngx_http_request_t *r, ngx_str_t *token)
 {

@@ -119,7 +119,7 @@ ngx_http_checkout_body_text(ngx_http_request_t *r, size_t max, ngx_str_t *text)
         return NGX_ERROR;
     }
 
-    for ( /* void */ ; cl; cl = cl->next) {
+    for (/* void */; cl; cl = cl->next) {
         size = ngx_buf_size(cl->buf);
 
         if (size == 0) {
@@ -160,13 +160,13 @@ ngx_http_checkout_body_syntax(u_char *p, u_char *end, u_char *first,
 
 
 typedef struct {
-    const char  *english;    /* {min} and {max}: the bounds */
+    const char  *english;  /* {min} and {max}: the bounds */
     const char  *chinese;
 } ngx_http_checkout_field_text_t;
 
 
 /* In the order of enum checkout_field_error. */
-static const ngx_http_checkout_field_text_t ngx_http_checkout_field_texts[] = {
+static const ngx_http_checkout_field_text_t  ngx_http_checkout_field_texts[] = {
     { NULL, NULL },
     { "This field is required.", "此欄位為必填。" },
     { "This field must be an integer.", "此欄位必須是整數。" },

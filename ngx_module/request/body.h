@@ -16,14 +16,14 @@
 #include "text/json_fields.h"
 
 
-#define NGX_HTTP_CHECKOUT_BODY_MAX  16384    /* bytes of a JSON body */
+#define NGX_HTTP_CHECKOUT_BODY_MAX  16384 /* bytes of a JSON body */
 
 
 /*
- * Reads a body that has to be JSON of at most NGX_HTTP_CHECKOUT_BODY_MAX bytes,
- * for a content handler, which returns what this returns. handler: called with
- * the body; it ends the request with ngx_http_finalize_request(). Not called
- * where the request is refused, or nginx cannot read the body.
+ * Reads a body that has to be JSON of at most NGX_HTTP_CHECKOUT_BODY_MAX
+ * bytes, for a content handler, which returns what this returns. handler:
+ * called with the body; it ends the request with ngx_http_finalize_request().
+ * Not called where the request is refused, or nginx cannot read the body.
  */
 ngx_int_t ngx_http_checkout_body_read_json(ngx_http_request_t *r,
     ngx_http_client_body_handler_pt handler);
@@ -34,8 +34,8 @@ ngx_int_t ngx_http_checkout_refuse_unread(ngx_http_request_t *r,
 
 /*
  * The body in one piece: where it is, if it came so, else a copy in the
- * request's pool. An empty body is NGX_OK and text->len 0. NGX_DECLINED: it has
- * more than max bytes. NGX_ERROR: no memory, or its file cannot be read.
+ * request's pool. An empty body is NGX_OK and text->len 0. NGX_DECLINED: it
+ * has more than max bytes. NGX_ERROR: no memory, or its file cannot be read.
  */
 ngx_int_t ngx_http_checkout_body_text(ngx_http_request_t *r, size_t max,
     ngx_str_t *text);

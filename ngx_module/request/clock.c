@@ -95,7 +95,7 @@ ngx_http_checkout_alarm_move(ngx_http_checkout_alarm_t *from,
 
     to->deadline = from->deadline;
     to->clock = from->clock;
-    ngx_queue_insert_head(&from->queue, &to->queue);    /* right behind it */
+    ngx_queue_insert_head(&from->queue, &to->queue); /* right behind it */
 
     from->clock = NULL;
     ngx_queue_remove(&from->queue);

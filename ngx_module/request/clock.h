@@ -17,9 +17,9 @@
 typedef struct ngx_http_checkout_alarm_s  ngx_http_checkout_alarm_t;
 
 typedef struct {
-    ngx_msec_t                    timeout;    /* of all its alarms, ms */
-    ngx_queue_t                   alarms;     /* armed, the next one first */
-    ngx_event_t                   timer;
+    ngx_msec_t   timeout;  /* of all its alarms, ms */
+    ngx_queue_t  alarms;   /* armed, the next one first */
+    ngx_event_t  timer;
 } ngx_http_checkout_clock_t;
 
 /*
@@ -30,10 +30,10 @@ typedef void (*ngx_http_checkout_alarm_pt)(ngx_http_checkout_alarm_t *alarm);
 
 /* Part of what waits; zeroed memory is an alarm that is not armed. */
 struct ngx_http_checkout_alarm_s {
-    ngx_queue_t                   queue;      /* in its clock, while armed */
-    ngx_msec_t                    deadline;   /* as ngx_current_msec */
-    ngx_http_checkout_clock_t    *clock;      /* NULL: not armed */
-    ngx_http_checkout_alarm_pt    handler;    /* set it before it is armed */
+    ngx_queue_t                  queue;     /* in its clock, while armed */
+    ngx_msec_t                   deadline;  /* as ngx_current_msec */
+    ngx_http_checkout_clock_t   *clock;     /* NULL: not armed */
+    ngx_http_checkout_alarm_pt   handler;   /* set it before it is armed */
 };
 
 

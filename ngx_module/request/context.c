@@ -70,8 +70,8 @@ ngx_http_checkout_ctx_create_main(ngx_http_request_t *r,
     ngx_http_checkout_request_kind_e kind, const char *directive)
 {
     if (r != r->main) {
-        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
-                      "%s in a subrequest", directive);
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0, "%s in a subrequest",
+                      directive);
         return NULL;
     }
 

@@ -15,7 +15,7 @@
 
 /* What a request asks for: how it is counted depends on it. */
 typedef enum {
-    NGX_HTTP_CHECKOUT_REQUEST_OTHER,         /* is not counted */
+    NGX_HTTP_CHECKOUT_REQUEST_OTHER, /* is not counted */
     NGX_HTTP_CHECKOUT_REQUEST_ORDER,
     NGX_HTTP_CHECKOUT_REQUEST_READ,
     NGX_HTTP_CHECKOUT_REQUEST_INIT_STOCK,
@@ -24,20 +24,22 @@ typedef enum {
 } ngx_http_checkout_request_kind_e;
 
 typedef struct {
-    ngx_http_checkout_waiting_t  waiting;    /* with the request itself */
+    ngx_http_checkout_waiting_t       waiting;  /* with the request itself */
     ngx_http_checkout_request_kind_e  kind;
-    ngx_str_t                    status;     /* of the order, or the refusal's
-                                                code; empty: not known */
-    ngx_str_t                    key;        /* Idempotency-Key; empty: none */
-    uint64_t                     user_id;    /* of checkout_user */
-    uint64_t                     product_id;
-    ngx_uint_t                   batch;      /* orders in the call that decided
-                                                this one */
-    unsigned                     refused:1;
-    unsigned                     bad_key:1;  /* Idempotency-Key is not valid */
+    /* of the order, or the refusal's code; empty: not known */
+    ngx_str_t                         status;
+    /* Idempotency-Key; empty: none */
+    ngx_str_t                         key;
+    uint64_t                          user_id;  /* of checkout_user */
+    uint64_t                          product_id;
+    /* orders in the call that decided this one */
+    ngx_uint_t                        batch;
+    unsigned                          refused:1;
+    /* Idempotency-Key is not valid */
+    unsigned                          bad_key:1;
 
     /* first byte NUL: none */
-    char                         identifier[CHECKOUT_IDENTIFIER_LEN];
+    char                              identifier[CHECKOUT_IDENTIFIER_LEN];
 } ngx_http_checkout_ctx_t;
 
 

@@ -25,15 +25,15 @@ typedef enum {
     NGX_HTTP_CHECKOUT_BODY_TOO_LARGE,
     NGX_HTTP_CHECKOUT_UNSUPPORTED_TYPE,
     NGX_HTTP_CHECKOUT_ORDER_NOT_FOUND,
-    NGX_HTTP_CHECKOUT_STOCK_NOT_FOUND,       /* a read of live stock */
+    NGX_HTTP_CHECKOUT_STOCK_NOT_FOUND, /* a read of live stock */
     NGX_HTTP_CHECKOUT_UNAUTHORIZED,
     NGX_HTTP_CHECKOUT_NOT_FOUND,
     NGX_HTTP_CHECKOUT_BAD_GATEWAY,
     NGX_HTTP_CHECKOUT_GATEWAY_TIMEOUT,
     NGX_HTTP_CHECKOUT_ADMIN_UNAUTHORIZED,
     NGX_HTTP_CHECKOUT_ORDERS_IN_FLIGHT,
-    NGX_HTTP_CHECKOUT_STOCK_UNKNOWN,         /* MySQL may have been changed */
-    NGX_HTTP_CHECKOUT_STOCK_NOT_PUSHED,      /* MySQL was changed, Redis not */
+    NGX_HTTP_CHECKOUT_STOCK_UNKNOWN,    /* MySQL may have been changed */
+    NGX_HTTP_CHECKOUT_STOCK_NOT_PUSHED, /* MySQL was changed, Redis not */
     NGX_HTTP_CHECKOUT_NOT_CANCELLABLE,
     NGX_HTTP_CHECKOUT_MISSING_SIGNATURE,
     NGX_HTTP_CHECKOUT_BAD_SIGNATURE,
@@ -42,11 +42,11 @@ typedef enum {
 
     /* these went well */
     NGX_HTTP_CHECKOUT_QUEUED,
-    NGX_HTTP_CHECKOUT_KNOWN,                 /* a keyed order, placed before */
-    NGX_HTTP_CHECKOUT_FOUND,                 /* a read */
+    NGX_HTTP_CHECKOUT_KNOWN, /* a keyed order, placed before */
+    NGX_HTTP_CHECKOUT_FOUND, /* a read */
     NGX_HTTP_CHECKOUT_STOCK_SET,
     NGX_HTTP_CHECKOUT_CANCELLED,
-    NGX_HTTP_CHECKOUT_EVENT_RECEIVED,        /* a webhook */
+    NGX_HTTP_CHECKOUT_EVENT_RECEIVED, /* a webhook */
     NGX_HTTP_CHECKOUT_EVENT_REPEATED,
 
     NGX_HTTP_CHECKOUT_OUTCOMES
@@ -59,12 +59,12 @@ typedef enum {
 #define NGX_HTTP_CHECKOUT_OF_BOTH    0x03
 
 typedef struct {
-    ngx_uint_t                   status;         /* of HTTP */
-    ngx_uint_t                   retry_after;    /* s; 0: no such header */
-    ngx_str_t                    code;           /* ends with NUL */
-    ngx_uint_t                   of;
-    const char                  *chinese;        /* NULL: not a refusal */
-    const char                  *english;
+    ngx_uint_t   status;       /* of HTTP */
+    ngx_uint_t   retry_after;  /* s; 0: no such header */
+    ngx_str_t    code;         /* ends with NUL */
+    ngx_uint_t   of;
+    const char  *chinese;  /* NULL: not a refusal */
+    const char  *english;
 } ngx_http_checkout_outcome_t;
 
 /* openapi.yaml lists the codes; t/ngx_module/openapi.t compares. */

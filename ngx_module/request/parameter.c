@@ -8,8 +8,10 @@
 #include "text/number.h"
 
 
-/* Decodes %XX and "+" in place. NGX_ERROR where a "%" has no two digits behind
- * it. */
+/*
+ * Decodes %XX and "+" in place. NGX_ERROR where a "%" has no two digits behind
+ * it.
+ */
 static ngx_int_t
 ngx_http_checkout_parameter_decode(ngx_str_t *text)
 {
@@ -74,8 +76,10 @@ ngx_http_checkout_parameter_uint(ngx_str_t *text, uint64_t *number)
         return CHECKOUT_FIELD_NOT_INTEGER;
     }
 
-    return number_parse(number, (char *) text->data, text->len, UINT64_MAX) == 0
-           ? CHECKOUT_FIELD_OK : CHECKOUT_FIELD_TOO_LARGE;
+    return number_parse(number, (char *) text->data, text->len, UINT64_MAX)
+                   == 0
+               ? CHECKOUT_FIELD_OK
+               : CHECKOUT_FIELD_TOO_LARGE;
 }
 
 
@@ -112,7 +116,9 @@ ngx_http_checkout_parameter_int(ngx_str_t *text, uint64_t *number)
 }
 
 
-/* What LIKE finds the text with, anywhere: %text%, its own %, _ and \ escaped.
+/*
+ * What LIKE finds the text with, anywhere: %text%, its own %, _ and \ escaped.
+ * /
  */
 static ngx_int_t
 ngx_http_checkout_parameter_like(ngx_pool_t *pool, ngx_str_t *text,
@@ -132,7 +138,8 @@ ngx_http_checkout_parameter_like(ngx_pool_t *pool, ngx_str_t *text,
 
     for (i = 0; i < text->len; i++) {
         if (text->data[i] == '%' || text->data[i] == '_'
-            || text->data[i] == '\\') {
+            || text->data[i] == '\\')
+        {
             *p++ = '\\';
         }
 
@@ -215,7 +222,7 @@ ngx_http_checkout_parameter_read(ngx_http_request_t *r, ngx_pool_t *pool,
 
     if (given.len == 0 && parameter->by_default.data != NULL) {
         given = parameter->by_default;
-        encoded = 0;    /* it stands in the configuration as it is meant */
+        encoded = 0; /* it stands in the configuration as it is meant */
 
     } else if (given.len > 3 * NGX_HTTP_CHECKOUT_PARAMETER_MAX) {
         return CHECKOUT_FIELD_TOO_LONG;

@@ -11,24 +11,24 @@
 #include "mysql/prepared.h"
 
 
-#define NGX_HTTP_CHECKOUT_PARAMETER_MAX  1024    /* bytes of one value */
+#define NGX_HTTP_CHECKOUT_PARAMETER_MAX  1024 /* bytes of one value */
 
 
 typedef enum {
     NGX_HTTP_CHECKOUT_PARAMETER_TEXT,
     NGX_HTTP_CHECKOUT_PARAMETER_UINT,
     NGX_HTTP_CHECKOUT_PARAMETER_INT,
-    NGX_HTTP_CHECKOUT_PARAMETER_LIKE,        /* text to be found anywhere */
-    NGX_HTTP_CHECKOUT_PARAMETER_BUYER        /* an unsigned number */
+    NGX_HTTP_CHECKOUT_PARAMETER_LIKE, /* text to be found anywhere */
+    NGX_HTTP_CHECKOUT_PARAMETER_BUYER /* an unsigned number */
 } ngx_http_checkout_parameter_type_e;
 
 typedef struct {
     ngx_http_complex_value_t            *value;
     ngx_http_checkout_parameter_type_e   type;
-    ngx_str_t                            by_default;    /* of an empty value;
-                                                           data NULL: none */
-    const char                          *name;          /* in errors */
-    unsigned                             encoded:1;     /* with %XX and "+" */
+    /* of an empty value; data NULL: none */
+    ngx_str_t                            by_default;
+    const char                          *name;       /* in errors */
+    unsigned                             encoded:1;  /* with %XX and "+" */
 } ngx_http_checkout_parameter_t;
 
 

@@ -14,7 +14,7 @@ ngx_http_checkout_read_method(ngx_http_request_t *r)
 {
     ngx_int_t  rc;
 
-    if (!(r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))) {
+    if (!(r->method & (NGX_HTTP_GET | NGX_HTTP_HEAD))) {
         return ngx_http_checkout_refuse_method(r, "GET, HEAD");
     }
 

@@ -29,8 +29,9 @@ ngx_http_checkout_english(ngx_http_request_t *r)
 
     return value->len >= 2
            && ngx_strncasecmp(value->data, (u_char *) "en", 2) == 0
-           && (value->len == 2 || value->data[2] == '-' || value->data[2] == ','
-               || value->data[2] == ';' || value->data[2] == ' ');
+           && (value->len == 2 || value->data[2] == '-'
+               || value->data[2] == ',' || value->data[2] == ';'
+               || value->data[2] == ' ');
 #else
     return 0;
 #endif
@@ -214,7 +215,8 @@ ngx_http_checkout_result(ngx_http_checkout_outcome_e outcome)
     }
 
     return outcome == NGX_HTTP_CHECKOUT_EVENT_REPEATED
-           ? NGX_HTTP_CHECKOUT_RESULT_REPEATED : NGX_HTTP_CHECKOUT_RESULT_DONE;
+               ? NGX_HTTP_CHECKOUT_RESULT_REPEATED
+               : NGX_HTTP_CHECKOUT_RESULT_DONE;
 }
 
 
@@ -233,8 +235,8 @@ ngx_http_checkout_count_outcome(ngx_http_checkout_ctx_t *ctx,
         return;
 
     case NGX_HTTP_CHECKOUT_REQUEST_INIT_STOCK:
-        ngx_http_checkout_count(
-                          init_stocks[ngx_http_checkout_result(outcome)], 1);
+        ngx_http_checkout_count(init_stocks[ngx_http_checkout_result(outcome)],
+                                1);
         return;
 
     case NGX_HTTP_CHECKOUT_REQUEST_CANCEL:
@@ -242,7 +244,8 @@ ngx_http_checkout_count_outcome(ngx_http_checkout_ctx_t *ctx,
         return;
 
     case NGX_HTTP_CHECKOUT_REQUEST_WEBHOOK:
-        ngx_http_checkout_count(webhooks[ngx_http_checkout_result(outcome)], 1);
+        ngx_http_checkout_count(webhooks[ngx_http_checkout_result(outcome)],
+                                1);
         return;
 
     case NGX_HTTP_CHECKOUT_REQUEST_OTHER:
@@ -328,7 +331,8 @@ ngx_http_checkout_refuse_method(ngx_http_request_t *r, const char *allow)
     }
 
     if (ngx_http_checkout_header(r, "Allow", (u_char *) allow,
-                                 ngx_strlen(allow)) != NGX_OK)
+                                 ngx_strlen(allow))
+        != NGX_OK)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }

@@ -36,8 +36,8 @@ ngx_int_t ngx_http_checkout_header(ngx_http_request_t *r, const char *name,
  */
 ngx_int_t ngx_http_checkout_send(ngx_http_request_t *r, ngx_uint_t status,
     ngx_buf_t *body);
-ngx_int_t ngx_http_checkout_send_type(ngx_http_request_t *r,
-    ngx_uint_t status, const char *type, ngx_buf_t *body);
+ngx_int_t ngx_http_checkout_send_type(ngx_http_request_t *r, ngx_uint_t status,
+    const char *type, ngx_buf_t *body);
 
 /*
  * Sends a refusal: {"message":"…","code":"…"members}. Where the location has

@@ -36,8 +36,10 @@ ngx_http_checkout_sticky_now(void)
 }
 
 
-/* The cookie's text, in the request's pool; `until`: the time in it. Not to be
- * called where it is off. */
+/*
+ * The cookie's text, in the request's pool; `until`: the time in it. Not to be
+ * called where it is off.
+ */
 static ngx_int_t
 ngx_http_checkout_sticky_text(ngx_http_request_t *r, time_t sticky,
     ngx_str_t *cookie, ngx_str_t *until)
@@ -136,7 +138,8 @@ ngx_http_checkout_sticky_is_ahead(ngx_http_request_t *r, ngx_str_t *name,
     uint64_t                    until, now;
     ngx_http_variable_value_t  *value;
 
-    value = ngx_http_get_variable(r, name, ngx_hash_key(name->data, name->len));
+    value = ngx_http_get_variable(r, name,
+                                  ngx_hash_key(name->data, name->len));
 
     if (value == NULL || value->not_found
         || number_parse(&until, (char *) value->data, value->len, INT64_MAX)

@@ -49,9 +49,9 @@ ngx_http_checkout_require_user(ngx_http_request_t *r, uint64_t *user_id)
     }
 
     return rc == NGX_DECLINED
-           ? ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_UNAUTHORIZED,
-                                      NULL, 0)
-           : NGX_HTTP_INTERNAL_SERVER_ERROR;
+               ? ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_UNAUTHORIZED,
+                                          NULL, 0)
+               : NGX_HTTP_INTERNAL_SERVER_ERROR;
 }
 
 
@@ -65,7 +65,8 @@ ngx_http_checkout_require_order(ngx_http_request_t *r, ngx_str_t *identifier,
 
     if (rc == NGX_DECLINED
         && checkout_identifier_check((char *) identifier->data,
-                                     identifier->len) != 0)
+                                     identifier->len)
+               != 0)
     {
         return ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_ORDER_NOT_FOUND,
                                         NULL, 0);

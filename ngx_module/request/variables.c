@@ -46,8 +46,10 @@ ngx_http_checkout_variable_number(ngx_http_request_t *r,
 }
 
 
-/* The outcome: the status of an accepted or found order, the code of a
- * refusal. */
+/*
+ * The outcome: the status of an accepted or found order, the code of a
+ * refusal.
+ */
 static ngx_int_t
 ngx_http_checkout_variable_status(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data)
@@ -126,8 +128,10 @@ ngx_http_checkout_variable_batch(ngx_http_request_t *r,
 }
 
 
-/* "1" for a client that reads from the primary; known before any handler runs,
- * so that it can bypass nginx's caches. */
+/*
+ * "1" for a client that reads from the primary; known before any handler runs,
+ * so that it can bypass nginx's caches.
+ */
 static ngx_int_t
 ngx_http_checkout_variable_sticky(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data)
@@ -137,7 +141,7 @@ ngx_http_checkout_variable_sticky(ngx_http_request_t *r,
 }
 
 
-static ngx_http_variable_t ngx_http_checkout_variables[] = {
+static ngx_http_variable_t  ngx_http_checkout_variables[] = {
 
     { ngx_string("checkout_status"), NULL, ngx_http_checkout_variable_status,
       0, NGX_HTTP_VAR_NOCACHEABLE, 0 },

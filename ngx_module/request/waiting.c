@@ -63,7 +63,7 @@ ngx_http_checkout_waiting_begin_with_body(ngx_http_checkout_waiting_t *w,
 
     w->cleanup.handler = ngx_http_checkout_waiting_gone;
 
-    if (w->cleanup.data == NULL) {    /* not linked */
+    if (w->cleanup.data == NULL) { /* not linked */
         w->cleanup.data = w;
         w->cleanup.next = main->cleanup;
         main->cleanup = &w->cleanup;
@@ -188,9 +188,9 @@ ngx_http_checkout_waiting_end(ngx_http_checkout_waiting_t *w)
 static void
 ngx_http_checkout_waiting_gone(void *data)
 {
-    ngx_http_checkout_waiting_t *w = data;
+    ngx_http_checkout_waiting_t  *w = data;
 
-    void   (*on_gone)(void *data);
+    void (*on_gone)(void *data);
 
     ngx_log_debug0(NGX_LOG_DEBUG_HTTP, w->request->connection->log, 0,
                    "checkout request: goes away");

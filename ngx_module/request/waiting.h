@@ -37,32 +37,32 @@ typedef struct {
      * as far as it can, and calls answered() before.  The request may be
      * freed when this returns.
      */
-    void                       (*late)(void *step);
+    void (*late)(void *step);
 
     /*
      * The request goes away unanswered: its client has left, or nginx ends
      * it.  The step forgets it, and does not call answered().  The alarms are
      * still armed: see ngx_http_checkout_waiting_leave_time().
      */
-    void                       (*gone)(void *step);
+    void (*gone)(void *step);
 } ngx_http_checkout_step_t;
 
 typedef struct {
-    ngx_http_request_t               *request;
+    ngx_http_request_t              *request;
 
     /* of this file */
-    ngx_http_checkout_alarm_t         whole;      /* the request's time */
-    ngx_http_checkout_alarm_t         part;       /* the step's, if that has
-                                                     less */
-    ngx_http_checkout_clock_t        *clock;      /* of the whole; or NULL */
-    const ngx_http_checkout_step_t   *kind;       /* NULL: nobody is asked */
-    void                             *step;
-    void                            (*on_gone)(void *data);     /* or NULL */
-    void                             *data;
-    ngx_http_cleanup_t                cleanup;    /* in r->main->cleanup */
+    ngx_http_checkout_alarm_t        whole;  /* the request's time */
+    /* the step's, if that has less */
+    ngx_http_checkout_alarm_t        part;
+    ngx_http_checkout_clock_t       *clock;  /* of the whole; or NULL */
+    const ngx_http_checkout_step_t  *kind;   /* NULL: nobody is asked */
+    void                            *step;
+    void                           (*on_gone)(void *data);  /* or NULL */
+    void                            *data;
+    ngx_http_cleanup_t               cleanup;  /* in r->main->cleanup */
 
-    unsigned                          late:1;     /* a time has run out; others
-                                                     only read it */
+    /* a time has run out; others only read it */
+    unsigned                         late:1;
 } ngx_http_checkout_waiting_t;
 
 

@@ -12,22 +12,22 @@
 #include "stats/hash.h"
 
 
-#define NGX_HTTP_CHECKOUT_SLOTS 32 /* for worker processes; more share them \
-                                    */
-#define NGX_HTTP_CHECKOUT_SERVERS  16
-#define NGX_HTTP_CHECKOUT_REST_MIN 1024   /* bytes */
+/* for worker processes; more share them \ */
+#define NGX_HTTP_CHECKOUT_SLOTS     32
+#define NGX_HTTP_CHECKOUT_SERVERS   16
+#define NGX_HTTP_CHECKOUT_REST_MIN  1024 /* bytes */
 
 
 struct ngx_http_checkout_shared_s {
-    ngx_http_checkout_counters_t   slots[NGX_HTTP_CHECKOUT_SLOTS];
-    ngx_http_checkout_gauge_t      servers[NGX_HTTP_CHECKOUT_SERVERS];
-    size_t                         rest_size;
-    uint64_t                       rest[];    /* of the layers above */
+    ngx_http_checkout_counters_t  slots[NGX_HTTP_CHECKOUT_SLOTS];
+    ngx_http_checkout_gauge_t     servers[NGX_HTTP_CHECKOUT_SERVERS];
+    size_t                        rest_size;
+    uint64_t                      rest[];  /* of the layers above */
 };
 
 
-static ngx_http_checkout_counters_t   ngx_http_checkout_own_counters;
-static ngx_http_checkout_gauge_t      ngx_http_checkout_own_gauge;
+static ngx_http_checkout_counters_t  ngx_http_checkout_own_counters;
+static ngx_http_checkout_gauge_t     ngx_http_checkout_own_gauge;
 
 ngx_http_checkout_counters_t
     *ngx_http_checkout_counters = &ngx_http_checkout_own_counters;
@@ -60,7 +60,8 @@ ngx_http_checkout_zone_gauge(ngx_http_checkout_shared_t *shared,
         gauge = &shared->servers[i];
 
         if (gauge->server == server
-            || ngx_atomic_cmp_set(&gauge->server, 0, (ngx_atomic_uint_t) server)
+            || ngx_atomic_cmp_set(&gauge->server, 0,
+                                  (ngx_atomic_uint_t) server)
             || gauge->server == server)
         {
             return gauge;
@@ -150,8 +151,8 @@ ngx_http_checkout_zone_alloc(ngx_slab_pool_t *pool)
     ngx_http_checkout_shared_t  *shared;
 
     for (size = pool->pfree * ngx_pagesize;
-         size > sizeof(ngx_http_checkout_shared_t)
-                + NGX_HTTP_CHECKOUT_REST_MIN;
+         size
+         > sizeof(ngx_http_checkout_shared_t) + NGX_HTTP_CHECKOUT_REST_MIN;
          size -= ngx_pagesize)
     {
         pool->log_nomem = 0;
@@ -179,8 +180,8 @@ ngx_http_checkout_zone_rest(ngx_http_checkout_shared_t *shared, size_t *size)
 static ngx_int_t
 ngx_http_checkout_zone_init(ngx_shm_zone_t *shm_zone, void *data)
 {
-    ngx_slab_pool_t         *pool;
-    ngx_http_checkout_zone_t *zone, *old;
+    ngx_slab_pool_t           *pool;
+    ngx_http_checkout_zone_t  *zone, *old;
 
     zone = shm_zone->data;
     old = data;

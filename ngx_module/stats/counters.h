@@ -18,9 +18,9 @@
 /* What became of a request that is counted by this alone. */
 typedef enum {
     NGX_HTTP_CHECKOUT_RESULT_DONE,
-    NGX_HTTP_CHECKOUT_RESULT_REPEATED,       /* was done by one before */
-    NGX_HTTP_CHECKOUT_RESULT_REFUSED,        /* 4xx */
-    NGX_HTTP_CHECKOUT_RESULT_FAILED,         /* 5xx */
+    NGX_HTTP_CHECKOUT_RESULT_REPEATED, /* was done by one before */
+    NGX_HTTP_CHECKOUT_RESULT_REFUSED,  /* 4xx */
+    NGX_HTTP_CHECKOUT_RESULT_FAILED,   /* 5xx */
     NGX_HTTP_CHECKOUT_RESULTS
 } ngx_http_checkout_result_e;
 
@@ -38,53 +38,53 @@ typedef struct {
 /* All members are ngx_atomic_t; a worker process has a slot of its own. */
 typedef struct {
     /* requests, by what they ask for; orders and reads by their outcome */
-    ngx_atomic_t                 orders[NGX_HTTP_CHECKOUT_OUTCOMES_MAX];
-    ngx_atomic_t                 reads[NGX_HTTP_CHECKOUT_OUTCOMES_MAX];
-    ngx_atomic_t                 init_stocks[NGX_HTTP_CHECKOUT_RESULTS];
-    ngx_atomic_t                 cancels[NGX_HTTP_CHECKOUT_RESULTS];
-    ngx_atomic_t                 webhooks[NGX_HTTP_CHECKOUT_RESULTS];
+    ngx_atomic_t  orders[NGX_HTTP_CHECKOUT_OUTCOMES_MAX];
+    ngx_atomic_t  reads[NGX_HTTP_CHECKOUT_OUTCOMES_MAX];
+    ngx_atomic_t  init_stocks[NGX_HTTP_CHECKOUT_RESULTS];
+    ngx_atomic_t  cancels[NGX_HTTP_CHECKOUT_RESULTS];
+    ngx_atomic_t  webhooks[NGX_HTTP_CHECKOUT_RESULTS];
 
     /* the gate, and Redis */
-    ngx_atomic_t                 sold_out_local;
-    ngx_atomic_t                 timeouts;
-    ngx_atomic_t                 resent;
-    ngx_atomic_t                 errors;
-    ngx_atomic_t                 connects;
-    ngx_atomic_t                 losses;
+    ngx_atomic_t  sold_out_local;
+    ngx_atomic_t  timeouts;
+    ngx_atomic_t  resent;
+    ngx_atomic_t  errors;
+    ngx_atomic_t  connects;
+    ngx_atomic_t  losses;
 
     /* calls of place_order.lua */
-    ngx_atomic_t                 batches[NGX_HTTP_CHECKOUT_BATCH_BUCKETS + 1];
-    ngx_atomic_t                 batch_orders;
-    ngx_atomic_t                 calls[NGX_HTTP_CHECKOUT_CALL_BUCKETS + 1];
-    ngx_atomic_t                 call_us;
+    ngx_atomic_t  batches[NGX_HTTP_CHECKOUT_BATCH_BUCKETS + 1];
+    ngx_atomic_t  batch_orders;
+    ngx_atomic_t  calls[NGX_HTTP_CHECKOUT_CALL_BUCKETS + 1];
+    ngx_atomic_t  call_us;
 
     /* MySQL */
-    ngx_atomic_t                 sql_jobs[NGX_HTTP_CHECKOUT_SQL_OUTCOMES];
-    ngx_atomic_t                 sql_gone;       /* the request left first */
-    ngx_atomic_t                 sql_connect_errors;
-    ngx_atomic_t                 sql_connect_timeouts;
-    ngx_atomic_t                 sql_losses;     /* while a job ran */
-    ngx_atomic_t                 sql_read_timeouts;
-    ngx_atomic_t                 sql_connects;
-    ngx_atomic_t                 sql_reconnects; /* the server had closed an
-                                                    idle connection */
-    ngx_atomic_t                 sql_fallbacks;  /* the primary was asked for
-                                                    what a replica lacked */
+    ngx_atomic_t  sql_jobs[NGX_HTTP_CHECKOUT_SQL_OUTCOMES];
+    ngx_atomic_t  sql_gone;  /* the request left first */
+    ngx_atomic_t  sql_connect_errors;
+    ngx_atomic_t  sql_connect_timeouts;
+    ngx_atomic_t  sql_losses;  /* while a job ran */
+    ngx_atomic_t  sql_read_timeouts;
+    ngx_atomic_t  sql_connects;
+    /* the server had closed an idle connection */
+    ngx_atomic_t  sql_reconnects;
+    /* the primary was asked for what a replica lacked */
+    ngx_atomic_t  sql_fallbacks;
 
     /* gauges of the process pid */
-    ngx_atomic_t                 sql_connections;
-    ngx_atomic_t                 sql_waiting;    /* jobs */
-    ngx_atomic_t                 connections;    /* that can take calls */
-    ngx_atomic_t                 pid;
+    ngx_atomic_t  sql_connections;
+    ngx_atomic_t  sql_waiting;  /* jobs */
+    ngx_atomic_t  connections;  /* that can take calls */
+    ngx_atomic_t  pid;
 
-    ngx_atomic_t                 spare[8];       /* the next slot begins in
-                                                    another cache line */
+    /* the next slot begins in another cache line */
+    ngx_atomic_t  spare[8];
 } ngx_http_checkout_counters_t;
 
 /* What was last seen of a server. */
 typedef struct {
-    ngx_atomic_t                 server;         /* its key, 0: free */
-    ngx_atomic_t                 queued;
+    ngx_atomic_t  server;  /* its key, 0: free */
+    ngx_atomic_t  queued;
 } ngx_http_checkout_gauge_t;
 
 extern ngx_http_checkout_counters_t  *ngx_http_checkout_counters;
@@ -113,8 +113,8 @@ void ngx_http_checkout_zone_enter(ngx_http_checkout_shared_t *shared);
 
 /*
  * Adds to a gauge of this process: connections to Redis that can take calls,
- * connections to MySQL, jobs that wait for one. Does nothing in the old process
- * of a reload, whose slot another one has.
+ * connections to MySQL, jobs that wait for one. Does nothing in the old
+ * process of a reload, whose slot another one has.
  */
 void ngx_http_checkout_zone_connections(ngx_int_t more);
 void ngx_http_checkout_zone_sql_connections(ngx_int_t more);
@@ -125,8 +125,8 @@ void ngx_http_checkout_zone_sum(ngx_http_checkout_shared_t *shared,
     ngx_http_checkout_counters_t *sum);
 
 /*
- * The gauges of a server, by its key; never NULL. The process's own where there
- * is no zone, or no place left in it.
+ * The gauges of a server, by its key; never NULL. The process's own where
+ * there is no zone, or no place left in it.
  */
 ngx_http_checkout_gauge_t *ngx_http_checkout_zone_gauge(
     ngx_http_checkout_shared_t *shared, uint64_t server);

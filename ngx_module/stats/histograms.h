@@ -12,8 +12,8 @@
 
 
 typedef struct {
-    uint64_t                     us;
-    const char                  *seconds;    /* the same, for a label */
+    uint64_t     us;
+    const char  *seconds;  /* the same, for a label */
 } ngx_http_checkout_call_bound_t;
 
 /* Upper bounds, as in "le". What is larger counts in one more place. */
@@ -22,7 +22,9 @@ extern const ngx_uint_t
 extern const ngx_http_checkout_call_bound_t
     ngx_http_checkout_call_bounds[NGX_HTTP_CHECKOUT_CALL_BUCKETS];
 
-/* µs of CLOCK_MONOTONIC, as db_begun() of mysql/db.h. Any thread may call it.
+/*
+ * µs of CLOCK_MONOTONIC, as db_begun() of mysql/db.h. Any thread may call it.
+ * /
  */
 uint64_t ngx_http_checkout_now_us(void);
 

@@ -12,21 +12,21 @@
 #include "stats/counters.h"
 
 
-#define NGX_HTTP_CHECKOUT_PROMETHEUS_SIZE  (32 * 1024)    /* of all */
+#define NGX_HTTP_CHECKOUT_PROMETHEUS_SIZE  (32 * 1024) /* of all */
 
 
 /* The label "outcome" of what is counted by one; NULL: it has no series. */
 typedef struct {
-    const char                  *orders[NGX_HTTP_CHECKOUT_OUTCOMES_MAX];
-    const char                  *reads[NGX_HTTP_CHECKOUT_OUTCOMES_MAX];
-    const char                  *sql_jobs[NGX_HTTP_CHECKOUT_SQL_OUTCOMES];
+    const char  *orders[NGX_HTTP_CHECKOUT_OUTCOMES_MAX];
+    const char  *reads[NGX_HTTP_CHECKOUT_OUTCOMES_MAX];
+    const char  *sql_jobs[NGX_HTTP_CHECKOUT_SQL_OUTCOMES];
 } ngx_http_checkout_metric_labels_t;
 
 /* A Redis, as it is configured. */
 typedef struct {
-    ngx_str_t                    server;
-    ngx_uint_t                   database;
-    ngx_http_checkout_gauge_t   *gauge;
+    ngx_str_t                   server;
+    ngx_uint_t                  database;
+    ngx_http_checkout_gauge_t  *gauge;
 } ngx_http_checkout_metric_queue_t;
 
 

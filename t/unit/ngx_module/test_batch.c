@@ -1,4 +1,5 @@
-/* Which orders leave as one call of place_order.lua, in which words, and what its reply says: ngx_module/gate/batch.c. */
+/* Which orders leave as one call of place_order.lua, in which words, and what its reply says: ngx_module/gate/batch.c.
+ */
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,7 +9,7 @@
 #include "text/reply_reader.h"
 
 
-#define NOW_MS 1763712000000   /* 2025-11-21 08:00 UTC */
+#define NOW_MS 1763712000000 /* 2025-11-21 08:00 UTC */
 
 
 static ngx_http_checkout_batch_order_t orders[NGX_HTTP_CHECKOUT_BATCH_ORDERS + 1];
@@ -164,9 +165,10 @@ START_TEST(test_groups_by_product_in_order_of_arrival)
     ck_assert_uint_eq(batch.norders, 6);
     ck_assert_uint_eq(batch.ngroups, 3);
 
-    static const struct { uint64_t product, units; uint32_t largest, orders, first; } groups[] = {
-        { 7, 8, 5, 3, 0 }, { 9, 4, 3, 2, 3 }, { 8, 1, 1, 1, 5 }
-    };
+    static const struct {
+        uint64_t product, units;
+        uint32_t largest, orders, first;
+    } groups[] = { { 7, 8, 5, 3, 0 }, { 9, 4, 3, 2, 3 }, { 8, 1, 1, 1, 5 } };
     for (size_t i = 0; i < 3; i++) {
         ck_assert_uint_eq(batch.groups[i].product_id, groups[i].product);
         ck_assert_uint_eq(batch.groups[i].units, groups[i].units);
@@ -253,18 +255,40 @@ START_TEST(test_words_of_new_orders)
     encode();
 
     ck_assert_uint_eq(ngx_http_checkout_batch_keys(&batch), 10);
-    expect(0, (const char *[]) {
-        "order-processing-queue", "gate", "orders:2025-11-21", "orders:2025-11-20",
-        "product:7:stock", "product:7:register", "product:7:buyers",
-        "product:12345678901:stock", "product:12345678901:register", "product:12345678901:buyers",
-        "1000", "2025-11-21",
-        "7", "0001020304050607", "2", "7", "5", "0",
-        "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "queued - 7 2 1 1763712000000",
-        "cccccccccccccccccccccccccccccccccccc", "queued - 7 5 3 1763712000002",
-        "12345678901", "08090a0b0c0d0e0f", "1", "1", "1", "0",
-        "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb", "queued - 12345678901 1 2 1763712000001",
-        NULL
-    });
+    expect(
+        0,
+        (const char *[]) {
+            "order-processing-queue",
+            "gate",
+            "orders:2025-11-21",
+            "orders:2025-11-20",
+            "product:7:stock",
+            "product:7:register",
+            "product:7:buyers",
+            "product:12345678901:stock",
+            "product:12345678901:register",
+            "product:12345678901:buyers",
+            "1000",
+            "2025-11-21",
+            "7",
+            "0001020304050607",
+            "2",
+            "7",
+            "5",
+            "0",
+            "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+            "queued - 7 2 1 1763712000000",
+            "cccccccccccccccccccccccccccccccccccc",
+            "queued - 7 5 3 1763712000002",
+            "12345678901",
+            "08090a0b0c0d0e0f",
+            "1",
+            "1",
+            "1",
+            "0",
+            "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb",
+            "queued - 12345678901 1 2 1763712000001",
+            NULL });
     ck_assert_uint_eq(nwords, 30);
 }
 END_TEST
@@ -383,9 +407,11 @@ START_TEST(test_what_is_no_reply)
     /* a group too few, and one too many */
     ck_assert_int_eq(is_reply("*2\r\n:5\r\n*2\r\n:0\r\n$6\r\nqueued\r\n"), 0);
     ck_assert_int_eq(is_reply("*4\r\n:5\r\n*2\r\n:0\r\n$6\r\nqueued\r\n*2\r\n:0\r\n$6\r\nqueued\r\n"
-                              "*2\r\n:0\r\n$6\r\nqueued\r\n"), 0);
+                              "*2\r\n:0\r\n$6\r\nqueued\r\n"),
+                     0);
     /* a verdict too many in the second group */
-    ck_assert_int_eq(is_reply("*3\r\n:5\r\n*2\r\n:0\r\n$6\r\nqueued\r\n*3\r\n:0\r\n$6\r\nqueued\r\n$6\r\nqueued\r\n"), 0);
+    ck_assert_int_eq(is_reply("*3\r\n:5\r\n*2\r\n:0\r\n$6\r\nqueued\r\n*3\r\n:0\r\n$6\r\nqueued\r\n$6\r\nqueued\r\n"),
+                     0);
     /* no count of the queue, no units left */
     ck_assert_int_eq(is_reply("*3\r\n$1\r\n5\r\n*2\r\n:0\r\n$6\r\nqueued\r\n*2\r\n:0\r\n$6\r\nqueued\r\n"), 0);
     ck_assert_int_eq(is_reply("*3\r\n:5\r\n*2\r\n$1\r\n0\r\n$6\r\nqueued\r\n*2\r\n:0\r\n$6\r\nqueued\r\n"), 0);

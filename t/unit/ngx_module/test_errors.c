@@ -84,8 +84,8 @@ END_TEST
 
 START_TEST(trouble_of_the_server_is_no_fault_of_the_statement)
 {
-    static const unsigned codes[] = { 1021, 1026, 1030, 1037, 1038, 1040, 1041, 1077, 1079, 1080, 1114, 1129,
-                                      1130, 1194, 1195, 1203, 1226, 1290, 1792, 1836 };
+    static const unsigned codes[] = { 1021, 1026, 1030, 1037, 1038, 1040, 1041, 1077, 1079, 1080,
+                                      1114, 1129, 1130, 1194, 1195, 1203, 1226, 1290, 1792, 1836 };
 
     for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++) {
         ck_assert_int_eq(class_of(DB_RETRY, codes[i], 0), NGX_HTTP_CHECKOUT_RUN_FAILED);
