@@ -3,6 +3,17 @@
  * call of place_order.lua.
  *
  * Nothing here blocks.  All of it belongs to the event loop.
+ *
+ * A client that leaves while its order waits here changes nothing for the
+ * order: it is sent and, where units are left, sold; nobody gets the verdict.
+ * It keeps the rest of the request's time.  When that runs out before Redis
+ * got a byte of it, the order is taken back, whether its request is still
+ * there or not; after that byte it stands.
+ *
+ * The gate copies an order and owns the copy.  Its verdict ends it, or its
+ * being taken back, not the request's end (gone()); an order whose time ran
+ * out too late for that ends with the reply to its batch, or with the loss of
+ * the connection.  It then goes to a free list, and gate_exit() frees that.
  */
 #ifndef NGX_HTTP_CHECKOUT_GATE_QUEUE_H
 #define NGX_HTTP_CHECKOUT_GATE_QUEUE_H
@@ -34,7 +45,11 @@
     CHECKOUT_VERDICTS /* it was not placed */
 #define NGX_HTTP_CHECKOUT_VERDICTS  (CHECKOUT_VERDICTS + 1)
 
-/* What became of an order.  It ends when the handler returns. */
+/*
+ * What became of an order.  It ends when the handler returns.  Which outcome
+ * (request/outcome.h) the client gets for each kind is the table
+ * ngx_http_checkout_order_outcomes in handlers/place_order.c.
+ */
 typedef struct {
     ngx_uint_t   kind;        /* see above */
     uint64_t     number;      /* as in struct checkout_verdict */
@@ -69,14 +84,17 @@ typedef struct {
 /* At the start of a worker process, once its connection is initialized. */
 void ngx_http_checkout_gate_init(ngx_http_checkout_gate_t *gate);
 
-/* At its end: orders that are pending get no verdict. */
+/*
+ * At its end: frees the orders that are pending, which get no verdict, and the
+ * free lists.  What is in a batch on its way is left to the process's end.
+ */
 void ngx_http_checkout_gate_exit(ngx_http_checkout_gate_t *gate);
 
 /*
- * NGX_OK: a step of the request has begun, and handler() is called later,
- * never from within.  The order, which is copied, stands even if the request
- * goes away.  When its time runs out it is taken back, if Redis got nothing of
- * it; else its verdict is UNKNOWN.
+ * NGX_OK: a step of the request has begun.  handler() is called later, never
+ * from within, and not at all where the request goes away before.  When the
+ * request's time runs out, the verdict is UNAVAILABLE where the order could be
+ * taken back and no earlier call may have placed it, else UNKNOWN.
  *
  * NGX_ERROR: it was not taken: too many wait, no memory, no random bytes.
  *

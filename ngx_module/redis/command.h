@@ -1,5 +1,14 @@
 /*
  * A command to Redis and its reply.
+ *
+ * Who frees:
+ *   the command   its maker: in its handler or later, or once it is withdrawn.
+ *                 Its connection has it from send() until then (connection.h)
+ *   its text      the connection: when all of it is written, when the
+ *                 connection is lost in the middle of it, or when the command
+ *                 is withdrawn
+ *   the reply     the connection, when the handler has returned; a handler
+ *                 copies what it keeps
  */
 #ifndef NGX_HTTP_CHECKOUT_REDIS_COMMAND_H
 #define NGX_HTTP_CHECKOUT_REDIS_COMMAND_H
@@ -14,9 +23,9 @@ typedef struct ngx_http_checkout_command_s  ngx_http_checkout_command_t;
 
 /*
  * Called once for each command of which a byte was written.  reply: NULL when
- * the connection was lost before it came; else it ends with this call.  The
- * handler may free the command, send others, end requests, and drop the
- * connection.
+ * the connection was lost before it came; else it is freed after this call.
+ * The handler may free the command or send it again, send others, end
+ * requests, and drop the connection.
  */
 typedef void (*ngx_http_checkout_reply_pt)(
    ngx_http_checkout_command_t *command, redisReply *reply);

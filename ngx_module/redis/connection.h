@@ -48,7 +48,7 @@ typedef struct {
     uint64_t                             key;
     /* what was last seen of Redis */
     ngx_http_checkout_gauge_t           *gauge;
-    /* of the gates, without a reply */
+    /* counted by gate/queue.c: its batches without a reply */
     ngx_uint_t                           batches;
 
     /* of connection.c */
@@ -83,7 +83,10 @@ typedef struct {
 void ngx_http_checkout_redis_init(ngx_http_checkout_redis_t *redis,
     ngx_http_checkout_shared_t *shared);
 
-/* At its end.  Commands that are on their way get no reply any more. */
+/*
+ * At its end: closes the connection.  No handler is called, neither of a
+ * command nor of a waiter, and no command or text is freed: the process ends.
+ */
 void ngx_http_checkout_redis_exit(ngx_http_checkout_redis_t *redis);
 
 /* NGX_OK: a command would be written at once.  NGX_AGAIN: it would wait. */
@@ -97,7 +100,11 @@ ngx_int_t ngx_http_checkout_redis_ready(ngx_http_checkout_redis_t *redis);
 void ngx_http_checkout_redis_wait(ngx_http_checkout_redis_t *redis,
     ngx_http_checkout_waiter_t *waiter);
 
-/* Calls all who wait. */
+/*
+ * Calls all who wait now; one that waits again from within is called the next
+ * time.  The connection does it when it becomes ready and when all is written;
+ * gate/queue.c when a reply has made room for another batch.
+ */
 void ngx_http_checkout_redis_wake(ngx_http_checkout_redis_t *redis);
 
 /*

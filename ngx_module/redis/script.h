@@ -33,8 +33,15 @@ void ngx_http_checkout_script_begin(const struct checkout_script *script,
     ngx_uint_t source, ngx_uint_t keys);
 
 /*
- * The key that prefix, name and suffix make together; they are copied.  Every
- * name of a key passes here.
+ * The key that prefix, name and suffix make together; they are copied.
+ *
+ * Every name of a key that nginx sends passes here, as each of the worker does
+ * through worker/redis/keys.c: the scripts get all their keys as KEYS, and
+ * make no name themselves (settle.lua reads product and day off the end of
+ * two).  A tag in front of all keys would stand here and there, and change
+ * what finds keys by their name, worker/redis/loaded_products.c, and what
+ * stands for a server in the zone, ngx_http_checkout_zone_key()
+ * (stats/counters.h).
  */
 void ngx_http_checkout_script_key(const char *prefix, const char *name,
     size_t len, const char *suffix);

@@ -3,6 +3,11 @@
  *
  * The script writes nothing, or does no harm when it runs twice: after a lost
  * connection it is sent again while there is time.
+ *
+ * Who frees: script_call.c frees the call, once done() has returned and Redis
+ * has answered, or its connection was lost, or the command could be withdrawn;
+ * the request may be long gone then.  The connection frees reply and text
+ * (redis/command.h).
  */
 #ifndef NGX_HTTP_CHECKOUT_REDIS_SCRIPT_CALL_H
 #define NGX_HTTP_CHECKOUT_REDIS_SCRIPT_CALL_H
@@ -33,7 +38,7 @@ typedef ngx_int_t (*ngx_http_checkout_script_write_pt)(
  * The step is over.  Called once in the event loop, unless the request went
  * away; it begins the next step, or ends with ngx_http_checkout_finish().
  * reply: NULL when Redis gave no answer in time, or an error.  Call and reply
- * end when this returns.
+ * are not to be used once this has returned, and are freed elsewhere.
  */
 typedef void (*ngx_http_checkout_script_done_pt)(
    ngx_http_checkout_script_call_t *call, ngx_http_request_t *r,

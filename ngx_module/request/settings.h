@@ -37,8 +37,9 @@ typedef struct {
 
 /*
  * The settings of the request's location, never NULL. They are the first
- * member of the module's location configuration; conf/conf.c checks that when
- * it is compiled. So variables, which run without a handler, find them too.
+ * member of the module's location configuration; conf/merge.c checks that
+ * when it is compiled. So variables, which run without a handler, find them
+ * too.
  */
 #define ngx_http_checkout_request_settings(r) \
     ((const ngx_http_checkout_request_settings_t *) \

@@ -23,8 +23,11 @@ ngx_int_t ngx_http_checkout_require_user(ngx_http_request_t *r,
     uint64_t *user_id);
 
 /*
- * The same for a request that names an order. What is not an identifier is
- * refused like the identifier of an order that there is not.
+ * The same for a request that names an order. identifier: read only, the value
+ * of the directive's argument, as the caller has evaluated it; so its text
+ * lives in the request's pool. After NGX_DECLINED it has the form of an
+ * identifier, CHECKOUT_IDENTIFIER_LEN characters without a NUL. What has not
+ * is refused like the identifier of an order that there is not.
  */
 ngx_int_t ngx_http_checkout_require_order(ngx_http_request_t *r,
     ngx_str_t *identifier, uint64_t *user_id);

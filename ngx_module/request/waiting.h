@@ -107,7 +107,14 @@ void ngx_http_checkout_waiting_restart(ngx_http_checkout_waiting_t *w,
 
 /*
  * nginx looks from now on whether the client is still there, and ends the
- * request when it is not.  After begin(), for a request without a body.
+ * request when it is not.  After begin(), for a request without a body: what
+ * the client sends is not read meanwhile.  Does nothing in a subrequest, and
+ * while nginx passes over a body.
+ *
+ * Only requests of "checkout_query" are watched.  Without this call, as for
+ * all requests with a body, nobody notices that a client has closed its
+ * connection: the request waits on, and its answer is written in vain.  gone()
+ * is then called only where nginx ends the request for a reason of its own.
  */
 void ngx_http_checkout_waiting_watch_client(ngx_http_checkout_waiting_t *w);
 

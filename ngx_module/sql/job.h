@@ -2,6 +2,21 @@
  * Jobs on MySQL servers, in nginx's thread pool.
  *
  * All functions are the event loop's; none blocks.
+ *
+ * A job has one timer of its own, beside the request's clock: how long it
+ * waits for a connection (checkout_pool timeout=), then connects
+ * (checkout_mysql_connect_timeout), then for each statement
+ * (checkout_mysql_read_timeout; sql/settings.h). When it runs out the next
+ * server is asked, if there is one; in the last two cases the server counts as
+ * failed. "The request's time", which bounds the whole, is that of
+ * checkout_timeout (request/waiting.h).
+ *
+ * Who frees: after job_start() sql/job.c frees the job, its pool and so its
+ * input: when done() has returned or the request has gone away, and no thread
+ * runs it any more. Where the request's time runs out, or a thread hangs,
+ * done() comes first and the thread ends later: what it finds then is thrown
+ * away, and its connection is used again or closed. So after FAILED and LATE a
+ * job that writes may have been committed, or be committed later.
  */
 #ifndef NGX_HTTP_CHECKOUT_SQL_JOB_H
 #define NGX_HTTP_CHECKOUT_SQL_JOB_H
@@ -18,7 +33,8 @@
 typedef enum {
     NGX_HTTP_CHECKOUT_SQL_DONE,    /* the result is whole */
     NGX_HTTP_CHECKOUT_SQL_REFUSED, /* MySQL refuses the data (DB_POISON) */
-    NGX_HTTP_CHECKOUT_SQL_FAILED,  /* no server gave an answer */
+    /* no server gave an answer in its time, or all say the statement fails */
+    NGX_HTTP_CHECKOUT_SQL_FAILED,
     /* no connection, or no lock, came free in time; nothing was changed */
     NGX_HTTP_CHECKOUT_SQL_BUSY,
     /* the request's time has run out, or the server's for a statement */
@@ -28,9 +44,9 @@ typedef enum {
 typedef struct ngx_http_checkout_job_s  ngx_http_checkout_job_t;
 
 /*
- * Called once from the event loop, unless the request went away before. It
- * goes on with the request, or answers it.
- * result: NULL unless DONE. It and the job are freed after the call.
+ * Called once from the event loop, unless the request went away before: then
+ * never. It goes on with the request, or answers it.
+ * result: NULL unless DONE. It is freed after the call; do not keep the job.
  */
 typedef void (*ngx_http_checkout_job_pt)(
    ngx_http_checkout_job_t *job, ngx_http_request_t *r,

@@ -60,15 +60,24 @@ ngx_int_t ngx_http_checkout_pool_enter(ngx_http_checkout_pool_t *pool,
 void ngx_http_checkout_pool_leave(ngx_http_checkout_pool_wait_t *wait);
 
 /*
- * Gives waiting jobs what has come free, of connections and of threads. To be
- * called by whoever released some; calls ready() of each.
+ * Gives waiting jobs what has come free, of connections and of threads; calls
+ * ready() of each. sql/thread.c calls it after each run's done(), so done()
+ * need not.
  */
 void ngx_http_checkout_pool_dispatch(void);
 
-/* Gives back an open connection; a job ran well on it. */
+/*
+ * Gives back an open connection on which a job ran well. Serves no job that
+ * waits: see pool_dispatch().
+ */
 void ngx_http_checkout_pool_put(ngx_http_checkout_conn_t *conn);
 
-/* Gives back a connection that is not to be used again: it is closed. */
+/*
+ * Gives back a connection that is not to be used again. An open one is closed
+ * by a run of its own in a thread, and keeps its place in the pool until then;
+ * where that run cannot start (no memory, nginx's queue of tasks is full) it
+ * is closed here, which may block for a last packet. Then it is freed.
+ */
 void ngx_http_checkout_pool_drop(ngx_http_checkout_conn_t *conn);
 
 /* Does the server answer, as far as the last run tells? 1 at first. */

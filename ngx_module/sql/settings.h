@@ -28,13 +28,28 @@ typedef struct {
 typedef struct {
     /* all but the address; its time-outs are longer than those that follow */
     struct db_server               server;
+    /*
+     * Both are counted by the timer of sql/job.c, from the moment that the run
+     * was handed to the threads. To connect, with the session's first
+     * statements; read_timeout bounds that too where it is shorter.
+     */
     ngx_msec_t                     connect_timeout;
+    /*
+     * For each statement of a job, from its sending to its whole answer, not
+     * for each read of the network: db_begun() says when it began. Of jobs
+     * that write 1500 ms at least. A little earlier the server itself ends the
+     * statement (server.statement_timeout; MySQL does so for reads alone). The
+     * client library's time-out, for each read of the network, is a second
+     * longer and only ends a thread that hangs. How long a request waits for
+     * the whole of a job, with all its statements and servers, the request's
+     * time alone bounds; a run that is under way then goes on without it.
+     */
     ngx_msec_t                     read_timeout;
     ngx_http_checkout_pool_conf_t  pool;
     /* 1: of locations that write; readers have others */
     ngx_uint_t                     writes;
-    ngx_array_t                    upstreams;
     /* ngx_http_upstream_srv_conf_t * */
+    ngx_array_t                    upstreams;
     ngx_str_t                      file;  /* of the first location's */
     ngx_uint_t                     line;  /* handler */
     /* of a worker process: second of the last "no live server" */

@@ -2,7 +2,31 @@
  * One run of a job on one connection, in a thread of nginx's pool.
  *
  * All functions are the event loop's; none blocks but
- * ngx_http_checkout_threads_wait(). What a thread may touch: see thread.c.
+ * ngx_http_checkout_threads_wait().
+ *
+ * What a thread may touch: from run_start() until done() the thread alone uses
+ * the run's result, rc, code, error and repeats, and conn->db. It reads
+ * work.input, which nobody changes meanwhile. It touches no request, no pool
+ * of nginx and no list. Both sides use `phase` (atomic), `fd` and `connected`
+ * (the thread writes them before it sets the phase to RUNNING), and
+ * db_begun(). Of conn->fd, a second descriptor of the socket, the thread
+ * knows nothing.
+ *
+ * Who frees: run_start() makes the run, the callee of done() frees it by
+ * run_free(), with its result. The job and its pool belong to sql/job.c, whose
+ * reference for each run keeps them, and so work.input, until done(). The
+ * connection belongs to its pool (sql/pool.h): done() gives it back by
+ * pool_put() or pool_drop().
+ *
+ * A thread that hangs: sql/job.c counts its time, and abandons the run; its
+ * request is answered, or another server is asked, without waiting for the
+ * thread. run_abandon() shuts the socket down, which ends a blocking read at
+ * once. It wakes nobody while the thread still connects: that ends by the
+ * client library's own time-out (the connect time-out, and for each read the
+ * read time-out plus a second, both in whole seconds, rounded up). A run for
+ * which nginx has no thread yet ends when its turn comes. Until then the
+ * thread, the connection's place in its pool and the job's memory stay taken;
+ * then done() is called as ever, and sql/job.c drops the connection.
  */
 #ifndef NGX_HTTP_CHECKOUT_SQL_THREAD_H
 #define NGX_HTTP_CHECKOUT_SQL_THREAD_H
@@ -68,13 +92,19 @@ struct ngx_http_checkout_run_s {
      * it is RUNNING
      */
     int                        fd;
-    ngx_event_t                overdue;  /* while it is abandoned */
+    /*
+     * A timer that does nothing, while the run is abandoned: a worker process
+     * that exits stays in its event loop while a timer is set, and so does
+     * not leave before the thread, but no longer than the library's time-outs
+     */
+    ngx_event_t                overdue;
     ngx_thread_task_t          task;
 };
 
 /*
  * A worker process starts. released(): called whenever a thread has come free,
- * after the run's done(). NGX_ERROR: what is missing is logged.
+ * after the run's done(); here it is ngx_http_checkout_pool_dispatch().
+ * NGX_ERROR: what is missing is logged.
  */
 ngx_int_t ngx_http_checkout_threads_init(ngx_cycle_t *cycle,
     ngx_http_checkout_threads_settings_t *settings, void (*released)(void));
@@ -107,8 +137,10 @@ ngx_http_checkout_run_phase_e ngx_http_checkout_run_phase(
 uint64_t ngx_http_checkout_run_since(ngx_http_checkout_run_t *run);
 
 /*
- * Nobody waits for the run any longer. Its socket is shut down, so that its
- * thread wakes up; done() follows then.
+ * Nobody waits for the run any longer: a job that has not begun will not, and
+ * the socket is shut down, so that the thread wakes up (see above for when it
+ * does not). done() follows later, never from within; run and connection stay
+ * the run's until then. Once for each run.
  */
 void ngx_http_checkout_run_abandon(ngx_http_checkout_run_t *run);
 

@@ -87,8 +87,13 @@ typedef struct {
     ngx_atomic_t  queued;
 } ngx_http_checkout_gauge_t;
 
+/*
+ * Where this process counts; never NULL. Its own memory, until zone_enter()
+ * sets it to a slot of the zone where there is one.
+ */
 extern ngx_http_checkout_counters_t  *ngx_http_checkout_counters;
 
+/* Adds n to the member `counter`. For every process, also before the above. */
 #define ngx_http_checkout_count(counter, n) \
     ((void) ngx_atomic_fetch_add(&ngx_http_checkout_counters->counter, n))
 
@@ -104,7 +109,10 @@ extern ngx_http_checkout_counters_t  *ngx_http_checkout_counters;
 ngx_http_checkout_zone_t *ngx_http_checkout_zone_add(ngx_conf_t *cf,
     ngx_str_t *name, size_t size, ngx_module_t *module);
 
-/* What stands for a server and its database in the zone; never 0. */
+/*
+ * What stands for a server (its name in the configuration) and its database in
+ * the zone, for gauges and for gate/marks.h: a hash; never 0.
+ */
 uint64_t ngx_http_checkout_zone_key(const ngx_str_t *name,
     ngx_uint_t database);
 
