@@ -18,9 +18,10 @@
 #include "mysql/db.h"
 
 /*
- * The condition of an order `o` that is not paid and may be ended for it. Money in time is money that came before
- * pay_by, not money that was applied before: an order waits for the events of its own that are not applied, and for
- * the oldest one that nobody has read, which may be its. A refund that waits for its payment keeps no order.
+ * The condition of an order `o` that was not paid in time and may be cancelled for it. What counts is when the payment
+ * event came in, not when it is applied. So the order is kept:
+ *   - while an event of its own waits to be applied, but for a refund, which brings no money;
+ *   - while the oldest event that was never tried came in at or before its pay_by: it may be this order's.
  */
 #define ORDER_IS_OVERDUE \
     "o.status = 'pending_payment' AND o.pay_by < NOW(3) AND o.pay_by < COALESCE((SELECT n.received_at" \

@@ -3,6 +3,12 @@
  * that still waits in the queue: a row without items, the verdict that the worker will find.
  *
  * Safe to run again when it is unknown whether it was committed: it then finds its own change, and reports a repeat.
+ *
+ * A cancellation and a worker that sells the same order at the same moment: both lock its product before they write,
+ * and the one that gets the lock first wins. The cancellation first: the worker finds its row as the verdict, sells
+ * nothing, and settling takes the units out of flight. The worker first: the cancellation's row meets a duplicate key
+ * (DB_AGAIN), its transaction runs again, finds the worker's row, and decides by lifecycle/rules.h as ever: an order
+ * that was sold is cancelled, and its stock comes back.
  */
 #ifndef CHECKOUT_LIFECYCLE_SINGLE_CHANGE_H
 #define CHECKOUT_LIFECYCLE_SINGLE_CHANGE_H

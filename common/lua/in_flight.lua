@@ -1,5 +1,8 @@
--- Units in flight by product id (a string): the sum over queue and dead letters. Reads every entry, in
--- pages, so it costs time in proportion to the queue; callers ask for it rarely.
+-- Units in flight, for the scripts push and inspect (pasted in where `--#include` stands).
+--
+--   sum_in_flight(stream, …)   names of streams: queue and dead letters. Returns a table, units by product id (a string)
+--
+-- Reads every entry, in pages, so it costs time in proportion to the queue; callers ask for it rarely.
 local function sum_in_flight(...)
     local sum = {}
     for _, stream in ipairs({ ... }) do

@@ -1,4 +1,13 @@
--- Records of orders and the units of their buyers (pasted in where `--#include` stands).
+-- Records of orders and the units of their buyers, for the scripts settle, transition, dead_drop and set_buyers (pasted
+-- in where `--#include` stands).
+--
+--   has_ended(record)             true where the record says that its order ended; record: text, or false
+--   is_later(record, than)        true where the text `record` says something later than `than` (text, or false)
+--   taken_by(record, old, units)  returns units that the buyer holds more (negative: less)
+--   hold(key, user, units)        changes what a user holds of a product; returns nothing
+--   settle_buyers(bucket, key, limit, first_record, first, last)   } by words of the call (ARGV); both return nothing;
+--   write_records(bucket, first, last)                             } buyers before records, whose old words they need
+--
 -- No event leads back to an earlier status, so of two statuses the one of higher rank is the later one: words of
 -- different workers may come in any order.
 local RANK = {

@@ -1,4 +1,11 @@
--- The versioned register, shared by settle and push (pasted in where `--#include` stands).
+-- The versioned register, for the scripts settle, push, transition, requeue and dead_drop (pasted in where `--#include`
+-- stands).
+--
+--   whole(text)   text: of a field, or false. Returns a number, or nil
+--   push(stock_key, register, released, version, stock, opens_at, closes_at, limit, max_quantity, state)
+--                 two names of keys; released: units, a number; version .. state: words of the call, version "-" for
+--                 "nothing to push". Returns true where what was pushed was newer and was taken, else false
+--
 -- register.stock and register.version are what MySQL said last; in_flight is what Redis alone knows.
 
 -- A whole number; nil for what is none (Lua itself would take "nan" and "1e300" too), or is too long to be exact.

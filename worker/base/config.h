@@ -49,14 +49,14 @@ struct config {
     struct {
         char *name; /* of the consumers; empty in the file: host and process id */
         atomic_uint threads;
-        atomic_uint batch_orders;
-        atomic_uint payment_timeout;
-        atomic_uint dead_after;
-        atomic_uint tries;
-        atomic_uint drain_deadline;
-        atomic_uint reconcile_interval;
-        char *metrics_address; /* host:port; empty: none */
-        atomic_uint laws_interval;
+        atomic_uint batch_orders;    /* a batch takes entries of the queue until it has that many orders */
+        atomic_uint payment_timeout; /* from the commit of an order to its pay_by */
+        atomic_uint dead_after; /* a consumer without a heartbeat for so long is dead: others take its entries over */
+        atomic_uint tries; /* attempts at an order that MySQL refuses; then it gets a tombstone, or is a dead letter */
+        atomic_uint drain_deadline;     /* from SIGTERM to the end of the consumers; past it the process ends at once */
+        atomic_uint reconcile_interval; /* least pause between two ticks of the reconciler */
+        char *metrics_address;          /* host:port; empty: none */
+        atomic_uint laws_interval;      /* between two checks of the laws by the monitor */
     } worker;
 
     struct {
@@ -76,8 +76,8 @@ struct config {
         struct secrets secrets; /* what the file holds; each signs */
         char *ca_file;          /* empty: the system's authorities */
         atomic_uint timeout;
-        atomic_uint tries;
-        atomic_uint parallel;
+        atomic_uint tries;    /* attempts at an event before it is dead */
+        atomic_uint parallel; /* events that are sent at once */
     } events;
 
     struct {

@@ -1,6 +1,14 @@
 /*
  * What must be true of a batch before it is written, and before it is settled. Pure but for the log and the counter of
  * base/invariant.h, which also describes what happens where a check fails.
+ *
+ * Both failures end alike, in divide() of consumer.c: the entries of the batch run again one by one, and one that fails
+ * alone is set aside (intake/set_aside.h). They differ in what is committed by then:
+ *
+ *   batch_check_decided()    fails in order_transaction_run(): ORDERS_INCONSISTENT. The transaction is rolled back;
+ *                            others of the same batch, after halving, may be committed
+ *   batch_check_committed()  fails in the step SETTLE, after ORDERS_COMMITTED: all of the batch is committed, and the
+ *                            next run finds it as verdicts
  */
 #ifndef CHECKOUT_WORKER_INTAKE_BATCH_CHECK_H
 #define CHECKOUT_WORKER_INTAKE_BATCH_CHECK_H

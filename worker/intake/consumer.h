@@ -9,6 +9,10 @@
  * Own entries are read again from the first after joining, after a settle that failed or settled less than the batch
  * holds, and every few seconds: while a consumer runs, only what it set aside stays pending for it.
  *
+ * Where a check fails (intake/batch_check.h: in COMMIT before the rows are written, or in SETTLE before the call), the
+ * entries of the batch make a batch each, FILL to SETTLE, up to `alone_until`; one for which a check fails again is set
+ * aside and stays pending.
+ *
  * Nothing is read while a batch is in hand, so an outage of MySQL stops the reading and nothing else; one exception
  * is a small batch that fails for no known reason: it is widened, to see whether other orders can be committed. Every
  * wait ends when the stop is requested; what is not settled then stays in the queue for others. While this thread
@@ -42,7 +46,7 @@ struct consumer {
     const struct config *config;    /* not owned */
     struct consumer_status *status; /* not owned */
     pthread_t thread;
-    atomic_int ended;
+    atomic_int ended; /* 1: the thread has closed its connection to MySQL and is about to return; it may be joined */
 
     enum consumer_state state;
     struct redis_connection redis;
@@ -67,12 +71,17 @@ struct consumer {
 };
 
 /*
- * number: from 1, makes the name unique in the process. status: gets the name here, and then what the consumer waits
- * for; it must outlive the thread. Returns 0, or an error number.
+ * Starts the thread, which ends when the stop is requested and then sets `ended`. number: from 1, makes the name unique
+ * in the process. config and status must outlive the thread; status gets the name here, and then what the consumer
+ * waits for. Returns 0, or an error number of pthread_create(3): there is no thread to join then, and consumer_free()
+ * is right.
  */
 int consumer_start(struct consumer *c, const struct config *config, unsigned number, struct consumer_status *status);
 
-/* Frees what the consumer owns and closes its connections. The caller has joined the thread before. */
+/*
+ * Frees what the consumer owns and closes its connection to Redis. The caller (checkout_worker.c) has joined c->thread
+ * before, by pthread_join(3); there is no consumer_join().
+ */
 void consumer_free(struct consumer *c);
 
 #endif

@@ -11,9 +11,11 @@
  * batch could be written, the tables are at fault (a column was changed) and not the orders: no tombstone is written,
  * and the batch waits.
  *
- * After an error of none of db.h's lists the batch waits, as after an outage. When it comes back SUSPICIOUS_RUNS times,
- * the batch is probed in halves: if some of its orders can be committed, those that cannot are treated as refused; if
- * none can, all wait on.
+ * After an error of none of the lists in mysql/error_class.h the batch waits, as after an outage. When it comes back
+ * SUSPICIOUS_RUNS times, the batch is probed in halves: if some of its orders can be committed, those that cannot are
+ * treated as refused; if none can, all wait on. So an unknown error costs an order only beside others that it spares.
+ *
+ * An order that is refused alone is tried [worker] tries times in all before it gets its tombstone.
  */
 #ifndef CHECKOUT_WORKER_INTAKE_ORDER_TRANSACTION_H
 #define CHECKOUT_WORKER_INTAKE_ORDER_TRANSACTION_H
@@ -56,9 +58,13 @@ struct order_transaction {
 };
 
 enum order_result {
-    ORDERS_COMMITTED,   /* every order has its verdict, and the batch's products are as committed */
-    ORDERS_WAIT,        /* MySQL failed (db->code, db->error): run the same batch again later */
-    ORDERS_INCONSISTENT /* a check failed (intake/batch_check.h): do not run or settle these entries together again */
+    ORDERS_COMMITTED, /* every order has its verdict, and the batch's products are as committed */
+    ORDERS_WAIT,      /* MySQL failed (db->code, db->error): run the same batch again later */
+    /*
+     * batch_check_decided() failed (intake/batch_check.h), and the transaction under way was rolled back: do not run or
+     * settle these entries together again. The second check, before settling, is the consumer's (intake/consumer.h).
+     */
+    ORDERS_INCONSISTENT
 };
 
 /*

@@ -1,7 +1,7 @@
 /*
- * Entries of the queue that this consumer has set aside: a check failed for each alone (intake/batch_check.h). They
- * stay pending in the consumer group, so that nothing of them is lost and a worker of another version may take them
- * over.
+ * Entries of the queue that this consumer has set aside: a check failed for each alone (intake/batch_check.h), before
+ * or after its transaction was committed. The consumer passes over them when it reads its own entries again. They stay
+ * pending in the consumer group, so that nothing of them is lost and a worker of another version may take them over.
  *
  * Bounded: of more than SET_ASIDE_MOST entries, the one set aside first is forgotten. It is then tried again, fails its
  * check again, and is set aside again. Owns nothing; pure. A zero-initialised list is empty.

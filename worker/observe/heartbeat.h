@@ -30,7 +30,7 @@ struct heartbeat {
 
 /*
  * Starts the thread. config and consumers (count of them, with their names) must outlive it. Returns 0, or an error
- * number of errno.h.
+ * number of errno.h: neither stop nor join it then.
  */
 int heartbeat_start(struct heartbeat *h, const struct config *config, const struct consumer_status *consumers,
                     unsigned count);
@@ -41,7 +41,10 @@ int heartbeat_start(struct heartbeat *h, const struct config *config, const stru
  */
 void heartbeat_stop(struct heartbeat *h);
 
-/* After heartbeat_stop(): waits for the thread's end (it may wait for Redis) and frees what it owned. */
+/*
+ * After heartbeat_stop(), else it waits for ever: waits for the thread's end, which may wait for Redis, and frees what
+ * it owned.
+ */
 void heartbeat_join(struct heartbeat *h);
 
 #endif

@@ -50,12 +50,15 @@ struct monitor {
 
 /*
  * Starts the thread, which ends when the stop is requested. config and consumers (count of them) must outlive it.
- * Returns 0, or an error number of errno.h.
+ * Returns 0, or an error number of errno.h: do not join it then.
  */
 int monitor_start(struct monitor *m, const struct config *config, const struct consumer_status *consumers,
                   unsigned count);
 
-/* Waits for the thread's end and frees what it owned. Call http_server_close() before, so that nothing uses it. */
+/*
+ * Waits for the thread's end and frees what it owned. Call stop_request() before, else it waits for ever, and
+ * http_server_close(), so that nothing uses it.
+ */
 void monitor_join(struct monitor *m);
 
 /*

@@ -1,5 +1,12 @@
 /*
- * The names of the keys in Redis; no other file makes them. Each function adds one word, the key. Pure.
+ * The names of the keys in Redis; no other file of the worker makes one. Each function adds one word, the key, a copy
+ * in args. Pure.
+ *
+ * A tag in front of every key would stand in TAG (keys.c) and, for nginx, in ngx_http_checkout_script_key()
+ * (ngx_module/redis/script.h). It would also touch what finds keys by their name, redis/loaded_products.h (pattern and
+ * form; redis/order_records.h takes its pattern from here), and the number that stands for server and database in
+ * nginx's shared memory, of marks and gauges (ngx_module/stats/counters.h). The scripts get every key as KEYS and make
+ * no name themselves.
  */
 #ifndef CHECKOUT_WORKER_REDIS_KEYS_H
 #define CHECKOUT_WORKER_REDIS_KEYS_H

@@ -1,5 +1,6 @@
 /*
- * Which products are loaded at the gate: a SCAN over product:<id>:register and product:<id>:stock.
+ * Which products are loaded at the gate: a SCAN over product:<id>:register and product:<id>:stock. It has the form of
+ * these names beside redis/keys.h, as it reads them.
  */
 #ifndef CHECKOUT_WORKER_REDIS_LOADED_PRODUCTS_H
 #define CHECKOUT_WORKER_REDIS_LOADED_PRODUCTS_H

@@ -7,6 +7,9 @@
  * is never older than it, unless MySQL lost commits.
  *
  * A failure of one product does not stop the others: a tick ends early only when a connection is lost.
+ *
+ * Rows are read without a lock and in no transaction; RECONCILE_PUSH, SET_STOCK and RECOUNT are calls of Redis alone.
+ * RAISE, LOAD and CLOSE go through repair/sync.h, which says what happens under the row's lock and how long it blocks.
  */
 #ifndef CHECKOUT_WORKER_REPAIR_RECONCILER_H
 #define CHECKOUT_WORKER_REPAIR_RECONCILER_H
@@ -57,12 +60,12 @@ struct reconciler {
 };
 
 /*
- * Starts the thread. config must outlive it. It ends when the stop is requested (base/stop.h), and then sets `ended`.
- * Returns 0, or an error number of pthread_create(3).
+ * Starts the thread. config must outlive it. It ends when the stop is requested (base/stop.h), after the product in
+ * hand, and then sets `ended`. Returns 0, or an error number of pthread_create(3): do not join it then.
  */
 int reconciler_start(struct reconciler *r, const struct config *config);
 
-/* Joins the thread and frees what it owned. */
+/* After stop_request(), else it waits for ever: waits for the thread's end, and frees what it owned. */
 void reconciler_join(struct reconciler *r);
 
 #endif

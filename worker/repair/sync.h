@@ -5,6 +5,16 @@
  * changed something (failover, restore, an edit by hand). Then MySQL's version is raised over Redis's before
  * it is pushed, so that a register's version always comes from a committed row. The same heals a register whose
  * fields are no numbers.
+ *
+ *   BEGIN -> lock the row -> inspect (Redis) -> raise the version if needed -> under_lock() -> COMMIT -> push (Redis)
+ *
+ * Two calls of Redis can happen while the row is locked: inspect, always; and push, only to load a product that has no
+ * register, from a row that this transaction has not changed. All other pushes follow COMMIT, when no lock is held: the
+ * register takes the newer version only.
+ *
+ * Blocks up to [mysql] timeout for each statement, half of that for the lock, and for each call of Redis as
+ * redis/connection.h says. While the row is locked, two calls of Redis and a handful of statements, nobody can commit
+ * orders of the product.
  */
 #ifndef CHECKOUT_WORKER_REPAIR_SYNC_H
 #define CHECKOUT_WORKER_REPAIR_SYNC_H
@@ -13,25 +23,31 @@
 #include "redis/gate.h"
 
 enum sync_result {
-    SYNC_PUSHED,      /* the gate now has what MySQL has */
-    SYNC_UP_TO_DATE,  /* it had it already */
-    SYNC_NOT_LOADED,  /* no register, and options lack GATE_CREATE */
-    SYNC_NO_PRODUCT,  /* MySQL has no such product */
-    SYNC_BROKEN,      /* the register is no hash (conn->error); MySQL's part is committed */
+    SYNC_PUSHED,      /* committed; the gate now has what MySQL has */
+    SYNC_UP_TO_DATE,  /* committed; it had it already */
+    SYNC_NOT_LOADED,  /* no register, and options lack GATE_CREATE; what under_lock did is committed */
+    SYNC_NO_PRODUCT,  /* MySQL has no such product; nothing was changed */
+    SYNC_BROKEN,      /* committed; the register is no hash (conn->error) */
     SYNC_NOT_PUSHED,  /* committed, but the push failed (conn->error): the reconciler repeats it */
-    SYNC_DB_FAILED,   /* db->error; nothing was changed, or the answer to COMMIT was lost */
-    SYNC_REDIS_FAILED /* conn->error; nothing was changed */
+    SYNC_DB_FAILED,   /* db->error; rolled back, or the answer to COMMIT was lost */
+    SYNC_REDIS_FAILED /* conn->error, of inspect; rolled back */
 };
 
 /*
  * Called with the locked row inside the transaction, to change or book something; may set the row's new stock and
- * version. Anything but DB_OK rolls back.
+ * version. Anything but DB_OK rolls back, and sync_product() returns SYNC_DB_FAILED.
  */
 typedef enum db_result (*sync_under_lock)(struct db *db, struct product_row *row, void *data);
 
 /*
- * Runs a transaction of its own on db, which must have none open, and calls Redis while the row is locked. options:
- * flags of enum gate_push. under_lock may be NULL; data is handed to it. *row is what was committed.
+ * Does what the head of this file says. db: has no transaction open; it is connected where it is closed. options: flags
+ * of enum gate_push. under_lock: may be NULL; data is handed to it. Returns any enum sync_result.
+ *
+ * *row: filled in here. After SYNC_DB_FAILED and SYNC_REDIS_FAILED only its id means anything; after SYNC_NO_PRODUCT
+ * its `found` is 0; after any other result it is the row as committed.
+ *
+ * Where under_lock() has changed a product that is to be loaded, a second transaction without it loads what the first
+ * has committed; the result, and what *row holds, are then of the second.
  */
 enum sync_result sync_product(struct db *db, struct redis_connection *conn, uint64_t id, unsigned options,
                               sync_under_lock under_lock, void *data, struct product_row *row);
@@ -41,8 +57,9 @@ int sync_must_raise(const struct gate_product *gate, const struct product_row *r
 
 /*
  * For a product that seems to be deleted from MySQL: reads it again under lock, and where it is gone closes it at the
- * gate with a stock of 0. Returns SYNC_PUSHED: closed; SYNC_UP_TO_DATE: it is there, or is not at the gate; or a
- * failure.
+ * gate with a stock of 0. Both calls of Redis happen inside the transaction, which writes nothing and is rolled back.
+ * Returns SYNC_PUSHED: closed; SYNC_UP_TO_DATE: it is there, or is not at the gate; SYNC_DB_FAILED: nothing was done;
+ * SYNC_REDIS_FAILED: it is closed or it is not, do it again.
  */
 enum sync_result sync_close_gone(struct db *db, struct redis_connection *conn, uint64_t id);
 
