@@ -1,11 +1,11 @@
 #include "mysql/product_row.h"
-#include "text/number.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "failpoint.h"
+#include "text/number.h"
 
 
 /*

@@ -1,12 +1,12 @@
 #include "mysql/supply.h"
-#include "order/order_sql.h"
-#include "text/number.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "failpoint.h"
+#include "order/order_sql.h"
+#include "text/number.h"
 
 
 static const char select_one[] =

@@ -21,8 +21,7 @@
 /* Behind the rows of ORDER_SQL_INSERT: an order that has a row keeps it as it is; ROW_COUNT() is then 0. */
 #define ORDER_SQL_KEEP " ON DUPLICATE KEY UPDATE order_identifier = orders.order_identifier"
 
-/* A tombstone: the row of an order that ended before anything was sold, so it has no items, no price, no time to pay.
- */
+/* A tombstone: the row of an order that ended before any unit was sold: no items, no price, no time to pay. */
 struct tombstone {
     const char *identifier;           /* CHECKOUT_IDENTIFIER_LEN characters that were checked; no NUL needed */
     const char *status;               /* of an order that ended: "failed", "cancelled". Is escaped */

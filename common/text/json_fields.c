@@ -276,7 +276,8 @@ read_member(struct json_reader *r, struct checkout_field *fields, int n)
         return -1;
     }
 
-    for (name_end = r->at - 1; *name_end != '"'; name_end--) { /* the quote that closes the name */
+    /* Back to the quote that closes the name. */
+    for (name_end = r->at - 1; *name_end != '"'; name_end--) {
     }
 
     for (int i = 0; i < n; i++) {

@@ -3,13 +3,13 @@
  * lets one process do it at a time. A migration that failed goes on at the statement that failed.
  */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "checkout_migrations.h"
 #include "ctl/ctl.h"
 #include "ctl/report.h"
 #include "ctl/sql_split.h"
+#include "text/number.h"
 
 #define LOCK_WAIT_SECONDS 60
 #define STATEMENT_MOST_MS 86400000 /* a day: a statement may rebuild a large table */
@@ -116,7 +116,7 @@ read_applied(struct db *db, const struct checkout_migration *m, struct applied *
     if (row != NULL) {
         applied->known = 1;
         snprintf(applied->sha1, sizeof(applied->sha1), "%s", row[0]);
-        applied->statements = (unsigned) strtoul(row[1], NULL, 10);
+        applied->statements = (unsigned) number_of_column(row[1]);
         applied->finished = strcmp(row[2], "1") == 0;
     }
 

@@ -3,7 +3,6 @@
  */
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "ctl/ctl.h"
@@ -84,7 +83,7 @@ load_all(struct ctl *ctl)
     }
 
     for (MYSQL_ROW row; code == CTL_OK && (row = mysql_fetch_row(rows)) != NULL;) {
-        code = load_one(ctl, strtoull(row[0], NULL, 10));
+        code = load_one(ctl, number_of_column(row[0]));
     }
 
     mysql_free_result(rows);

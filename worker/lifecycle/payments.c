@@ -1,13 +1,13 @@
 #include "lifecycle/payments.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
 #include "failpoint.h"
 #include "lifecycle/payment_event.h"
 #include "observe/stats.h"
+#include "text/number.h"
 
 #define IDLE_MS       100
 #define SINGLE_ROUNDS (2 * CHANGE_BATCH_MAX) /* rounds that take one event each, after a batch was refused or stuck */
@@ -88,7 +88,7 @@ add_outcome(struct change_thread *t, MYSQL_ROW row, const struct payment_event *
 
     if (outcome == OUTCOME_WAITS) {
         buffer_format(&t->sql, ", next_try_at = NOW(3) + INTERVAL %u MICROSECOND",
-                      payments_wait_ms((unsigned) strtoul(row[3], NULL, 10)) * 1000);
+                      payments_wait_ms((unsigned) number_of_column(row[3])) * 1000);
     } else {
         buffer_format(&t->sql, ", next_try_at = NULL, processed_at = NOW(3), outcome = '%s'",
                       event_outcome_name(outcome));
@@ -223,7 +223,7 @@ postpone(struct change_thread *t, MYSQL_RES *rows, const struct payment_event *e
     log_clean(id, sizeof(id), row[0]);
     log_warn("event=payment_put_off id=\"%s\" order=%s code=%u error=\"%s\" tries=%s wait_ms=%u", id,
              e->identifier[0] != '\0' ? e->identifier : "-", t->db.code, t->db.error, row[3],
-             payments_wait_ms((unsigned) strtoul(row[3], NULL, 10)));
+             payments_wait_ms((unsigned) number_of_column(row[3])));
     stats_mysql_retry(t->db.code);
 
     if (EFFECT("payment.rollback", roll_back(t)) != DB_OK) {

@@ -13,6 +13,7 @@
 #include "observe/stats.h"
 #include "redis/keys.h"
 #include "redis/loaded_products.h"
+#include "text/number.h"
 
 #define INTERVAL_MS   1000
 #define PAUSE_FACTOR  20 /* a check of the laws that takes 1 s is followed by 20 s without one */
@@ -179,9 +180,9 @@ count_orders(struct monitor *m, struct monitor_laws *laws)
     MYSQL_ROW row = mysql_fetch_row(rows);
 
     if (row != NULL) {
-        laws->refund_pending = strtoll(row[0], NULL, 10);
-        laws->events_waiting = strtoll(row[1], NULL, 10);
-        laws->overdue = strtoll(row[2], NULL, 10);
+        laws->refund_pending = number_of_signed_column(row[0]);
+        laws->events_waiting = number_of_signed_column(row[1]);
+        laws->overdue = number_of_signed_column(row[2]);
     }
 
     mysql_free_result(rows);

@@ -12,6 +12,7 @@
 #include "failpoint.h"
 #include "lifecycle/payment_inbox.h"
 #include "observe/stats.h"
+#include "text/number.h"
 
 #define CREATE_MOST  1000 /* calls created by one statement */
 #define CREATE_MS    100  /* between two searches for orders without a call */
@@ -216,8 +217,8 @@ take_calls(struct sender *s, unsigned n)
         }
 
         snprintf(item->identifier, sizeof(item->identifier), "%s", row[0]);
-        item->tries = (unsigned) strtoul(row[1], NULL, 10) + 1;
-        item->now = strtoull(row[2], NULL, 10);
+        item->tries = (unsigned) number_of_column(row[1]) + 1;
+        item->now = number_of_column(row[2]);
         item->asked_before = row[3][0] == '1';
         taken++;
     }
@@ -548,7 +549,7 @@ update_gauges(struct sender *s)
     MYSQL_ROW row = mysql_fetch_row(rows);
 
     if (row != NULL && row[0] != NULL) {
-        stats_set(STATS_GATEWAY_OPEN, strtoll(row[0], NULL, 10));
+        stats_set(STATS_GATEWAY_OPEN, number_of_signed_column(row[0]));
     }
 
     mysql_free_result(rows);

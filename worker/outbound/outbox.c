@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "failpoint.h"
 #include "observe/stats.h"
+#include "text/number.h"
 
 
 enum outbox_verdict
@@ -53,12 +54,12 @@ take_rows(struct sender *s, MYSQL_RES *rows)
             break; /* the rows are no more than there are free items, and no column is NULL */
         }
 
-        item->id = strtoull(row[0], NULL, 10);
+        item->id = number_of_column(row[0]);
         snprintf(item->identifier, sizeof(item->identifier), "%s", row[1]);
         snprintf(item->type, sizeof(item->type), "%s", row[5]);
         buffer_add(&item->body, row[2], lengths[2]);
-        item->tries = (unsigned) strtoul(row[3], NULL, 10) + 1;
-        item->now = strtoull(row[4], NULL, 10);
+        item->tries = (unsigned) number_of_column(row[3]) + 1;
+        item->now = number_of_column(row[4]);
         n++;
     }
 
@@ -288,10 +289,7 @@ hand_back(struct sender *s, struct sender_item *item)
 }
 
 
-/*
- * --- start and metrics
- * ----------------------------------------------------------------------------------------------------
- */
+/* --- start and metrics -------------------------------------------------------------------------------------------- */
 
 
 static void
@@ -312,8 +310,8 @@ update_gauges(struct sender *s)
     MYSQL_ROW row = mysql_fetch_row(rows);
 
     if (row != NULL && row[0] != NULL && row[1] != NULL) {
-        stats_set(STATS_OUTGOING_WAITING, strtoll(row[0], NULL, 10));
-        stats_set(STATS_OUTGOING_DEAD, strtoll(row[1], NULL, 10));
+        stats_set(STATS_OUTGOING_WAITING, number_of_signed_column(row[0]));
+        stats_set(STATS_OUTGOING_DEAD, number_of_signed_column(row[1]));
     }
 
     mysql_free_result(rows);
