@@ -20,12 +20,6 @@
 #define PROBE_FAILURES_MOST 32 /* of a probe that committed nothing yet; more than the halves of 4096 orders */
 
 
-/* What add_order_row() adds rows to. */
-#define ORDER_SQL_INSERT \
-    "INSERT INTO orders (order_identifier, user_id, status, failure_code, total_price, pay_by, product_id, quantity)" \
-    " VALUES "
-
-
 /* The part of a batch that one transaction takes: orders[first .. first + n). */
 struct range {
     struct batch *batch;
@@ -626,7 +620,12 @@ order_transaction_run(struct order_transaction *tx, struct batch *batch)
         tx->unknown_runs++;
     }
 
-    return tx->inconsistent ? ORDERS_INCONSISTENT : ORDERS_WAIT;
+    if (!tx->inconsistent) {
+        return ORDERS_WAIT;
+    }
+
+    tx->rows_committed = 0;
+    return ORDERS_INCONSISTENT;
 }
 
 

@@ -11,7 +11,7 @@
  * batch could be written, the tables are at fault (a column was changed) and not the orders: no tombstone is written,
  * and the batch waits.
  *
- * After an error of none of the lists in mysql/error_class.h the batch waits, as after an outage. When it comes back
+ * After an error that mysql/error_class.h does not list the batch waits, as after an outage. When it comes back
  * SUSPICIOUS_RUNS times, the batch is probed in halves: if some of its orders can be committed, those that cannot are
  * treated as refused; if none can, all wait on. So an unknown error costs an order only beside others that it spares.
  *
