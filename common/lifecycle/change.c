@@ -48,7 +48,7 @@ collect_orders(struct change_batch *batch)
     size_t distinct = 0;
 
     for (size_t i = 0; i < batch->count; i++) {
-        batch->orders[i] = (struct changed_order) { .left = batch->skip_locked };
+        batch->orders[i] = (struct changed_order) { .passed_over = batch->skip_locked };
         memcpy(batch->orders[i].identifier, batch->changes[i].identifier, sizeof(batch->orders[i].identifier));
     }
 
@@ -206,7 +206,7 @@ fill_in(struct changed_order *o, MYSQL_ROW row)
     snprintf(o->payment_id, sizeof(o->payment_id), "%s", row[4]);
     snprintf(o->code, sizeof(o->code), "%s", row[5]);
     snprintf(o->now, sizeof(o->now), "%s", row[6]);
-    o->left = 0;
+    o->passed_over = 0;
 }
 
 
@@ -220,8 +220,8 @@ lock_orders(struct change_batch *batch, struct db *db)
     for (size_t i = 0; i < batch->item_count && batch->skip_locked; i++) {
         size_t place = batch->items[i].place;
 
-        batch->orders[batch->items[i].order].product_left |= place != PRODUCT_NOT_LOCKED
-                                                             && !batch->products[place].found;
+        batch->orders[batch->items[i].order].product_passed_over |= place != PRODUCT_NOT_LOCKED
+                                                                    && !batch->products[place].found;
     }
 
     buffer_clear(&batch->sql);
@@ -230,7 +230,7 @@ lock_orders(struct change_batch *batch, struct db *db)
                              " FROM orders FORCE INDEX (PRIMARY) WHERE order_identifier IN (");
 
     for (size_t i = 0; i < batch->order_count; i++) {
-        if (!batch->orders[i].product_left) {
+        if (!batch->orders[i].product_passed_over) {
             buffer_format(&batch->sql, "%s'%s'", wanted++ > 0 ? "," : "", batch->orders[i].identifier);
         }
     }
@@ -272,7 +272,7 @@ find_overdue(struct change_batch *batch, struct db *db)
                              " AND o.order_identifier IN (");
 
     for (size_t i = 0; i < batch->count; i++) {
-        if (batch->changes[i].event == EVENT_EXPIRE && !batch->orders[batch->changes[i].order].left) {
+        if (batch->changes[i].event == EVENT_EXPIRE && !batch->orders[batch->changes[i].order].passed_over) {
             buffer_format(&batch->sql, "%s'%s'", wanted++ > 0 ? "," : "", batch->changes[i].identifier);
         }
     }
@@ -401,7 +401,7 @@ check_items(struct change_batch *batch, struct db *db)
             return refuse(db, DB_AGAIN, "an order came while its products were locked");
         }
 
-        if (!o->moves_stock && !o->left && o->status != o->seen) {
+        if (!o->moves_stock && !o->passed_over && o->status != o->seen) {
             return refuse(db, DB_AGAIN, "an order changed before it was locked");
         }
     }
@@ -430,6 +430,10 @@ change_batch_apply(struct change_batch *batch, struct db *db)
         return result;
     }
 
-    plan_changes(batch, &statements);
+    if (plan_changes(batch, &statements) == -1) {
+        batch->inconsistent = 1;
+        return refuse(db, DB_RETRY, "a product whose stock moves is not locked");
+    }
+
     return statements_send(batch, db);
 }

@@ -35,7 +35,8 @@
  * one. The locks of products and orders are held until the transaction ends.
  *
  * DB_OK: outcome and order of each change are set, and what was decided is written; the caller commits. Else the caller
- * rolls back, and outcomes mean nothing. DB_AGAIN: the same transaction can be run again at once. DB_RETRY: later.
+ * rolls back, and outcomes mean nothing. DB_AGAIN: the same transaction can be run again at once. DB_RETRY: later; also
+ * with batch->inconsistent set, where the program is wrong and nothing was written.
  * DB_POISON: MySQL refuses the data of one of the changes, or they have more items than the batch can hold.
  */
 enum db_result change_batch_apply(struct change_batch *batch, struct db *db);

@@ -57,6 +57,7 @@ void
 change_batch_clear(struct change_batch *batch)
 {
     batch->count = batch->order_count = batch->item_count = batch->product_count = 0;
+    batch->inconsistent = 0;
 }
 
 
@@ -160,8 +161,8 @@ facts_of(const struct change_batch *batch, const struct order_change *c)
 }
 
 
-/* Moves the units of an order's items, in memory. */
-static void
+/* Moves the units of an order's items, in memory. Returns 0, or -1 where one's product is not locked. */
+static int
 move_stock(struct change_batch *batch, const struct plan_listener *listener, const struct order_change *c,
            enum order_status from, enum stock_effect stock)
 {
@@ -172,6 +173,10 @@ move_stock(struct change_batch *batch, const struct plan_listener *listener, con
 
         if (item->order != c->order) {
             continue;
+        }
+
+        if (item->place == PRODUCT_NOT_LOCKED) {
+            return -1;
         }
 
         int64_t units = stock == STOCK_TAKEN ? -(int64_t) item->quantity : (int64_t) item->quantity;
@@ -186,6 +191,8 @@ move_stock(struct change_batch *batch, const struct plan_listener *listener, con
 
         listener->movement(batch, c, item, from, stock);
     }
+
+    return 0;
 }
 
 
@@ -218,20 +225,21 @@ keep_result(struct changed_order *o, const struct order_change *c, const struct 
 }
 
 
-static void
+/* Returns as plan_changes() does. */
+static int
 decide_one(struct change_batch *batch, const struct plan_listener *listener, struct order_change *c)
 {
     struct changed_order *o = &batch->orders[c->order];
 
-    if (o->left) {
+    if (o->passed_over) {
         c->outcome = OUTCOME_LOCKED;
-        return;
+        return 0;
     }
 
     /* What was read of earlier payments does not know of those in this batch: the next one does. */
     if (c->event == EVENT_PAYMENT_REFUNDED && o->paid_now) {
         c->outcome = OUTCOME_WAITS;
-        return;
+        return 0;
     }
 
     enum order_status seen = c->user != 0 && c->user != o->user ? ORDER_UNKNOWN : o->status;
@@ -247,22 +255,31 @@ decide_one(struct change_batch *batch, const struct plan_listener *listener, str
     }
 
     if (step.status == seen) {
-        return;
+        return 0;
     }
 
     enum order_status from = o->status;
 
     o->status = step.status;
     keep_result(o, c, &step);
-    move_stock(batch, listener, c, from, step.stock);
+
+    if (move_stock(batch, listener, c, from, step.stock) == -1) {
+        return -1;
+    }
+
     listener->status_changed(batch, o);
+    return 0;
 }
 
 
-void
+int
 plan_changes(struct change_batch *batch, const struct plan_listener *listener)
 {
     for (size_t i = 0; i < batch->count; i++) {
-        decide_one(batch, listener, &batch->changes[i]);
+        if (decide_one(batch, listener, &batch->changes[i]) == -1) {
+            return -1;
+        }
     }
+
+    return 0;
 }

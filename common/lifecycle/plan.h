@@ -41,9 +41,9 @@ struct order_change {
 struct changed_order {
     char identifier[CHECKOUT_IDENTIFIER_LEN + 1];
     enum order_status before, status; /* as locked, and as written; ORDER_UNKNOWN: no row */
-    int left;                         /* passed over: another session has its lock, or its product's */
+    int passed_over;                  /* another session has its lock, or its product's */
     enum order_status seen;           /* of change.c alone, as are the next three: as read without a lock */
-    int product_left, was_read, moves_stock;
+    int product_passed_over, was_read, moves_stock;
     uint64_t user, product, quantity; /* asked for; of the last item where the row has none */
     size_t items;                     /* 0: a tombstone */
     int64_t taken;                    /* units of `product` that the buyer holds more (or less) than before */
@@ -88,6 +88,8 @@ struct change_batch {
     struct stock_delta *deltas;   /* beside products */
     size_t product_count;
 
+    int inconsistent; /* set by change_batch_apply(): units were to move of a product that is not locked */
+
     struct buffer sql, movements, new_items, outgoing;
 };
 
@@ -122,7 +124,10 @@ struct plan_listener {
 /*
  * Decides all changes, in their order, from what was read and locked: sets their outcome, the orders' status and what
  * else has to be written, and the change of each product's stock. listener: never NULL; called back only from here.
+ *
+ * Returns 0, or -1 where units would move of a product that is not locked (the caller's mistake): what was decided so
+ * far must not be written then.
  */
-void plan_changes(struct change_batch *batch, const struct plan_listener *listener);
+int plan_changes(struct change_batch *batch, const struct plan_listener *listener);
 
 #endif

@@ -21,7 +21,7 @@ statements_begin(struct change_batch *batch)
 /* --- collecting --------------------------------------------------------------------------------------------------- */
 
 
-/* Texts of the book and of JSON: what could end a literal becomes a space. Reasons are words of people. */
+/* Text for a literal of SQL: what could end it becomes a space. Reasons are words of people. */
 static void
 add_plain(struct buffer *sql, const char *text, size_t most)
 {

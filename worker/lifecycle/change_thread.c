@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/invariant.h"
 #include "base/log.h"
 #include "base/stop.h"
 #include "lifecycle/transition.h"
@@ -34,8 +35,9 @@ int
 change_thread_is_stuck(struct change_thread *t, enum db_result result)
 {
     int is_conflict = result == DB_AGAIN;
+    int is_consistent = INVARIANT(!t->batch->inconsistent, "units move of locked products alone");
 
-    if (!is_conflict && t->db.code != ERROR_LOCK_WAIT && error_is_environmental(t->db.code)) {
+    if (!is_conflict && is_consistent && t->db.code != ERROR_LOCK_WAIT && error_is_environmental(t->db.code)) {
         return 0;
     }
 

@@ -3,7 +3,8 @@
  * kinds, lifecycle/payments.h and lifecycle/expiry.h; each process runs one thread of both. Any number of processes may
  * do the same work at once.
  *
- * Sales come first: while this process turns jobs into orders, a pause of several times its length follows each batch.
+ * Sales come first: while this process turns entries of the queue into orders, a pause of several times its length
+ * follows each batch.
  *
  * The main thread starts and joins it. The thread alone uses its connections, buffers and batch; `ended` is the one
  * field that others may read meanwhile. It ends when the stop is requested (base/stop.h), after the batch in hand.

@@ -127,7 +127,7 @@ START_TEST(test_a_payment_moves_no_stock)
     set_stock(0);
     batch->items[0].place = PRODUCT_NOT_LOCKED;
     add_payment(ID(1), 0, 1980);
-    plan_changes(batch, &listener);
+    ck_assert_int_eq(plan_changes(batch, &listener), 0);
 
     ck_assert_int_eq(batch->changes[0].outcome, OUTCOME_PAID);
     ck_assert_int_eq(o->status, ORDER_PAID);
@@ -148,7 +148,7 @@ START_TEST(test_L4_a_cancellation_returns_the_units_once)
     set_stock(5);
     add(ID(1), EVENT_CANCEL, 0);
     add(ID(1), EVENT_CANCEL, 0);
-    plan_changes(batch, &listener);
+    ck_assert_int_eq(plan_changes(batch, &listener), 0);
 
     ck_assert_int_eq(batch->changes[0].outcome, OUTCOME_CANCELLED);
     ck_assert_int_eq(batch->changes[1].outcome, OUTCOME_REPEAT);
@@ -170,7 +170,7 @@ START_TEST(test_the_last_units_go_to_one_of_two_late_payments)
     set_stock(3);
     add_payment(ID(1), 0, 1980);
     add_payment(ID(2), 1, 1980);
-    plan_changes(batch, &listener);
+    ck_assert_int_eq(plan_changes(batch, &listener), 0);
 
     ck_assert_int_eq(batch->changes[0].outcome, OUTCOME_PAID_LATE);
     ck_assert_int_eq(batch->changes[1].outcome, OUTCOME_REFUND_PENDING);
@@ -190,7 +190,7 @@ START_TEST(test_units_that_one_change_returns_another_may_take)
     set_stock(0);
     add(ID(1), EVENT_CANCEL, 0);
     add_payment(ID(2), 1, 1980);
-    plan_changes(batch, &listener);
+    ck_assert_int_eq(plan_changes(batch, &listener), 0);
 
     ck_assert_int_eq(batch->changes[1].outcome, OUTCOME_PAID_LATE);
     ck_assert_int_eq(batch->deltas[0].delta, 0);
@@ -207,7 +207,7 @@ START_TEST(test_a_tombstone_that_is_paid_gets_its_item_and_price)
 
     set_stock(2);
     add_payment(ID(1), 0, 1980);
-    plan_changes(batch, &listener);
+    ck_assert_int_eq(plan_changes(batch, &listener), 0);
 
     ck_assert_int_eq(batch->changes[0].outcome, OUTCOME_PAID_LATE);
     ck_assert_int_eq(o->new_item, 1);
@@ -224,7 +224,7 @@ START_TEST(test_another_price_than_the_tombstone_would_have_is_money_to_return)
     add_order(ID(1), ORDER_FAILED);
     set_stock(2);
     add_payment(ID(1), 0, 1981);
-    plan_changes(batch, &listener);
+    ck_assert_int_eq(plan_changes(batch, &listener), 0);
 
     ck_assert_int_eq(batch->changes[0].outcome, OUTCOME_REFUND_PENDING);
     ck_assert_int_eq(movements, 0);
@@ -240,7 +240,7 @@ START_TEST(test_an_order_of_another_buyer_is_unknown)
 
     set_stock(2);
     add(ID(1), EVENT_CANCEL, 0)->user = 43;
-    plan_changes(batch, &listener);
+    ck_assert_int_eq(plan_changes(batch, &listener), 0);
 
     ck_assert_int_eq(batch->changes[0].outcome, OUTCOME_UNKNOWN_ORDER);
     ck_assert_int_eq(o->status, ORDER_PENDING_PAYMENT);
@@ -253,10 +253,10 @@ END_TEST
 START_TEST(test_an_order_that_somebody_else_has_locked_stays_as_it_is)
 {
     begin();
-    add_order(ID(1), ORDER_UNKNOWN)->left = 1;
+    add_order(ID(1), ORDER_UNKNOWN)->passed_over = 1;
     set_stock(2);
     add(ID(1), EVENT_CANCEL, 0);
-    plan_changes(batch, &listener);
+    ck_assert_int_eq(plan_changes(batch, &listener), 0);
 
     ck_assert_int_eq(batch->changes[0].outcome, OUTCOME_LOCKED);
     ck_assert_int_eq(movements + statuses, 0);
@@ -272,7 +272,7 @@ START_TEST(test_a_refund_behind_a_payment_of_its_batch_waits)
     set_stock(2);
     add_payment(ID(1), 0, 1980);
     add(ID(1), EVENT_PAYMENT_REFUNDED, 0);
-    plan_changes(batch, &listener);
+    ck_assert_int_eq(plan_changes(batch, &listener), 0);
 
     ck_assert_int_eq(batch->changes[0].outcome, OUTCOME_PAID);
     ck_assert_int_eq(batch->changes[1].outcome, OUTCOME_WAITS);
@@ -287,12 +287,46 @@ START_TEST(test_goods_that_are_out_are_written_off)
     add_order(ID(1), ORDER_COMPLETED);
     set_stock(2);
     add(ID(1), EVENT_REFUND, 0)->code = "refunded_by_operator";
-    plan_changes(batch, &listener);
+    ck_assert_int_eq(plan_changes(batch, &listener), 0);
 
     ck_assert_int_eq(batch->changes[0].outcome, OUTCOME_REFUNDED);
     ck_assert_int_eq(last_effect, STOCK_WRITTEN_OFF);
     ck_assert_int_eq(batch->deltas[0].delta, 0);
     ck_assert_str_eq(batch->orders[0].code, "refunded_by_operator");
+    end();
+}
+END_TEST
+
+
+START_TEST(test_no_units_move_of_a_product_that_is_not_locked)
+{
+    static const enum order_event events[] = { EVENT_CANCEL, EVENT_EXPIRE, EVENT_PAYMENT_FAILED };
+
+    for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++) {
+        begin();
+        add_order(ID(1), ORDER_PENDING_PAYMENT)->due = 1;
+        set_stock(5);
+        batch->items[0].place = PRODUCT_NOT_LOCKED;
+        add(ID(1), events[i], 0);
+
+        ck_assert_int_eq(plan_changes(batch, &listener), -1);
+        ck_assert_int_eq(movements + statuses, 0);
+        ck_assert_int_eq(batch->deltas[0].delta, 0);
+        end();
+    }
+}
+END_TEST
+
+
+START_TEST(test_goods_of_a_product_that_is_not_locked_are_not_written_off)
+{
+    begin();
+    add_order(ID(1), ORDER_COMPLETED);
+    batch->items[0].place = PRODUCT_NOT_LOCKED;
+    add(ID(1), EVENT_REFUND, 0);
+
+    ck_assert_int_eq(plan_changes(batch, &listener), -1);
+    ck_assert_int_eq(movements + statuses, 0);
     end();
 }
 END_TEST
@@ -330,6 +364,8 @@ main(void)
     tcase_add_test(tcase, test_an_order_that_somebody_else_has_locked_stays_as_it_is);
     tcase_add_test(tcase, test_a_refund_behind_a_payment_of_its_batch_waits);
     tcase_add_test(tcase, test_goods_that_are_out_are_written_off);
+    tcase_add_test(tcase, test_no_units_move_of_a_product_that_is_not_locked);
+    tcase_add_test(tcase, test_goods_of_a_product_that_is_not_locked_are_not_written_off);
     tcase_add_test(tcase, test_a_full_batch_takes_no_more);
     suite_add_tcase(suite, tcase);
 
