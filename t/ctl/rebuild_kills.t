@@ -128,8 +128,10 @@ sub faults {
 
 my @effects = effects();
 cmp_ok(scalar @effects, '>=', 12, scalar(@effects) . ' effects');
+# The first page of a scan names the buckets, the second is read from one: records are read, nothing is written yet.
+my @pages = ('scan.page.before:2', 'scan.page.after:2');
 my $cell = 0;
-for my $point (grep { /$points/ } map { ("$_.before", "$_.after") } @effects) {
+for my $point (grep { /$points/ } (map { ("$_.before", "$_.after") } @effects), @pages) {
     lose_data();
     my $signal = rebuild_until($point);
     my $company = ++$cell % 2 ? 'a worker started before the next' : 'no worker';

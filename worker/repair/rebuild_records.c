@@ -401,7 +401,7 @@ compare_bucket(struct rebuild *r, struct page *p)
 
     key_bucket(&key, p->day);
 
-    int result = EFFECT("rebuild.read_records", scan_fields(r->redis, &key, PAGE, compare_page, &bucket));
+    int result = scan_fields(r->redis, &key, PAGE, compare_page, &bucket);
 
     args_free(&key);
     return result == -1 ? REBUILD_REDIS_FAILED : (enum rebuild_result) result;
