@@ -17,7 +17,7 @@ enum stats_count {
     STATS_BATCHES,           /* settled */
     STATS_ENTRIES,           /* of the queue, settled by this process */
     STATS_TAKEN_OVER,        /* entries, from dead consumers */
-    STATS_BURIED,            /* entries that are no job, moved to the dead letters */
+    STATS_BURIED,            /* entries that cannot be read, moved to the dead letters */
     STATS_LOST,              /* entries deleted before they were settled */
     STATS_RECONCILED,        /* products corrected at the gate, ordinary pushes included */
     STATS_EVENTS_DELIVERED,  /* outgoing events that the shop acknowledged */

@@ -58,7 +58,7 @@ int queue_entry_next_order(struct queue_entry *entry, struct queue_entry_order *
 /* The id of an entry of the form that queue_entry_read() takes. Never NULL; the reply must have that form. */
 const char *queue_entry_id(const redisReply *reply);
 
-/* The value of a field of such an entry, also of one that is no job. NULL: it has no such field. */
+/* The value of a field of such an entry, also of one that queue_entry_read() refuses. NULL: it has no such field. */
 const char *queue_entry_field(const redisReply *reply, const char *name);
 
 #endif

@@ -28,6 +28,45 @@ START_TEST(test_live_statuses_are_those_of_the_life_cycle)
 END_TEST
 
 
+static void
+expect(const struct tombstone *tombstone, const char *row)
+{
+    struct buffer sql = { 0 };
+
+    order_sql_add_tombstone(&sql, tombstone);
+    buffer_add(&sql, "", 1);
+    ck_assert_int_eq(sql.failed, 0);
+    ck_assert_str_eq(sql.data, row);
+    buffer_free(&sql);
+}
+
+
+/* Status and code come from records that anybody with access to Redis may have written. */
+START_TEST(test_texts_of_a_tombstone_are_escaped)
+{
+    struct tombstone t = {
+        .identifier = "017f22e2-79b0-7000-8000-000000000001 and more",
+        .status = "failed",
+        .failure_code = "",
+        .user = UINT64_MAX,
+        .product = 7,
+        .quantity = 2
+    };
+
+    expect(&t, "('017f22e2-79b0-7000-8000-000000000001',18446744073709551615,'failed',NULL,0,NULL,7,2)");
+
+    t.status = "a'b";
+    t.failure_code = "\\";
+    expect(&t, "('017f22e2-79b0-7000-8000-000000000001',18446744073709551615,'a\\'b','\\\\',0,NULL,7,2)");
+
+    t.status = "'";
+    t.failure_code = "\\');DROP TABLE orders;-- \"\n\xc3\xa9";
+    expect(&t, "('017f22e2-79b0-7000-8000-000000000001',18446744073709551615,'\\'',"
+               "'\\\\\\');DROP TABLE orders;-- \"\n\xc3\xa9',0,NULL,7,2)");
+}
+END_TEST
+
+
 int
 main(void)
 {
@@ -35,6 +74,7 @@ main(void)
     TCase *tcase = tcase_create("order SQL");
 
     tcase_add_test(tcase, test_live_statuses_are_those_of_the_life_cycle);
+    tcase_add_test(tcase, test_texts_of_a_tombstone_are_escaped);
     suite_add_tcase(suite, tcase);
 
     return suite_run(suite);
