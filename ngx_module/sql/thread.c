@@ -2,19 +2,14 @@
  * One run of a job on one connection, in a thread of nginx's pool: connect
  * where needed, run the job, report to the event loop.
  *
- * The event loop makes a run and frees it. In between the thread alone uses
- * the run and its connection, with three exceptions: `phase`, which both
- * change; `fd`, which the thread publishes with it; and the moment of the last
- * statement (db_begun()). The job's input outlives the run.
+ * sql/thread.h says what each side may touch, who frees, and what becomes of a
+ * thread that hangs.
  *
  * Time-outs are nginx's: the client library knows whole seconds, and counts
- * them for each read. A run that is abandoned has its thread woken up by a
- * shutdown of the socket, through a second descriptor of it. That one belongs
- * to the event loop: the thread may have closed the first, and nginx may use
- * its number for something else by now. While the thread connects there is no
- * descriptor yet; it ends by the library's own time-out, or finds, once it is
- * connected, that the run was abandoned. Whoever changes `phase` first decides
- * whether the job begins, so no job begins after its request was answered.
+ * them for each read. The thread may have closed its descriptor of the socket,
+ * and nginx may use that number for something else by now; so the event loop
+ * shuts a second one down, its own. Whoever changes `phase` first decides
+ * whether the job begins, so none begins once its run was abandoned.
  *
  * No more runs are under way than there are threads, whatever the pools allow,
  * and jobs that read leave some threads to those that write: a name may turn

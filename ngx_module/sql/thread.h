@@ -23,8 +23,9 @@
  * thread. run_abandon() shuts the socket down, which ends a blocking read at
  * once. It wakes nobody while the thread still connects: that ends by the
  * client library's own time-out (the connect time-out, and for each read the
- * read time-out plus a second, both in whole seconds, rounded up). A run for
- * which nginx has no thread yet ends when its turn comes. Until then the
+ * read time-out plus a second, both in whole seconds, rounded up), or once it
+ * is connected, and no job begins. A run for which nginx has no thread yet
+ * ends when its turn comes. Until then the
  * thread, the connection's place in its pool and the job's memory stay taken;
  * then done() is called as ever, and sql/job.c drops the connection.
  */
