@@ -29,9 +29,9 @@ typedef struct {
     /* all but the address; its time-outs are longer than those that follow */
     struct db_server               server;
     /*
-     * Both are counted by the timer of sql/job.c, from the moment that the run
-     * was handed to the threads. To connect, with the session's first
-     * statements; read_timeout bounds that too where it is shorter.
+     * The timer of sql/job.c counts both. This one: from the handing of a run
+     * to the threads until it is connected and the session's first statements
+     * are answered; read_timeout bounds that too where it is shorter.
      */
     ngx_msec_t                     connect_timeout;
     /*
