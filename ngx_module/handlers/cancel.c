@@ -253,7 +253,7 @@ ngx_http_checkout_cancel_found(ngx_http_checkout_script_call_t *call,
     {
         rc = ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_ORDER_NOT_FOUND,
                                       NULL, 0);
-        ngx_http_checkout_finish(r, rc);
+        ngx_http_checkout_waiting_finish(&cancel->ctx->waiting, rc);
         return;
     }
 
@@ -263,7 +263,7 @@ ngx_http_checkout_cancel_found(ngx_http_checkout_script_call_t *call,
     rc = ngx_http_checkout_cancel_commit(cancel);
 
     if (rc != NGX_DONE) {
-        ngx_http_checkout_finish(r, rc);
+        ngx_http_checkout_waiting_finish(&cancel->ctx->waiting, rc);
     }
 }
 
@@ -344,7 +344,7 @@ ngx_http_checkout_cancel_committed(ngx_http_checkout_job_t *job,
     }
 
     if (rc != NGX_DONE) {
-        ngx_http_checkout_finish(r, rc);
+        ngx_http_checkout_waiting_finish(&cancel->ctx->waiting, rc);
     }
 }
 
@@ -515,7 +515,10 @@ static void
 ngx_http_checkout_cancel_pushed(ngx_http_checkout_script_call_t *call,
     ngx_http_request_t *r, redisReply *reply)
 {
-    ngx_http_checkout_finish(r, ngx_http_checkout_cancel_answer(call->data));
+    ngx_http_checkout_cancel_t  *cancel = call->data;
+
+    ngx_http_checkout_waiting_finish(&cancel->ctx->waiting,
+                                     ngx_http_checkout_cancel_answer(cancel));
 }
 
 

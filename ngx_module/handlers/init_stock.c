@@ -260,11 +260,9 @@ static void
 ngx_http_checkout_init_refuse(ngx_http_checkout_init_t *init,
     ngx_http_checkout_outcome_e outcome)
 {
-    ngx_http_request_t  *r;
-
-    r = init->request;
-
-    ngx_http_checkout_finish(r, ngx_http_checkout_refuse(r, outcome, NULL, 0));
+    ngx_http_checkout_waiting_finish(
+        &init->ctx->waiting,
+        ngx_http_checkout_refuse(init->request, outcome, NULL, 0));
 }
 
 
@@ -367,7 +365,7 @@ ngx_http_checkout_init_ask_primary(ngx_http_checkout_init_t *init,
                       : NGX_HTTP_CHECKOUT_STOCK_NOT_PUSHED);
 
     } else if (rc != NGX_DONE) {
-        ngx_http_checkout_finish(init->request, rc);
+        ngx_http_checkout_waiting_finish(&init->ctx->waiting, rc);
     }
 }
 
@@ -450,7 +448,7 @@ ngx_http_checkout_init_refuse_in_flight(ngx_http_checkout_init_t *init,
 
     rc = ngx_http_checkout_refuse(
         init->request, NGX_HTTP_CHECKOUT_ORDERS_IN_FLIGHT, &members, 0);
-    ngx_http_checkout_finish(init->request, rc);
+    ngx_http_checkout_waiting_finish(&init->ctx->waiting, rc);
 }
 
 
@@ -524,7 +522,8 @@ ngx_http_checkout_init_committed(ngx_http_checkout_job_t *job,
             || outcome == NGX_HTTP_CHECKOUT_SQL_BUSY))
     {
         /* MySQL was not changed */
-        ngx_http_checkout_finish(r, ngx_http_checkout_sql_refuse(r, outcome));
+        ngx_http_checkout_waiting_finish(
+            &init->ctx->waiting, ngx_http_checkout_sql_refuse(r, outcome));
         return;
     }
 
@@ -721,8 +720,8 @@ ngx_http_checkout_init_shown(ngx_http_checkout_init_t *init, redisReply *reply)
                                     ngx_current_msec);
     }
 
-    ngx_http_checkout_finish(init->request,
-                             ngx_http_checkout_init_answer(init, redis_stock));
+    ngx_http_checkout_waiting_finish(
+        &init->ctx->waiting, ngx_http_checkout_init_answer(init, redis_stock));
 }
 
 

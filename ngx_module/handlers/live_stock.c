@@ -109,8 +109,11 @@ static void
 ngx_http_checkout_stock_done(ngx_http_checkout_script_call_t *call,
     ngx_http_request_t *r, redisReply *reply)
 {
-    ngx_http_checkout_finish(r,
-                             ngx_http_checkout_stock_answer(call, r, reply));
+    ngx_http_checkout_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_checkout_module);
+    ngx_http_checkout_waiting_finish(
+        &ctx->waiting, ngx_http_checkout_stock_answer(call, r, reply));
 }
 
 

@@ -242,7 +242,7 @@ ngx_http_checkout_status_mysql_answered(ngx_http_checkout_job_t *job,
         rc = ngx_http_checkout_sql_refuse(r, outcome);
     }
 
-    ngx_http_checkout_finish(r, rc);
+    ngx_http_checkout_waiting_finish(&st->ctx->waiting, rc);
 }
 
 
@@ -384,7 +384,7 @@ ngx_http_checkout_status_redis_answered(ngx_http_checkout_script_call_t *call,
     }
 
     if (rc != NGX_DONE) {
-        ngx_http_checkout_finish(r, rc);
+        ngx_http_checkout_waiting_finish(&st->ctx->waiting, rc);
     }
 }
 

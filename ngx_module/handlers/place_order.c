@@ -334,7 +334,7 @@ ngx_http_checkout_order_answer(ngx_http_request_t *r,
         rc = ngx_http_checkout_order_refused(ctx, code, verdict->number);
     }
 
-    ngx_http_checkout_finish(r, rc);
+    ngx_http_checkout_waiting_finish(&ctx->waiting, rc);
 }
 
 

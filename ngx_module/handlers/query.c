@@ -370,13 +370,16 @@ ngx_http_checkout_query_done(ngx_http_checkout_job_t *job,
     ngx_http_request_t *r, ngx_http_checkout_sql_outcome_e outcome,
     struct sql_result *result)
 {
+    ngx_http_checkout_ctx_t  *ctx;
+
     ngx_log_debug1(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
                    "checkout query: MySQL answered, outcome %d", outcome);
 
-    ngx_http_checkout_finish(
-        r, outcome == NGX_HTTP_CHECKOUT_SQL_DONE
-               ? ngx_http_checkout_query_answer(r, result)
-               : ngx_http_checkout_sql_refuse(r, outcome));
+    ctx = ngx_http_get_module_ctx(r, ngx_http_checkout_module);
+    ngx_http_checkout_waiting_finish(
+        &ctx->waiting, outcome == NGX_HTTP_CHECKOUT_SQL_DONE
+                           ? ngx_http_checkout_query_answer(r, result)
+                           : ngx_http_checkout_sql_refuse(r, outcome));
 }
 
 

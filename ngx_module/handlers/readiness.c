@@ -75,9 +75,9 @@ typedef struct {
 typedef struct ngx_http_checkout_ready_s  ngx_http_checkout_ready_t;
 
 typedef struct {
-    ngx_queue_t                 queue;
-    ngx_http_request_t         *request;
-    ngx_http_checkout_ready_t  *ready;
+    ngx_queue_t                   queue;
+    ngx_http_checkout_waiting_t  *waiting;
+    ngx_http_checkout_ready_t    *ready;
 } ngx_http_checkout_ready_waiter_t;
 
 struct ngx_http_checkout_ready_s {
@@ -222,7 +222,7 @@ ngx_http_checkout_ready_wait(ngx_http_request_t *r,
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    waiter->request = r;
+    waiter->waiting = &ctx->waiting;
     waiter->ready = ready;
     ngx_http_checkout_waiting_on_gone(&ctx->waiting,
                                       ngx_http_checkout_ready_gone, waiter);
@@ -259,8 +259,8 @@ static void
 ngx_http_checkout_ready_ask_redis(ngx_event_t *ev)
 {
     ngx_http_request_t                *r;
-    ngx_http_checkout_ctx_t           *ctx;
     ngx_http_checkout_ready_t         *ready;
+    ngx_http_checkout_waiting_t       *waiting;
     ngx_http_checkout_script_call_t   *call;
     ngx_http_checkout_loc_conf_t      *clcf;
     ngx_http_checkout_ready_waiter_t  *leader;
@@ -277,10 +277,10 @@ ngx_http_checkout_ready_ask_redis(ngx_event_t *ev)
 
     leader = ngx_queue_data(ngx_queue_head(&ready->waiters),
                             ngx_http_checkout_ready_waiter_t, queue);
-    r = leader->request;
-    ctx = ngx_http_get_module_ctx(r, ngx_http_checkout_module);
+    waiting = leader->waiting;
+    r = waiting->request;
     clcf = ngx_http_checkout_location(r);
-    ngx_http_checkout_waiting_restart(&ctx->waiting, clcf->clock);
+    ngx_http_checkout_waiting_restart(waiting, clcf->clock);
     call = ngx_http_checkout_script_call_create(clcf->redis,
                                                 r->connection->log);
 
@@ -289,7 +289,7 @@ ngx_http_checkout_ready_ask_redis(ngx_event_t *ev)
         call->done = ngx_http_checkout_ready_redis_answered;
         call->data = ready;
 
-        if (ngx_http_checkout_script_call_start(call, &ctx->waiting,
+        if (ngx_http_checkout_script_call_start(call, waiting,
                                                 clcf->redis_clock)
             == NGX_DONE)
         {
@@ -553,7 +553,7 @@ static void
 ngx_http_checkout_ready_finish(ngx_http_checkout_ready_t *ready)
 {
     ngx_queue_t                       *q, waiters;
-    ngx_http_request_t                *r;
+    ngx_http_checkout_waiting_t       *waiting;
     ngx_http_checkout_ready_waiter_t  *waiter;
 
     ngx_http_checkout_ready_write(ready);
@@ -568,8 +568,12 @@ ngx_http_checkout_ready_finish(ngx_http_checkout_ready_t *ready)
         q = ngx_queue_head(&waiters);
         ngx_queue_remove(q);
         waiter = ngx_queue_data(q, ngx_http_checkout_ready_waiter_t, queue);
-        r = waiter->request;
-        ngx_http_checkout_finish(r, ngx_http_checkout_ready_send(ready, r));
+        waiting = waiter->waiting;
+
+        /* it is on no list now, whatever becomes of it while it is answered */
+        ngx_http_checkout_waiting_on_gone(waiting, NULL, NULL);
+        ngx_http_checkout_waiting_finish(
+            waiting, ngx_http_checkout_ready_send(ready, waiting->request));
     }
 }
 

@@ -4,7 +4,7 @@
  *
  * None blocks, and none calls done() from within. done() is called once from
  * the event loop, unless the request goes away before; it begins the next
- * step, or ends the request with ngx_http_checkout_finish(). data is for
+ * step, or ends the request with ngx_http_checkout_waiting_finish(). data is for
  * done() and write(), and may be of the request's pool.
  */
 #ifndef NGX_HTTP_CHECKOUT_HANDLERS_STEPS_H

@@ -409,12 +409,14 @@ ngx_http_checkout_webhook_done(ngx_http_checkout_job_t *job,
     ngx_log_debug1(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
                    "checkout webhook: MySQL answered, outcome %d", outcome);
 
+    ctx = ngx_http_get_module_ctx(r, ngx_http_checkout_module);
+
     if (outcome != NGX_HTTP_CHECKOUT_SQL_DONE) {
-        ngx_http_checkout_finish(r, ngx_http_checkout_sql_refuse(r, outcome));
+        ngx_http_checkout_waiting_finish(
+            &ctx->waiting, ngx_http_checkout_sql_refuse(r, outcome));
         return;
     }
 
-    ctx = ngx_http_get_module_ctx(r, ngx_http_checkout_module);
     ngx_http_checkout_count_outcome(
         ctx, result->kind == INBOX_REPEATED
                  ? NGX_HTTP_CHECKOUT_EVENT_REPEATED
@@ -431,5 +433,5 @@ ngx_http_checkout_webhook_done(ngx_http_checkout_job_t *job,
         rc = ngx_http_checkout_send(r, NGX_HTTP_OK, b);
     }
 
-    ngx_http_checkout_finish(r, rc);
+    ngx_http_checkout_waiting_finish(&ctx->waiting, rc);
 }

@@ -107,16 +107,6 @@ ngx_http_checkout_send_type(ngx_http_request_t *r, ngx_uint_t status,
 }
 
 
-void
-ngx_http_checkout_finish(ngx_http_request_t *r, ngx_int_t rc)
-{
-    ngx_http_checkout_ctx_t  *ctx;
-
-    ctx = ngx_http_get_module_ctx(r, ngx_http_checkout_module);
-    ngx_http_checkout_waiting_finish(&ctx->waiting, rc);
-}
-
-
 /* 1: nginx has a page for it; as in ngx_http_special_response_handler(). */
 static ngx_uint_t
 ngx_http_checkout_has_error_page(ngx_http_request_t *r, ngx_uint_t status)

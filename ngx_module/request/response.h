@@ -58,11 +58,4 @@ ngx_int_t ngx_http_checkout_refuse_method(ngx_http_request_t *r,
 void ngx_http_checkout_count_outcome(ngx_http_checkout_ctx_t *ctx,
     ngx_http_checkout_outcome_e outcome);
 
-/*
- * Ends a request from an event that is not its own. rc: what was returned by
- * the functions above. The request may be freed when this returns.
- */
-void ngx_http_checkout_finish(ngx_http_request_t *r, ngx_int_t rc);
-
-
 #endif
