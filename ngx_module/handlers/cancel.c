@@ -139,8 +139,13 @@ ngx_http_checkout_cancel_handler(ngx_http_request_t *r)
     }
 
     clcf = ngx_http_checkout_location(r);
+    rc = ngx_http_checkout_waiting_begin(&cancel->ctx->waiting, clcf->clock);
 
-    return ngx_http_checkout_waiting_begin(&cancel->ctx->waiting, clcf->clock);
+    if (cancel->state == NGX_HTTP_CHECKOUT_CANCEL_COMMIT) {
+        ngx_http_checkout_waiting_watch_client(&cancel->ctx->waiting);
+    }
+
+    return rc;
 }
 
 

@@ -21,6 +21,7 @@
 
 #include "conf/conf.h"
 #include "handlers/handlers.h"
+#include "handlers/steps.h"
 #include "redis/script_call.h"
 #include "redis/reads.h"
 #include "request/outcome.h"
@@ -422,7 +423,7 @@ ngx_int_t
 ngx_http_checkout_status_handler(ngx_http_request_t *r)
 {
     uint64_t                       user_id;
-    ngx_int_t                      rc;
+    ngx_int_t                      rc, asked;
     ngx_str_t                      value;
     ngx_http_checkout_status_t    *st;
     ngx_http_checkout_loc_conf_t  *clcf;
@@ -449,9 +450,10 @@ ngx_http_checkout_status_handler(ngx_http_request_t *r)
     st->ctx->user_id = user_id;
     ngx_memcpy(st->identifier, value.data, CHECKOUT_IDENTIFIER_LEN);
 
-    rc = ngx_http_checkout_status_ask_redis(r, st);
+    asked = ngx_http_checkout_status_ask_redis(r, st);
+    rc = asked;
 
-    if (rc == NGX_DECLINED) {
+    if (asked == NGX_DECLINED) {
         rc = ngx_http_checkout_status_after_redis(r, st);
     }
 
@@ -460,6 +462,11 @@ ngx_http_checkout_status_handler(ngx_http_request_t *r)
     }
 
     clcf = ngx_http_checkout_location(r);
+    rc = ngx_http_checkout_waiting_begin(&st->ctx->waiting, clcf->clock);
 
-    return ngx_http_checkout_waiting_begin(&st->ctx->waiting, clcf->clock);
+    if (asked == NGX_DECLINED) {
+        ngx_http_checkout_waiting_watch_client(&st->ctx->waiting);
+    }
+
+    return rc;
 }

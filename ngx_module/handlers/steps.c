@@ -6,6 +6,8 @@
 
 #include "conf/conf.h"
 #include "request/context.h"
+#include "request/outcome.h"
+#include "request/response.h"
 
 
 ngx_int_t
@@ -68,4 +70,33 @@ ngx_http_checkout_ask_primary(ngx_http_request_t *r, sql_job_pt run,
     ngx_http_checkout_job_start(job, &ctx->waiting);
 
     return NGX_DONE;
+}
+
+
+ngx_int_t
+ngx_http_checkout_sql_refuse(ngx_http_request_t *r,
+    ngx_http_checkout_sql_outcome_e outcome)
+{
+    ngx_http_checkout_outcome_e  code;
+
+    switch (outcome) {
+
+    case NGX_HTTP_CHECKOUT_SQL_REFUSED:
+        code = NGX_HTTP_CHECKOUT_INVALID_REQUEST;
+        break;
+
+    case NGX_HTTP_CHECKOUT_SQL_BUSY:
+        code = NGX_HTTP_CHECKOUT_UNAVAILABLE;
+        break;
+
+    case NGX_HTTP_CHECKOUT_SQL_LATE:
+        code = NGX_HTTP_CHECKOUT_GATEWAY_TIMEOUT;
+        break;
+
+    default:
+        code = NGX_HTTP_CHECKOUT_BAD_GATEWAY;
+        break;
+    }
+
+    return ngx_http_checkout_refuse(r, code, NULL, 0);
 }

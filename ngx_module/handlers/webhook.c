@@ -14,6 +14,7 @@
 
 #include "conf/conf.h"
 #include "handlers/handlers.h"
+#include "handlers/steps.h"
 #include "request/body.h"
 #include "request/context.h"
 #include "request/outcome.h"

@@ -36,9 +36,10 @@ typedef ngx_int_t (*ngx_http_checkout_script_write_pt)(
 
 /*
  * The step is over.  Called once in the event loop, unless the request went
- * away; it begins the next step, or ends with ngx_http_checkout_waiting_finish().
- * reply: NULL when Redis gave no answer in time, or an error.  Call and reply
- * are not to be used once this has returned, and are freed elsewhere.
+ * away; it begins the next step, or ends with
+ * ngx_http_checkout_waiting_finish(). reply: NULL when Redis gave no answer in
+ * time, or an error.  Call and reply are not to be used once this has
+ * returned, and are freed elsewhere.
  */
 typedef void (*ngx_http_checkout_script_done_pt)(
    ngx_http_checkout_script_call_t *call, ngx_http_request_t *r,

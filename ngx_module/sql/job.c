@@ -17,7 +17,6 @@
  */
 #include "sql/job.h"
 
-#include "request/response.h"
 #include "request/sticky.h"
 #include "sql/balancer.h"
 #include "sql/errors.h"
@@ -214,13 +213,16 @@ static void
 ngx_http_checkout_job_set_state(ngx_http_checkout_sql_job_t *job,
     ngx_http_checkout_job_state_e state)
 {
-    static char  *names[] = { "idle", "waiting", "connecting", "running" };
-
-    job->state = state;
+#if (NGX_DEBUG)
+    static const char  *names[] = { "idle", "waiting", "connecting",
+                                    "running" };
 
     ngx_log_debug3(NGX_LOG_DEBUG_HTTP, ngx_http_checkout_job_log(job), 0,
                    "checkout sql job %p: %s, server %V", job, names[state],
                    &job->peer.name);
+#endif
+
+    job->state = state;
 }
 
 
@@ -348,8 +350,8 @@ ngx_http_checkout_job_upstream(ngx_http_checkout_sql_job_t *job,
     }
 
     /*
-     * a client that has just written reads from the primary, if there is one
-     * /
+     * A client that has just written reads from the primary, if there is
+     * one.
      */
     job->sticky = settings->primary != NULL && ngx_http_checkout_sticky(r);
     job->public.of_primary = job->sticky;
@@ -910,33 +912,4 @@ ngx_http_checkout_job_run_ended(ngx_http_checkout_run_t *run)
 
     ngx_http_checkout_run_free(run);
     ngx_http_checkout_job_unref(job);
-}
-
-
-ngx_int_t
-ngx_http_checkout_sql_refuse(ngx_http_request_t *r,
-    ngx_http_checkout_sql_outcome_e outcome)
-{
-    ngx_http_checkout_outcome_e  code;
-
-    switch (outcome) {
-
-    case NGX_HTTP_CHECKOUT_SQL_REFUSED:
-        code = NGX_HTTP_CHECKOUT_INVALID_REQUEST;
-        break;
-
-    case NGX_HTTP_CHECKOUT_SQL_BUSY:
-        code = NGX_HTTP_CHECKOUT_UNAVAILABLE;
-        break;
-
-    case NGX_HTTP_CHECKOUT_SQL_LATE:
-        code = NGX_HTTP_CHECKOUT_GATEWAY_TIMEOUT;
-        break;
-
-    default:
-        code = NGX_HTTP_CHECKOUT_BAD_GATEWAY;
-        break;
-    }
-
-    return ngx_http_checkout_refuse(r, code, NULL, 0);
 }

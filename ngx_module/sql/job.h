@@ -85,13 +85,5 @@ void ngx_http_checkout_job_destroy(ngx_http_checkout_job_t *job);
 void ngx_http_checkout_job_start(ngx_http_checkout_job_t *job,
     ngx_http_checkout_waiting_t *waiting);
 
-/*
- * Answers a request whose job did not end in DONE: 422 invalid_request
- * (REFUSED), 502 bad_gateway (FAILED), 503 unavailable (BUSY), 504
- * gateway_timeout (LATE). Returns what ngx_http_checkout_refuse() does.
- */
-ngx_int_t ngx_http_checkout_sql_refuse(ngx_http_request_t *r,
-    ngx_http_checkout_sql_outcome_e outcome);
-
 
 #endif
