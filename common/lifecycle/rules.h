@@ -12,6 +12,18 @@
  *                           refund_pending ─────────────► refunded
  *
  * Nothing leads back: of two statuses of one order, the one of higher rank is the later one.
+ *
+ *     from              to               by                                     units
+ *     pending_payment   paid             payment in time                        unchanged
+ *     pending_payment   failed_payment   payment failed                         returned
+ *     pending_payment   cancelled        expiry, cancellation                   returned
+ *     paid              completed        operator                               unchanged
+ *     paid              refunded         provider, operator                     returned
+ *     completed         refunded         provider, operator                     written off
+ *     failed, failed_payment, cancelled:
+ *                       paid             late payment, and there is stock        taken
+ *                       refund_pending   late payment, and there is none        unchanged
+ *     refund_pending    refunded         provider, operator                     unchanged
  */
 #ifndef CHECKOUT_LIFECYCLE_RULES_H
 #define CHECKOUT_LIFECYCLE_RULES_H

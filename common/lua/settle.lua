@@ -9,9 +9,10 @@
 --         per_user_limit, max_quantity, state
 --         then for each entry: id, nonce, product 1..P, bucket 1..B, units released, orders,
 --         records r, buyers b, dead letters d,
---         then r times: identifier, record · b times: user, units, identifier ("-": the units come back in any
---         case; else as the record that stands and the new one say: whoever wrote that one moved them too)
---         · d times: units, reason, "<identifier> <record>"
+--         then r times: identifier, record
+--         then b times: user, units, identifier ("-": the units come back in any case; else as the
+--         change of the order's record says: taken_by() of record.lua)
+--         then d times: units, reason, "<identifier> <record>"
 -- returns entries settled by this call
 -- law     An entry counts only once: the same entry (nonce), still pending (XACK = 1). Never creates
 --         a register, a stock or a bucket. Runs when Redis is out of memory. The stock is always

@@ -6,14 +6,14 @@
  *
  * A client that leaves while its order waits here changes nothing for the
  * order: it is sent and, where units are left, sold; nobody gets the verdict.
- * It keeps the rest of the request's time.  When that runs out before Redis
- * got a byte of it, the order is taken back, whether its request is still
- * there or not; after that byte it stands.
+ * The order keeps the time that its request had left.  When that time runs out
+ * before Redis got a byte of the order, the order is taken back, with or
+ * without a request; after that byte it stands.
  *
- * The gate copies an order and owns the copy.  Its verdict ends it, or its
- * being taken back, not the request's end (gone()); an order whose time ran
- * out too late for that ends with the reply to its batch, or with the loss of
- * the connection.  It then goes to a free list, and gate_exit() frees that.
+ * The gate copies an order and owns the copy, also after the request has gone.
+ * The copy ends with the verdict, or when the order is taken back.  Where the
+ * time ran out too late for that, it ends with the reply to its batch, or when
+ * the connection is lost.  It goes to a free list; gate_exit() frees the list.
  */
 #ifndef NGX_HTTP_CHECKOUT_GATE_QUEUE_H
 #define NGX_HTTP_CHECKOUT_GATE_QUEUE_H

@@ -21,13 +21,13 @@
  * A thread that hangs: sql/job.c counts its time, and abandons the run; its
  * request is answered, or another server is asked, without waiting for the
  * thread. run_abandon() shuts the socket down, which ends a blocking read at
- * once. It wakes nobody while the thread still connects: that ends by the
- * client library's own time-out (the connect time-out, and for each read the
- * read time-out plus a second, both in whole seconds, rounded up), or once it
- * is connected, and no job begins. A run for which nginx has no thread yet
- * ends when its turn comes. Until then the
- * thread, the connection's place in its pool and the job's memory stay taken;
- * then done() is called as ever, and sql/job.c drops the connection.
+ * once. A thread that still connects is not woken: the client library gives
+ * up by its own time-out (the connect time-out, and for each read the read
+ * time-out plus a second, both in whole seconds, rounded up), or the
+ * connection comes about, and then no job begins. A run for which nginx has no
+ * thread yet ends when it gets one. Until then the thread, the connection's
+ * place in its pool and the job's memory stay taken; then done() is called as
+ * ever, and sql/job.c drops the connection.
  */
 #ifndef NGX_HTTP_CHECKOUT_SQL_THREAD_H
 #define NGX_HTTP_CHECKOUT_SQL_THREAD_H

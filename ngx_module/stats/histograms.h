@@ -22,10 +22,7 @@ extern const ngx_uint_t
 extern const ngx_http_checkout_call_bound_t
     ngx_http_checkout_call_bounds[NGX_HTTP_CHECKOUT_CALL_BUCKETS];
 
-/*
- * µs of CLOCK_MONOTONIC, as db_begun() of mysql/db.h. Any thread may call it.
- * /
- */
+/* µs of CLOCK_MONOTONIC, as db_begun() of mysql/db.h; for any thread. */
 uint64_t ngx_http_checkout_now_us(void);
 
 /* A call with so many orders was answered after so many µs. */
