@@ -3,7 +3,8 @@
  * Every function may be called from every thread, but not from a signal handler.
  *
  * The main thread takes SIGTERM or SIGINT by sigwaitinfo(2) and requests the stop. What then ends in which order is in
- * worker/README.md, "The stop". A second signal does not come here: the main thread ends the process at once, with code 1.
+ * worker/README.md, "The stop". A second signal does not come here: the main thread ends the process at once, with
+ * code 1.
  */
 #ifndef CHECKOUT_WORKER_BASE_STOP_H
 #define CHECKOUT_WORKER_BASE_STOP_H

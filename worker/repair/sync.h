@@ -10,8 +10,8 @@
  *
  * Two calls of Redis can happen while the row is locked: inspect, always; and push, only to load a product that has no
  * register, from a row that this transaction has not changed. All other pushes of sync_product() follow COMMIT, when no
- * lock is held: the register takes the newer version only. sync_close_gone() calls Redis under the lock of a row that is
- * not there.
+ * lock is held: the register takes the newer version only. sync_close_gone() calls Redis under the lock of a row that
+ * is not there.
  *
  * Blocks up to [mysql] timeout for each statement, half of that for the lock, and for each call of Redis as
  * redis/connection.h says. While the row is locked, two calls of Redis and a handful of statements, nobody can commit
