@@ -25,6 +25,7 @@
 #include "redis/script.h"
 #include "request/clock.h"
 #include "request/random.h"
+#include "stats/assert.h"
 #include "stats/histograms.h"
 
 
@@ -221,6 +222,10 @@ ngx_http_checkout_order_gone(void *data)
 {
     ngx_http_checkout_order_t  *o = data;
 
+    ngx_log_debug2(NGX_LOG_DEBUG_HTTP, ngx_cycle->log, 0,
+                   "checkout order %*s: its request goes away",
+                   (size_t) CHECKOUT_IDENTIFIER_LEN, o->part.identifier);
+
     ngx_http_checkout_waiting_leave_time(o->waiting, &o->alarm);
     o->waiting = NULL;
 }
@@ -313,6 +318,10 @@ ngx_http_checkout_gate_submit(ngx_http_checkout_gate_t *gate,
     ngx_queue_insert_tail(&gate->pending, &o->queue);
     ngx_http_checkout_gate_post(gate);
 
+    ngx_log_debug2(NGX_LOG_DEBUG_HTTP, waiting->request->connection->log, 0,
+                   "checkout order %*s: submitted",
+                   (size_t) CHECKOUT_IDENTIFIER_LEN, o->part.identifier);
+
     return NGX_OK;
 }
 
@@ -385,6 +394,20 @@ ngx_http_checkout_call_fill(ngx_http_checkout_call_t *call,
 }
 
 
+/* 1: each order is in one group, as the words and the reply are read. */
+static ngx_uint_t
+ngx_http_checkout_call_is_whole(ngx_http_checkout_call_t *call)
+{
+    ngx_uint_t  i, orders;
+
+    for (i = 0, orders = 0; i < call->batch.ngroups; i++) {
+        orders += call->batch.groups[i].orders;
+    }
+
+    return orders == call->batch.norders;
+}
+
+
 static ngx_int_t
 ngx_http_checkout_call_write(ngx_http_checkout_call_t *call)
 {
@@ -422,7 +445,7 @@ ngx_http_checkout_call_put_back(ngx_http_checkout_call_t *call,
 
     gate = call->gate;
 
-    ngx_log_debug2(NGX_LOG_DEBUG_CORE, ngx_cycle->log, 0,
+    ngx_log_debug2(NGX_LOG_DEBUG_HTTP, ngx_cycle->log, 0,
                    "checkout batch: %uD orders go back, %s",
                    call->batch.norders, sent ? "sent" : "not sent");
 
@@ -455,7 +478,7 @@ ngx_http_checkout_call_fail(ngx_http_checkout_call_t *call,
     ngx_uint_t                  i;
     ngx_http_checkout_order_t  *o;
 
-    ngx_log_debug1(NGX_LOG_DEBUG_CORE, ngx_cycle->log, 0,
+    ngx_log_debug1(NGX_LOG_DEBUG_HTTP, ngx_cycle->log, 0,
                    "checkout batch: %uD orders failed", call->batch.norders);
 
     for (i = 0; i < call->batch.norders; i++) {
@@ -486,7 +509,9 @@ ngx_http_checkout_gate_send(ngx_http_checkout_gate_t *gate)
 
     ngx_http_checkout_call_fill(call, &gate->pending);
 
-    if (ngx_http_checkout_call_write(call) != NGX_OK) {
+    if (!ngx_http_checkout_assert(ngx_http_checkout_call_is_whole(call))
+        || ngx_http_checkout_call_write(call) != NGX_OK)
+    {
         ngx_http_checkout_call_fail(call, &ngx_http_checkout_unavailable);
         return NGX_OK;
     }
@@ -496,7 +521,7 @@ ngx_http_checkout_gate_send(ngx_http_checkout_gate_t *gate)
         call->sent_us = ngx_http_checkout_now_us();
     }
 
-    ngx_log_debug3(NGX_LOG_DEBUG_CORE, ngx_cycle->log, 0,
+    ngx_log_debug3(NGX_LOG_DEBUG_HTTP, ngx_cycle->log, 0,
                    "checkout batch: %uD orders of %uD products, to redis %V",
                    call->batch.norders, call->batch.ngroups,
                    &gate->redis->settings.server->name);
@@ -554,6 +579,11 @@ ngx_http_checkout_order_late(void *data)
 
     if (call != NULL) {
         if (ngx_http_checkout_redis_withdraw(&call->command) != NGX_OK) {
+            ngx_log_debug2(NGX_LOG_DEBUG_HTTP, ngx_cycle->log, 0,
+                           "checkout order %*s: late, and sent",
+                           (size_t) CHECKOUT_IDENTIFIER_LEN,
+                           o->part.identifier);
+
             o->expired = 1;
             ngx_http_checkout_order_decide(o, &ngx_http_checkout_unknown);
             return;
@@ -562,6 +592,10 @@ ngx_http_checkout_order_late(void *data)
         call->gate->redis->batches--;
         ngx_http_checkout_call_put_back(call, 0);
     }
+
+    ngx_log_debug2(NGX_LOG_DEBUG_HTTP, ngx_cycle->log, 0,
+                   "checkout order %*s: late, and taken back",
+                   (size_t) CHECKOUT_IDENTIFIER_LEN, o->part.identifier);
 
     ngx_queue_remove(&o->queue);
 
@@ -712,7 +746,7 @@ ngx_http_checkout_gate_answered(ngx_http_checkout_call_t *call,
             call->batch.norders, ngx_http_checkout_now_us() - call->sent_us);
     }
 
-    ngx_log_debug1(NGX_LOG_DEBUG_CORE, ngx_cycle->log, 0,
+    ngx_log_debug1(NGX_LOG_DEBUG_HTTP, ngx_cycle->log, 0,
                    "checkout batch: %uD orders answered", call->batch.norders);
 
     for (i = 0; i < call->batch.ngroups; i++) {

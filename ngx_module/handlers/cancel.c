@@ -26,6 +26,7 @@
 #include "redis/reads.h"
 #include "redis/script.h"
 #include "request/context.h"
+#include "request/count.h"
 #include "request/outcome.h"
 #include "request/response.h"
 #include "request/sticky.h"

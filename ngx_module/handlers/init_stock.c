@@ -43,6 +43,7 @@
 #include "request/admin.h"
 #include "request/body.h"
 #include "request/context.h"
+#include "request/count.h"
 #include "request/outcome.h"
 #include "request/random.h"
 #include "request/response.h"

@@ -15,6 +15,7 @@
 #include "gate/queue.h"
 #include "handlers/handlers.h"
 #include "request/body.h"
+#include "request/count.h"
 #include "request/outcome.h"
 #include "request/response.h"
 #include "request/sticky.h"

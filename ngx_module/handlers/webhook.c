@@ -17,6 +17,7 @@
 #include "handlers/steps.h"
 #include "request/body.h"
 #include "request/context.h"
+#include "request/count.h"
 #include "request/outcome.h"
 #include "request/response.h"
 #include "sql/job.h"

@@ -45,7 +45,7 @@ ngx_http_checkout_redis_set_state(ngx_http_checkout_redis_t *redis,
     static const char  *names[] = { "closed", "waiting to open", "opening",
                                     "login", "ready" };
 
-    ngx_log_debug2(NGX_LOG_DEBUG_CORE, ngx_cycle->log, 0,
+    ngx_log_debug2(NGX_LOG_DEBUG_HTTP, ngx_cycle->log, 0,
                    "checkout redis %V: %s", &redis->settings.server->name,
                    names[state]);
 #endif
@@ -184,6 +184,10 @@ ngx_http_checkout_redis_withdraw(ngx_http_checkout_command_t *command)
 void
 ngx_http_checkout_redis_drop(ngx_http_checkout_redis_t *redis)
 {
+    ngx_log_debug1(NGX_LOG_DEBUG_HTTP, ngx_cycle->log, 0,
+                   "checkout redis %V: is to be closed",
+                   &redis->settings.server->name);
+
     redis->drop = 1;
 }
 
@@ -669,6 +673,11 @@ ngx_http_checkout_redis_lost(ngx_http_checkout_redis_t *redis,
 {
     ngx_queue_t                  *q, begun;
     ngx_http_checkout_command_t  *command;
+
+    ngx_log_debug2(NGX_LOG_DEBUG_HTTP, ngx_cycle->log, 0,
+                   "checkout redis %V: lost: %s",
+                   &redis->settings.server->name,
+                   reason != NULL ? reason : "logged before, or idle");
 
     if (reason != NULL
         && (redis->failures > 0 || ngx_http_checkout_redis_busy(redis)

@@ -66,7 +66,7 @@ ngx_http_checkout_opening_resolve(ngx_http_checkout_opening_t *opening)
     ctx->timeout = opening->settings->connect_timeout;
     ctx->cancelable = 1;
 
-    ngx_log_debug1(NGX_LOG_DEBUG_CORE, ngx_cycle->log, 0,
+    ngx_log_debug1(NGX_LOG_DEBUG_HTTP, ngx_cycle->log, 0,
                    "checkout redis %V: resolving",
                    &opening->settings->server->name);
 
@@ -169,7 +169,7 @@ ngx_http_checkout_opening_connect(ngx_http_checkout_opening_t *opening)
 
     ngx_http_checkout_opening_address(opening);
 
-    ngx_log_debug2(NGX_LOG_DEBUG_CORE, ngx_cycle->log, 0,
+    ngx_log_debug2(NGX_LOG_DEBUG_HTTP, ngx_cycle->log, 0,
                    "checkout redis %V: connecting to %V",
                    &opening->settings->server->name, opening->peer.name);
 
@@ -328,7 +328,7 @@ ngx_http_checkout_opening_handshake(ngx_http_checkout_opening_t *opening)
         return;
     }
 
-    ngx_log_debug1(NGX_LOG_DEBUG_CORE, ngx_cycle->log, 0,
+    ngx_log_debug1(NGX_LOG_DEBUG_HTTP, ngx_cycle->log, 0,
                    "checkout redis %V: TLS handshake",
                    &opening->settings->server->name);
 

@@ -54,6 +54,10 @@ ngx_http_checkout_script_call_gone(void *data)
 {
     ngx_http_checkout_script_call_t  *call = data;
 
+    ngx_log_debug1(NGX_LOG_DEBUG_HTTP, ngx_cycle->log, 0,
+                   "checkout script call: its request goes away, to redis %V",
+                   &call->redis->settings.server->name);
+
     call->waiting = NULL;
 
     if (ngx_http_checkout_redis_withdraw(&call->command) == NGX_OK) {
@@ -94,7 +98,7 @@ ngx_http_checkout_script_call_send(ngx_http_checkout_script_call_t *call)
         return NGX_ERROR;
     }
 
-    ngx_log_debug2(NGX_LOG_DEBUG_CORE, ngx_cycle->log, 0,
+    ngx_log_debug2(NGX_LOG_DEBUG_HTTP, ngx_cycle->log, 0,
                    "checkout script call: sent%s, to redis %V",
                    call->source ? " with its source" : "",
                    &call->redis->settings.server->name);

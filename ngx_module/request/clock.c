@@ -66,6 +66,26 @@ ngx_http_checkout_alarm_start(ngx_http_checkout_alarm_t *alarm,
 
 
 void
+ngx_http_checkout_alarm_start_late(ngx_http_checkout_alarm_t *alarm,
+    ngx_http_checkout_clock_t *clock)
+{
+    ngx_http_checkout_alarm_stop(alarm);
+
+    alarm->deadline = ngx_current_msec;
+    alarm->clock = clock;
+    ngx_queue_insert_head(&clock->alarms, &alarm->queue);
+
+    clock->timer.cancelable = 0;
+
+    if (clock->timer.timer_set) {
+        ngx_del_timer(&clock->timer);
+    }
+
+    ngx_add_timer(&clock->timer, 1);
+}
+
+
+void
 ngx_http_checkout_alarm_stop(ngx_http_checkout_alarm_t *alarm)
 {
     ngx_http_checkout_clock_t  *clock;

@@ -44,6 +44,10 @@ void ngx_http_checkout_clock_init(ngx_http_checkout_clock_t *clock);
 void ngx_http_checkout_alarm_start(ngx_http_checkout_alarm_t *alarm,
     ngx_http_checkout_clock_t *clock);
 
+/* Arms an alarm whose time is over: it rings soon, from an event. */
+void ngx_http_checkout_alarm_start_late(ngx_http_checkout_alarm_t *alarm,
+    ngx_http_checkout_clock_t *clock);
+
 /*
  * Does nothing to an alarm that is not armed.  What an armed alarm stands in
  * must not be freed before.

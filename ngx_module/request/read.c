@@ -4,6 +4,7 @@
 #include "request/read.h"
 
 #include "request/context.h"
+#include "request/count.h"
 #include "request/outcome.h"
 #include "request/response.h"
 #include "request/settings.h"

@@ -54,8 +54,4 @@ ngx_int_t ngx_http_checkout_refuse(ngx_http_request_t *r,
 ngx_int_t ngx_http_checkout_refuse_method(ngx_http_request_t *r,
     const char *allow);
 
-/* Counts what a request came to, by its kind; for a refusal refuse() does. */
-void ngx_http_checkout_count_outcome(ngx_http_checkout_ctx_t *ctx,
-    ngx_http_checkout_outcome_e outcome);
-
 #endif

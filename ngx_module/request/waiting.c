@@ -8,6 +8,8 @@
  */
 #include "request/waiting.h"
 
+#include "stats/assert.h"
+
 
 static void ngx_http_checkout_waiting_whole(ngx_http_checkout_alarm_t *alarm);
 static void ngx_http_checkout_waiting_part(ngx_http_checkout_alarm_t *alarm);
@@ -29,6 +31,15 @@ ngx_http_checkout_waiting_ask(ngx_http_checkout_waiting_t *w,
     const ngx_http_checkout_step_t *kind, void *step,
     ngx_http_checkout_clock_t *clock)
 {
+    ngx_log_debug2(NGX_LOG_DEBUG_HTTP, w->request->connection->log, 0,
+                   "checkout request: step %p begins%s", step,
+                   w->late ? ", late" : "");
+
+    if (!ngx_http_checkout_assert(w->kind == NULL)) {
+        /* a step that is forgotten here must not come back */
+        w->kind->gone(w->step);
+    }
+
     w->kind = kind;
     w->step = step;
 
@@ -37,7 +48,7 @@ ngx_http_checkout_waiting_ask(ngx_http_checkout_waiting_t *w,
     }
 
     if (w->clock != NULL && w->whole.clock == NULL) {
-        ngx_http_checkout_alarm_start(&w->whole, w->clock);
+        ngx_http_checkout_alarm_start_late(&w->whole, w->clock);
     }
 }
 
@@ -45,6 +56,11 @@ ngx_http_checkout_waiting_ask(ngx_http_checkout_waiting_t *w,
 void
 ngx_http_checkout_waiting_answered(ngx_http_checkout_waiting_t *w)
 {
+    if (w->kind != NULL) {
+        ngx_log_debug1(NGX_LOG_DEBUG_HTTP, w->request->connection->log, 0,
+                       "checkout request: step %p ends", w->step);
+    }
+
     w->kind = NULL;
     ngx_http_checkout_alarm_stop(&w->part);
 }
@@ -58,6 +74,9 @@ ngx_http_checkout_waiting_begin_with_body(ngx_http_checkout_waiting_t *w,
 
     ngx_log_debug0(NGX_LOG_DEBUG_HTTP, w->request->connection->log, 0,
                    "checkout request: waits");
+
+    (void) ngx_http_checkout_assert(!w->begun);
+    w->begun = 1;
 
     main = w->request->main;
 
@@ -220,6 +239,11 @@ ngx_http_checkout_waiting_finish(ngx_http_checkout_waiting_t *w, ngx_int_t rc)
     ngx_log_debug1(NGX_LOG_DEBUG_HTTP, c->log, 0,
                    "checkout request: is answered: %i", rc);
 
+    if (!ngx_http_checkout_assert(w->begun && !w->finished)) {
+        return;
+    }
+
+    w->finished = 1;
     ngx_http_checkout_waiting_end(w);
 
     ngx_http_finalize_request(r, rc);

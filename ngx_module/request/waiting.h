@@ -14,7 +14,8 @@
  * A step is an object of its own: an order, a script call, a job.  It holds a
  * pointer to the waiting request from ask() until it calls answered(), or
  * until gone() is called, and none after that.  It may live longer.  A step
- * never calls back from within ask(), so begin() follows the first ask().
+ * never calls back from within ask(), so begin() may follow the first ask(),
+ * as well as precede it.
  *
  * Everything here belongs to the event loop, takes constant time, allocates
  * nothing and cannot fail.  Functions that may free the request say so.
@@ -33,8 +34,8 @@
 typedef struct {
     /*
      * The time of the step, or of the request, has run out: called at most
-     * once for each of them.  The step answers the request, at once or soon,
-     * as far as it can, and calls answered() before.  The request may be
+     * once for each of the two.  The step answers the request, at once or
+     * soon, as far as it can, and calls answered() before.  The request may be
      * freed when this returns.
      */
     void (*late)(void *step);
@@ -63,6 +64,9 @@ typedef struct {
 
     /* a time has run out; others only read it */
     unsigned                         late:1;
+    /* of this file */
+    unsigned                         begun:1;
+    unsigned                         finished:1;
 } ngx_http_checkout_waiting_t;
 
 
@@ -73,7 +77,8 @@ void ngx_http_checkout_waiting_init(ngx_http_checkout_waiting_t *w,
 /*
  * A step begins; none is under way.  kind: of static memory.  clock: the time
  * of this step; NULL where it has as much as the request.  Where the request's
- * own time has run out before, it begins anew.
+ * own time has run out before, the step is late at once: late() follows within
+ * 1 ms or so, from an event.
  */
 void ngx_http_checkout_waiting_ask(ngx_http_checkout_waiting_t *w,
     const ngx_http_checkout_step_t *kind, void *step,

@@ -23,6 +23,7 @@
 #include "sql/pool.h"
 #include "sql/thread.h"
 #include "sql/upstream_state.h"
+#include "stats/assert.h"
 #include "stats/counters.h"
 #include "stats/histograms.h"
 
@@ -148,7 +149,7 @@ ngx_http_checkout_job_create(const ngx_http_checkout_sql_settings_t *settings)
 static void
 ngx_http_checkout_job_unref(ngx_http_checkout_sql_job_t *job)
 {
-    if (--job->refs != 0) {
+    if (!ngx_http_checkout_assert(job->refs > 0) || --job->refs != 0) {
         return;
     }
 

@@ -118,6 +118,7 @@ load_module $CheckoutTest::module;
 $user
 env LD_PRELOAD; env ASAN_OPTIONS;   # for an upgrade of one with sanitizers
 worker_processes $workers;
+debug_points abort;    # where something is not true that must be
 pid nginx.pid;
 error_log error.log info;
 events { worker_connections 1024; }
