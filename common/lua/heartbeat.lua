@@ -4,11 +4,13 @@
 -- KEYS    1 order-processing-queue   2 workers
 -- ARGV    1 consumer group   2 this consumer   3 ms of silence after which a consumer is dead
 --         4 most entries to take over (0: none)   5 "leave": forget this consumer, its entries are free
--- returns entries taken over, each { id, fields }, oldest first; { id, nil } for one that was pending but has
---         been deleted from the queue. The status PAUSED while the operator wants a pause.
+--         6 the id behind which to look for strays, as the last call returned it; "-" or none: from the head
+-- returns { id for the next call, { entries taken over, each { id, fields }, oldest first } }; { id, nil } for one
+--         that was pending but has been deleted from the queue. The status PAUSED while the operator wants a pause.
 -- law     A consumer is removed only when it is found without pending entries in the same step. Time is
 --         Redis's own. The group is created at 0, so that nothing in the queue is passed over. An entry
---         that was delivered and is pending nowhere (its consumer was deleted by hand) is claimed too.
+--         that was delivered and is pending nowhere (its consumer was deleted by hand) is claimed too: a call
+--         looks at 16 entries, so calls in sequence come to all of them, also behind many that stay pending.
 
 local stream, workers = KEYS[1], KEYS[2]
 local group, me, dead_after, most = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
@@ -39,7 +41,7 @@ end
 if ARGV[5] == 'leave' then
     redis.call('HDEL', workers, me)
     remove_if_idle(me)
-    return {}
+    return { '-', {} }
 end
 redis.call('HSET', workers, me, now)
 if redis.call('HEXISTS', workers, 'paused') == 1 then return redis.status_reply('PAUSED') end
@@ -66,12 +68,18 @@ for _, name in ipairs(redis.call('HKEYS', workers)) do
     if now - seen > math.max(60000, 2 * dead_after) then redis.call('HDEL', workers, name) end
 end
 
--- What was delivered stands in the queue until it is settled, so strays gather at its head.
+-- What was delivered stands in the queue until it is settled. Behind the last of these it begins again at the head.
+local after = ARGV[6] or '-'
 if most > #taken and info['last-delivered-id'] ~= '0-0' then
-    local head = redis.call('XRANGE', stream, '-', info['last-delivered-id'], 'COUNT', math.min(16, most - #taken))
-    for _, entry in ipairs(head) do
-        if #redis.call('XPENDING', stream, group, entry[1], entry[1], 1) == 0 then take(entry[1]) end
+    local from = after == '-' and '-' or '(' .. after
+    local some = redis.call('XRANGE', stream, from, info['last-delivered-id'], 'COUNT', 16)
+    local looked = 0
+    while looked < #some and #taken < most do
+        looked = looked + 1
+        after = some[looked][1]
+        if #redis.call('XPENDING', stream, group, after, after, 1) == 0 then take(after) end
     end
+    if looked == #some and looked < 16 then after = '-' end
 end
 table.sort(taken, function(a, b)
     local am, as = string.match(a[1], '^(%d+)-(%d+)$')
@@ -79,4 +87,4 @@ table.sort(taken, function(a, b)
     am, as, bm, bs = tonumber(am), tonumber(as), tonumber(bm), tonumber(bs)
     return am < bm or (am == bm and as < bs)
 end)
-return taken
+return { after, taken }

@@ -9,9 +9,9 @@ use Test::More;
 my $redis = CheckoutRedis->start;
 my $r     = $redis->client;
 my ($queue, $dead, $group, $day) = ('order-processing-queue', 'dead-letter-queue', 'checkout-worker', '2026-11-21');
-my $serial = 0;
+my ($serial, $strays_after) = (0, '-');
 
-sub fresh { $r->flushdb; $redis->load(@$_) for @_ }
+sub fresh { $strays_after = '-'; $r->flushdb; $redis->load(@$_) for @_ }
 
 # Accepts one order for each quantity in one entry, as the gate does it. Returns the identifiers.
 sub enqueue {
@@ -29,7 +29,15 @@ sub enqueue {
     return @ids;
 }
 
-sub beat { my ($me, %o) = @_; return $redis->script('heartbeat', [$queue, 'workers'], [$group, $me, $o{dead} // 3000, $o{most} // 100, $o{leave} // '']) }
+# What was taken over. The next call looks for strays where this one stopped.
+sub beat {
+    my ($me, %o) = @_;
+    my $reply = $redis->script('heartbeat', [$queue, 'workers'],
+        [$group, $me, $o{dead} // 3000, $o{most} // 100, $o{leave} // '', $strays_after]);
+    return $reply if !ref $reply;
+    $strays_after = $reply->[0];
+    return $reply->[1];
+}
 
 # Delivers what is new to a consumer: ( { id, nonce, product, units, count, … }, … )
 sub take {
@@ -290,6 +298,20 @@ subtest 'W11, W21: group missing, consumer deleted by hand' => sub {
     beat('b');
     is $r->exists($queue), 1, 'an empty Redis gets queue and group';
     is $r->exists('gate'), 0;
+};
+
+subtest 'a stray behind many entries that stay pending' => sub {
+    fresh([1, stock => 100]);
+    beat('a');
+    enqueue(1, 7, 1) for 1 .. 40;
+    take('a');
+    enqueue(1, 7, 1);
+    my ($stray) = take('b');
+    $r->xgroup('DELCONSUMER', $queue, $group, 'b');
+    is_deeply [ map { [ map { $_->[0] } @{ beat('a') } ] } 1 .. 5 ], [ [], [], [ $stray->{id} ], [], [] ],
+        'three calls of sixteen come to it, and they begin again';
+    $r->xgroup('DELCONSUMER', $queue, $group, 'a');
+    is_deeply [ map { scalar @{ beat('c', most => $_) } } 3, 3, 100, 100, 100, 100 ], [ 3, 3, 3, 16, 16, 0 ], 'no more than asked for';
 };
 
 subtest 'a consumer that died in the middle of its entries is not removed' => sub {

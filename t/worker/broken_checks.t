@@ -6,6 +6,7 @@ use FindBin;
 use lib "$FindBin::Bin/../lib";
 use HTTP::Tiny;
 use IO::Socket::INET;
+use Suspend;
 use Test::More;
 use Time::HiRes qw(sleep);
 use WorkerTest;
@@ -19,7 +20,8 @@ sub free_port {
 
 # [entry, consumer] of all that is pending.
 sub pending {
-    return map { [ @$_[ 0, 1 ] ] } @{ $test->redis->xpending('order-processing-queue', 'checkout-worker', '-', '+', 100) };
+    my ($most) = @_;
+    return map { [ @$_[ 0, 1 ] ] } @{ $test->redis->xpending('order-processing-queue', 'checkout-worker', '-', '+', $most // 100) };
 }
 
 sub lines {
@@ -28,17 +30,41 @@ sub lines {
     return scalar grep { $_ =~ $pattern } <$in>;
 }
 
+# Entries that were set aside: a line names one, and tells how many lines were left out before it.
+sub set_aside {
+    open my $in, '<', $test->{log} or return 0;
+    my $count = 0;
+    for (grep { /event=entry_set_aside/ } <$in>) {
+        $count++ if /entry=/;
+        $count += $1 if /left_out=(\d+)/;
+    }
+    return $count;
+}
+
+# An entry of product 1 that a consumer took who was then deleted by hand: it is pending for nobody.
+sub make_stray {
+    my ($pid) = @_;
+    Suspend::stop($pid);
+    sleep 0.8;    # the worker's own read of new entries has ended
+    $test->place_new(1, 2);
+    $test->redis->xreadgroup('GROUP', 'checkout-worker', 'ghost', 'STREAMS', 'order-processing-queue', '>');
+    $test->redis->xgroup('DELCONSUMER', 'order-processing-queue', 'checkout-worker', 'ghost');
+    is(scalar(grep { $_->[1] eq 'a-1' } pending(1000)), scalar(pending(1000)), 'the new entry is pending for nobody');
+    is($test->redis->xlen('order-processing-queue'), 1 + pending(1000), 'and stands in the queue');
+    Suspend::go_on($pid);
+}
+
 sub set_up {
     $test->clear;
     $test->forget_log;
-    $test->load($_, 20) for 1 .. 3;
+    $test->load($_, 1000) for 1 .. 3;
     return map { $_ => [ $test->place_new($_, 3) ] } 1 .. 3;
 }
 
 sub metric {
-    my ($port) = @_;
+    my ($port, $name) = @_;
     my $reply = HTTP::Tiny->new(timeout => 5)->get("http://127.0.0.1:$port/metrics");
-    return $reply->{content} =~ /^checkout_invariant_failures_total (\d+)$/m ? $1 : "none: $reply->{status}";
+    return $reply->{content} =~ /^checkout_$name (\d+)$/m ? $1 : "none: $reply->{status}";
 }
 
 sub check_breaks {
@@ -56,7 +82,8 @@ sub check_breaks {
     is($test->record($ids{3}[2]) =~ s/ .*//r, 'pending_payment', 'and settled');
     is($test->row($_), $row, "an order that is set aside: $row") for @{ $ids{2} };
     is($test->in_flight(2), 3, 'its units are in flight');
-    is(metric($port), 2, 'the metric counts the batch and the entry');
+    is(metric($port, 'invariant_failures_total'), 2, 'the metric counts the batch and the entry');
+    is(metric($port, 'entries_set_aside'), 1, 'the gauge shows that it waits');
 
     $test->place_new(1, 2);
     ok($test->wait_until(sub { $test->redis->xlen('order-processing-queue') == 1 }), 'orders that come later go on');
@@ -64,6 +91,8 @@ sub check_breaks {
     # Own entries are read again every 5 s.
     sleep 6;
     is(lines(qr/event=entry_set_aside/), 1, 'the entry is not tried again by that consumer');
+    my ($pending) = @{ $test->redis->xpending('order-processing-queue', 'checkout-worker', '-', '+', 100) };
+    cmp_ok($pending->[2], '>', 5000, 'nor does it read it: Redis and the audit see how long it waits');
     is_deeply([ pending() ], [ [ $entry, 'a-1' ] ], 'and is still pending');
 
     $test->end_worker($pid);
@@ -80,11 +109,17 @@ subtest 'a check fails before a batch is settled' => sub { check_breaks('batch.c
 # Several entries of one product: each is set aside alone, and the others go on all the same.
 subtest 'several entries are set aside' => sub {
     set_up();
-    $test->place_new(2, 1) for 1 .. 14;
+    $test->place_new(2, 1) for 1 .. 149;
     my $pid = $test->worker(name => 'a', failpoint => 'batch.decided:break=2');
-    ok($test->wait_until(sub { lines(qr/event=entry_set_aside/) == 15 }), 'each alone');
+    ok($test->wait_until(sub { set_aside() == 150 }), 'each alone');
+    cmp_ok(lines(qr/event=entry_set_aside/), '<', 30, 'the log does not have a line for each');
     $test->place_new(1, 2);
-    ok($test->wait_until(sub { $test->redis->xlen('order-processing-queue') == 15 }), 'orders that come later go on');
+    ok($test->wait_until(sub { $test->redis->xlen('order-processing-queue') == 150 }), 'orders that come later go on');
+    sleep 6;
+    is(set_aside(), 150, 'none is tried again');
+
+    make_stray($pid);
+    ok($test->wait_until(sub { $test->redis->xlen('order-processing-queue') == 150 }), 'a stray behind all these is claimed');
     $test->end_worker($pid);
     $test->worker(name => 'b', threads => 2);
     ok($test->wait_drained, 'taken over');

@@ -4,18 +4,30 @@
  *
  * In a test build (fail points, sanitizers, unit tests) a check that fails writes a line and aborts. In a release build
  * it writes a line (event=invariant_failed, level error), counts it for checkout_invariant_failures_total, and gives 0:
- * the caller then writes nothing of what it holds.
+ * the caller then writes nothing of what it holds. Each check writes at most one line a second.
  */
 #ifndef CHECKOUT_WORKER_BASE_INVARIANT_H
 #define CHECKOUT_WORKER_BASE_INVARIANT_H
 
+#include <stdatomic.h>
 #include <stdint.h>
 
-/* Gives 1 where the condition holds, else 0. text: constant, what must be true, without double quotes. */
-#define INVARIANT(condition, text) ((condition) ? 1 : invariant_failed(text, __FILE__, __LINE__))
+/* Of one INVARIANT() in the source. */
+struct invariant_site {
+    const char *text, *file;
+    int line;
+    atomic_uint_fast64_t next_ms; /* no line before */
+};
+
+/* Gives 1 where the condition holds, else 0. words: constant, what must be true, without double quotes. */
+#define INVARIANT(condition, words) \
+    ((condition) ? 1 : __extension__({ \
+        static struct invariant_site invariant_site_ = { .text = (words), .file = __FILE__, .line = __LINE__ }; \
+        invariant_failed(&invariant_site_); \
+    }))
 
 /* For INVARIANT() alone. Returns 0, or does not return. Safe to call from every thread; does not block. */
-int invariant_failed(const char *text, const char *file, int line) __attribute__((cold));
+int invariant_failed(struct invariant_site *site) __attribute__((cold));
 
 /* How many checks failed in this process. Safe to call from every thread. */
 uint64_t invariant_failures(void);

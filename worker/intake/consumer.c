@@ -15,7 +15,8 @@
 #define BLOCK_MS     500  /* longest wait for a new entry; bounds the time that a stop takes */
 #define FIRST_GUESS  64   /* orders in one entry, before any was seen */
 #define TAKE_OVER_MS 1000 /* time between two heartbeats, which also take over what dead consumers left */
-#define OWN_AGAIN_MS 5000 /* time between two reads of own entries from the first */
+#define OWN_AGAIN_MS 5000 /* from the end of one pass over own entries to the next */
+#define PENDING_PAGE 256  /* ids of own entries looked at in one call */
 
 
 static void
@@ -65,8 +66,29 @@ static void
 start_with_own(struct consumer *c)
 {
     c->own_pending = 1;
-    c->own_read_ms = clock_ms();
+    c->own_stopped = 0;
     strcpy(c->own_after, "0");
+}
+
+
+static void
+end_own(struct consumer *c)
+{
+    c->own_pending = 0;
+    c->own_ended_ms = clock_ms();
+}
+
+
+/* As time for it has come: from the first, or from where the last pass stopped. */
+static void
+begin_own(struct consumer *c)
+{
+    if (c->own_stopped) {
+        c->own_pending = 1;
+        c->own_stopped = 0;
+    } else {
+        start_with_own(c);
+    }
 }
 
 
@@ -76,6 +98,7 @@ take_reply(struct consumer *c, redisReply *reply, struct stream_entries entries)
     drop_reply(c);
     c->reply = reply;
     c->entries = entries;
+    c->is_own = 0;
     return entries.count > 0 ? CONSUMER_FILL : CONSUMER_READ;
 }
 
@@ -93,7 +116,8 @@ entries_wanted(const struct consumer *c)
 static enum consumer_state
 send_heartbeat(struct consumer *c)
 {
-    redisReply *reply = stream_heartbeat(&c->redis, c->status->name, c->config->worker.dead_after, entries_wanted(c));
+    redisReply *reply = stream_heartbeat(&c->redis, c->status->name, c->config->worker.dead_after, entries_wanted(c),
+                                         c->strays_after);
 
     if (reply == NULL) {
         return redis_failed(c);
@@ -103,7 +127,12 @@ send_heartbeat(struct consumer *c)
     c->paused = reply->type == REDIS_REPLY_STATUS;
     clear_failure(c);
 
+    const char *strays_after = stream_strays_after(reply);
     struct stream_entries entries = stream_entries_of_heartbeat(reply);
+
+    if (strays_after != NULL) {
+        snprintf(c->strays_after, sizeof(c->strays_after), "%s", strays_after);
+    }
 
     if (entries.count > 0) {
         stats_add(STATS_TAKEN_OVER, entries.count);
@@ -122,10 +151,70 @@ on_join(struct consumer *c)
 }
 
 
+/* NULL: not of the form that begins with an id. */
+static const char *
+id_of(const redisReply *entry)
+{
+    int has_id = entry->type == REDIS_REPLY_ARRAY && entry->elements > 0
+                 && entry->element[0]->type == REDIS_REPLY_STRING;
+
+    return has_id ? entry->element[0]->str : NULL;
+}
+
+
+/*
+ * Passes over own entries that were set aside: own_after becomes the entry before the first that was not. Returns how
+ * many entries to read from there, so that as many as wanted of them were not set aside; 0: none was found.
+ */
+static size_t
+skip_set_aside(struct consumer *c, const redisReply *pending)
+{
+    size_t span = 0, to_read = 0;
+    uint64_t found = 0, wanted = entries_wanted(c);
+
+    for (size_t i = 0; i < pending->elements && found < wanted; i++) {
+        const char *id = id_of(pending->element[i]);
+        int is_set_aside = id == NULL || set_aside_see(&c->set_aside, id);
+
+        if (!is_set_aside) {
+            to_read = ++span;
+            found++;
+        } else if (span > 0) {
+            span++;
+        } else if (id != NULL) {
+            snprintf(c->own_after, sizeof(c->own_after), "%s", id);
+        }
+    }
+
+    return to_read;
+}
+
+
 static enum consumer_state
 read_own(struct consumer *c)
 {
-    redisReply *reply = stream_read_own(&c->redis, c->status->name, entries_wanted(c), c->own_after);
+    redisReply *pending = stream_pending_own(&c->redis, c->status->name, PENDING_PAGE, c->own_after);
+
+    if (pending == NULL) {
+        return redis_failed(c);
+    }
+
+    size_t count = skip_set_aside(c, pending);
+    int is_last = pending->elements < PENDING_PAGE;
+
+    freeReplyObject(pending);
+
+    if (count == 0) {
+        if (is_last) {
+            set_aside_end_pass(&c->set_aside);
+            atomic_store(&c->status->set_aside, (unsigned) c->set_aside.count);
+            end_own(c);
+        }
+
+        return CONSUMER_READ;
+    }
+
+    redisReply *reply = stream_read_own(&c->redis, c->status->name, count, c->own_after);
 
     if (reply == NULL) {
         return redis_failed(c);
@@ -133,17 +222,16 @@ read_own(struct consumer *c)
 
     struct stream_entries entries = stream_entries_of_read(reply);
 
-    if (entries.count == 0) {
-        c->own_pending = 0;
-    } else {
-        const redisReply *last = entries.entries[entries.count - 1];
+    const char *last = entries.count > 0 ? id_of(entries.entries[entries.count - 1]) : NULL;
 
-        if (last->type == REDIS_REPLY_ARRAY && last->elements > 0 && last->element[0]->type == REDIS_REPLY_STRING) {
-            snprintf(c->own_after, sizeof(c->own_after), "%s", last->element[0]->str);
-        }
+    if (last != NULL) {
+        snprintf(c->own_after, sizeof(c->own_after), "%s", last);
     }
 
-    return take_reply(c, reply, entries);
+    enum consumer_state state = take_reply(c, reply, entries);
+
+    c->is_own = 1;
+    return state;
 }
 
 
@@ -158,6 +246,19 @@ read_new(struct consumer *c)
     }
 
     return take_reply(c, reply, stream_entries_of_read(reply));
+}
+
+
+/* Entries were set aside whose lines were left out. */
+static void
+log_rest(struct consumer *c)
+{
+    uint64_t left_out;
+
+    if (log_limit_rest(&c->set_aside_lines, clock_ms(), &left_out)) {
+        log_error("event=entry_set_aside consumer=%s left_out=%" PRIu64 " why=\"lines like the last one\"",
+                  c->status->name, left_out);
+    }
 }
 
 
@@ -178,9 +279,11 @@ on_read(struct consumer *c)
         return stop_wait(TAKE_OVER_MS) ? CONSUMER_END : send_heartbeat(c);
     }
 
+    log_rest(c);
+
     /* No batch is in hand here, so what is pending for this consumer was not settled, for whatever reason. */
-    if (clock_ms() - c->own_read_ms >= OWN_AGAIN_MS) {
-        start_with_own(c);
+    if (!c->own_pending && clock_ms() - c->own_ended_ms >= OWN_AGAIN_MS) {
+        begin_own(c);
     }
 
     if (c->own_pending) {
@@ -191,24 +294,13 @@ on_read(struct consumer *c)
 }
 
 
-/* NULL: not of the form of an entry. */
-static const char *
-id_of(const redisReply *entry)
-{
-    int has_id = entry->type == REDIS_REPLY_ARRAY && entry->elements == 2
-                 && entry->element[0]->type == REDIS_REPLY_STRING;
-
-    return has_id ? entry->element[0]->str : NULL;
-}
-
-
 /* Ends an entry that was deleted while pending, or that the gate did not write. Returns 0, or -1 when Redis failed. */
 static int
 bury(struct consumer *c, const redisReply *entry, const char *why)
 {
     const char *id = id_of(entry);
 
-    if (id == NULL) {
+    if (id == NULL || entry->elements != 2) {
         return 0;
     }
 
@@ -240,7 +332,9 @@ add_entry(struct consumer *c, const redisReply *entry)
 {
     const char *id = id_of(entry), *why = NULL;
 
-    if (id != NULL && entry->element[1]->type != REDIS_REPLY_NIL && set_aside_has(&c->set_aside, id)) {
+    if (id != NULL && entry->elements == 2 && entry->element[1]->type != REDIS_REPLY_NIL
+        && set_aside_see(&c->set_aside, id))
+    {
         return 0;
     }
 
@@ -290,6 +384,33 @@ go_on(const struct consumer *c)
 }
 
 
+/* The entry that makes the batch in hand failed alone. */
+static enum consumer_state
+set_aside(struct consumer *c)
+{
+    const struct entry *e = &c->batch.entries[0];
+    int is_full = set_aside_add(&c->set_aside, e->id) == -1;
+    uint64_t left_out;
+
+    atomic_store(&c->status->set_aside, (unsigned) c->set_aside.count);
+
+    if (log_limit_pass(&c->set_aside_lines, clock_ms(), &left_out)) {
+        log_error("event=entry_set_aside consumer=%s entry=%s product=%" PRIu64 " orders=%zu left_out=%" PRIu64
+                  " why=\"a check failed: it stays pending\"",
+                  c->status->name, e->id, e->product_id, c->batch.order_count, left_out);
+    }
+
+    if (!is_full || !c->is_own) {
+        return go_on(c);
+    }
+
+    snprintf(c->own_after, sizeof(c->own_after), "%s", e->id);
+    c->own_stopped = 1;
+    end_own(c);
+    return CONSUMER_READ;
+}
+
+
 /*
  * A check failed, so nothing more of this batch is written or settled. Its entries run again one by one; one that fails
  * alone is left pending. What was committed of it already is found as a verdict by whoever runs it next.
@@ -297,18 +418,20 @@ go_on(const struct consumer *c)
 static enum consumer_state
 divide(struct consumer *c)
 {
-    if (c->batch.entry_count > 1) {
-        log_error("event=batch_divided consumer=%s entries=%zu why=\"a check failed: they run again one by one\"",
-                  c->status->name, c->batch.entry_count);
-        c->alone_until = c->next;
-        c->next = c->first;
-        return go_on(c);
+    uint64_t left_out;
+
+    if (c->batch.entry_count == 1) {
+        return set_aside(c);
     }
 
-    set_aside_add(&c->set_aside, c->batch.entries[0].id);
-    log_error("event=entry_set_aside consumer=%s entry=%s product=%" PRIu64
-              " orders=%zu why=\"a check failed: it stays pending\"",
-              c->status->name, c->batch.entries[0].id, c->batch.entries[0].product_id, c->batch.order_count);
+    if (log_limit_pass(&c->divided_lines, clock_ms(), &left_out)) {
+        log_error("event=batch_divided consumer=%s entries=%zu left_out=%" PRIu64
+                  " why=\"a check failed: they run again one by one\"",
+                  c->status->name, c->batch.entry_count, left_out);
+    }
+
+    c->alone_until = c->next;
+    c->next = c->first;
     return go_on(c);
 }
 
@@ -445,11 +568,13 @@ consumer_start(struct consumer *c, const struct config *config, unsigned number,
         .db.server = &config->db,
         .state = CONSUMER_JOIN,
         .orders_per_entry = FIRST_GUESS,
+        .strays_after = "-",
     };
     c->tx.db = &c->db;
     c->tx.config = config;
     snprintf(status->name, sizeof(status->name), "%s-%u", config->worker.name, number);
     atomic_init(&status->waits_for, CONSUMER_WAITS_NOT);
+    atomic_init(&status->set_aside, 0);
     return pthread_create(&c->thread, NULL, run, c);
 }
 

@@ -7,11 +7,13 @@
  *     └────────┴─ Redis failed
  *
  * Own entries are read again from the first after joining, after a settle that failed or settled less than the batch
- * holds, and every few seconds: while a consumer runs, only what it set aside stays pending for it.
+ * holds, and some seconds after the last pass over them: while a consumer runs, only what it set aside stays pending
+ * for it, and such a pass passes over that.
  *
  * Where a check fails (intake/batch_check.h: in COMMIT before the rows are written, or in SETTLE before the call), the
  * entries of the batch make a batch each, FILL to SETTLE, up to `alone_until`; one for which a check fails again is set
- * aside and stays pending.
+ * aside and stays pending. Where the list of these is full (intake/set_aside.h), a pass over own entries stops at the
+ * next one that fails, and the next pass goes on behind it: new orders do not wait for them.
  *
  * Nothing is read while a batch is in hand, so an outage of MySQL stops the reading and nothing else; one exception
  * is a small batch that fails for no known reason: it is widened, to see whether other orders can be committed. Every
@@ -26,6 +28,7 @@
 
 #include "base/backoff.h"
 #include "base/config.h"
+#include "base/log_limit.h"
 #include "intake/batch.h"
 #include "intake/order_transaction.h"
 #include "intake/set_aside.h"
@@ -62,10 +65,14 @@ struct consumer {
     size_t first;               /* of the batch in hand: entries first .. next - 1 */
     size_t alone_until;         /* entries before it make a batch each, after a check failed for all of them */
     struct set_aside set_aside; /* entries for which a check failed alone */
-    int own_pending;            /* own unsettled entries may be left */
-    char own_after[48];         /* id of the last own entry read; "0" at first */
-    uint64_t own_read_ms;       /* when own entries were last read from the start */
+    int own_pending;            /* a pass over own unsettled entries is under way */
+    char own_after[48];         /* the pass goes on behind this entry; "0" at first */
+    int own_stopped;            /* the last pass stopped there, and the next one goes on */
+    uint64_t own_ended_ms;      /* when the last pass ended or stopped */
+    int is_own;                 /* the reply in hand is of such a pass */
+    struct log_limit divided_lines, set_aside_lines;
     uint64_t last_heartbeat_ms;
+    char strays_after[48];   /* where the next heartbeat looks for entries that are pending for nobody */
     int paused;              /* by checkoutctl, as of the last heartbeat */
     double orders_per_entry; /* of the last ones, to read about one batch at a time */
 };

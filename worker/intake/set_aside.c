@@ -2,33 +2,105 @@
 
 #include <string.h>
 
+#include "text/number.h"
 
-void
-set_aside_add(struct set_aside *list, const char *id)
+
+static int
+parse_id(struct set_aside_entry *entry, const char *id)
 {
-    size_t len = strlen(id);
+    const char *hyphen = strchr(id, '-');
 
-    if (len > SET_ASIDE_ID_CHARS || set_aside_has(list, id)) {
-        return;
+    return hyphen == NULL || number_parse(&entry->ms, id, (size_t) (hyphen - id), UINT64_MAX) == -1
+                   || number_parse(&entry->number, hyphen + 1, strlen(hyphen + 1), UINT64_MAX) == -1
+               ? -1
+               : 0;
+}
+
+
+static int
+compare(const struct set_aside_entry *a, const struct set_aside_entry *b)
+{
+    return a->ms != b->ms ? (a->ms < b->ms ? -1 : 1) : (a->number > b->number) - (a->number < b->number);
+}
+
+
+/* Index of the first entry that is not below the key. */
+static size_t
+find(const struct set_aside *list, const struct set_aside_entry *key)
+{
+    size_t low = 0, high = list->count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (compare(&list->entries[middle], key) < 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
     }
 
-    memcpy(list->ids[list->next], id, len + 1);
-    list->next = (list->next + 1) % SET_ASIDE_MOST;
-
-    if (list->count < SET_ASIDE_MOST) {
-        list->count++;
-    }
+    return low;
 }
 
 
 int
-set_aside_has(const struct set_aside *list, const char *id)
+set_aside_add(struct set_aside *list, const char *id)
 {
+    struct set_aside_entry entry = { .seen = 1 };
+
+    if (parse_id(&entry, id) == -1) {
+        return -1;
+    }
+
+    size_t i = find(list, &entry);
+
+    if (i < list->count && compare(&list->entries[i], &entry) == 0) {
+        return 0;
+    }
+
+    if (list->count == SET_ASIDE_MOST) {
+        return -1;
+    }
+
+    memmove(&list->entries[i + 1], &list->entries[i], (list->count - i) * sizeof(entry));
+    list->entries[i] = entry;
+    list->count++;
+    return 0;
+}
+
+
+int
+set_aside_see(struct set_aside *list, const char *id)
+{
+    struct set_aside_entry key = { 0 };
+
+    if (parse_id(&key, id) == -1) {
+        return 0;
+    }
+
+    size_t i = find(list, &key);
+
+    if (i == list->count || compare(&list->entries[i], &key) != 0) {
+        return 0;
+    }
+
+    list->entries[i].seen = 1;
+    return 1;
+}
+
+
+void
+set_aside_end_pass(struct set_aside *list)
+{
+    size_t kept = 0;
+
     for (size_t i = 0; i < list->count; i++) {
-        if (strcmp(list->ids[i], id) == 0) {
-            return 1;
+        if (list->entries[i].seen) {
+            list->entries[kept] = list->entries[i];
+            list->entries[kept++].seen = 0;
         }
     }
 
-    return 0;
+    list->count = kept;
 }

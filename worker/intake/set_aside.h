@@ -1,29 +1,34 @@
 /*
- * Entries of the queue that this consumer has set aside: a check failed for each alone (intake/batch_check.h), before
- * or after its transaction was committed. The consumer passes over them when it reads its own entries again. They stay
- * pending in the consumer group, so that nothing of them is lost and a worker of another version may take them over.
+ * Entries of the queue that this consumer has set aside: a check failed for each alone (intake/batch_check.h). They
+ * stay pending in the consumer group, so that nothing of them is lost and a worker of another version may take them
+ * over.
  *
- * Bounded: of more than SET_ASIDE_MOST entries, the one set aside first is forgotten. It is then tried again, fails its
- * check again, and is set aside again. Owns nothing; pure. A zero-initialised list is empty.
+ * Bounded: the list takes no more than SET_ASIDE_MOST entries, and forgets none that is still pending. Those that it
+ * cannot take are tried again now and then (intake/consumer.h). Owns nothing; pure. A zero-initialised list is empty.
  */
 #ifndef CHECKOUT_WORKER_INTAKE_SET_ASIDE_H
 #define CHECKOUT_WORKER_INTAKE_SET_ASIDE_H
 
 #include <stddef.h>
+#include <stdint.h>
 
-#define SET_ASIDE_MOST     64
-#define SET_ASIDE_ID_CHARS 41 /* "<ms>-<number>", each of at most 20 digits */
+#define SET_ASIDE_MOST 4096 /* docs/operations.md names it */
 
 struct set_aside {
-    char ids[SET_ASIDE_MOST][SET_ASIDE_ID_CHARS + 1];
+    struct set_aside_entry {
+        uint64_t ms, number;   /* the two parts of its id (redis.io, "Redis Streams": entry IDs) */
+        int seen;              /* in this pass over the pending entries */
+    } entries[SET_ASIDE_MOST]; /* ids ascending */
     size_t count;
-    size_t next; /* where the next id goes */
 };
 
-/* Adds an entry. id is copied; one that is longer than an id of Redis can be is not taken. */
-void set_aside_add(struct set_aside *list, const char *id);
+/* Adds an entry, unless it is there. Returns 0, or -1: the list is full, or id is no id of a stream. */
+int set_aside_add(struct set_aside *list, const char *id);
 
-/* Returns 1 where the entry was set aside and not forgotten, else 0. */
-int set_aside_has(const struct set_aside *list, const char *id);
+/* Returns 1 where the entry is in the list, which then notes that it is still pending; else 0. */
+int set_aside_see(struct set_aside *list, const char *id);
+
+/* All pending entries were shown to set_aside_see(): forgets those that are no longer among them. */
+void set_aside_end_pass(struct set_aside *list);
 
 #endif

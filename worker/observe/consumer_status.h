@@ -2,7 +2,7 @@
  * What a consumer (intake/consumer.h) reports of itself to the monitor and to the heartbeat.
  *
  * The daemon owns one for each consumer, from before the first thread starts until all have been joined. The consumer's
- * start writes `name`; after that only `waits_for` changes. No lock is needed.
+ * start writes `name`; after that only the atomics change. No lock is needed.
  */
 #ifndef CHECKOUT_WORKER_OBSERVE_CONSUMER_STATUS_H
 #define CHECKOUT_WORKER_OBSERVE_CONSUMER_STATUS_H
@@ -20,6 +20,7 @@ enum consumer_wait {
 struct consumer_status {
     char name[CONSUMER_NAME_SIZE]; /* of the consumer in the consumer group, unique among all processes */
     atomic_int waits_for;          /* enum consumer_wait: what failed last and was not reached again yet */
+    atomic_uint set_aside;         /* entries that it set aside (intake/set_aside.h), as far as it remembers them */
 };
 
 #endif

@@ -39,7 +39,7 @@ send_all(struct heartbeat *h)
 {
     for (unsigned i = 0; i < h->count; i++) {
         /* Takes over no entries: each consumer asks for those itself, when it can work on them. */
-        redisReply *reply = stream_heartbeat(&h->redis, h->consumers[i].name, h->config->worker.dead_after, 0);
+        redisReply *reply = stream_heartbeat(&h->redis, h->consumers[i].name, h->config->worker.dead_after, 0, "-");
 
         if (reply == NULL) {
             log_debug("event=heartbeat_failed consumer=%s error=\"%s\"", h->consumers[i].name, h->redis.error);

@@ -288,6 +288,19 @@ consumers_waiting(const struct monitor *m, enum consumer_wait what)
 }
 
 
+static unsigned
+entries_set_aside(const struct monitor *m)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < m->count; i++) {
+        n += atomic_load(&m->consumers[i].set_aside);
+    }
+
+    return n;
+}
+
+
 static void
 write_gauge(struct buffer *text, const char *name, const char *help, int64_t value)
 {
@@ -358,6 +371,8 @@ monitor_write_metrics(struct monitor *m, struct buffer *text)
                 consumers_waiting(m, CONSUMER_WAITS_FOR_MYSQL));
     write_gauge(text, "waiting_for_redis", "Consumers of this process that wait for Redis.",
                 consumers_waiting(m, CONSUMER_WAITS_FOR_REDIS));
+    write_gauge(text, "entries_set_aside", "Entries that failed a check and stay pending; each waits for a person.",
+                entries_set_aside(m));
     write_gauge(text, "paused", "1 while this process takes nothing new (SIGUSR1).", pause_requested());
     write_queue(text, &queue);
     write_laws(text, &laws);

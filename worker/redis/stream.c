@@ -1,5 +1,6 @@
 #include "redis/stream.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "failpoint.h"
@@ -45,6 +46,28 @@ stream_read_new(struct redis_connection *conn, const char *consumer, uint64_t co
 
 
 redisReply *
+stream_pending_own(struct redis_connection *conn, const char *consumer, uint64_t count, const char *after)
+{
+    struct redis_args args = { 0 };
+    char start[64];
+
+    snprintf(start, sizeof(start), "(%s", after);
+    args_text(&args, "XPENDING");
+    key_queue(&args);
+    args_text(&args, CONSUMER_GROUP);
+    args_text(&args, start);
+    args_text(&args, "+");
+    args_number(&args, count);
+    args_text(&args, consumer);
+
+    redisReply *reply = EFFECT("stream.pending", redis_call(conn, &args, 0));
+
+    args_free(&args);
+    return reply;
+}
+
+
+redisReply *
 stream_read_own(struct redis_connection *conn, const char *consumer, uint64_t count, const char *after)
 {
     struct redis_args args = { 0 };
@@ -55,7 +78,8 @@ stream_read_own(struct redis_connection *conn, const char *consumer, uint64_t co
 
 
 static redisReply *
-heartbeat(struct redis_connection *conn, const char *consumer, unsigned dead_after, uint64_t most, const char *leave)
+heartbeat(struct redis_connection *conn, const char *consumer, unsigned dead_after, uint64_t most, const char *leave,
+          const char *strays_after)
 {
     struct redis_args args = { 0 };
 
@@ -67,6 +91,7 @@ heartbeat(struct redis_connection *conn, const char *consumer, unsigned dead_aft
     args_number(&args, dead_after);
     args_number(&args, most);
     args_text(&args, leave);
+    args_text(&args, strays_after);
 
     redisReply *reply = EFFECT("stream.heartbeat", redis_script(conn, &checkout_script_heartbeat, &args));
 
@@ -76,9 +101,10 @@ heartbeat(struct redis_connection *conn, const char *consumer, unsigned dead_aft
 
 
 redisReply *
-stream_heartbeat(struct redis_connection *conn, const char *consumer, unsigned dead_after, uint64_t most)
+stream_heartbeat(struct redis_connection *conn, const char *consumer, unsigned dead_after, uint64_t most,
+                 const char *strays_after)
 {
-    return heartbeat(conn, consumer, dead_after, most, "");
+    return heartbeat(conn, consumer, dead_after, most, "", strays_after);
 }
 
 
@@ -97,7 +123,7 @@ end_reply(redisReply *reply)
 int
 stream_leave(struct redis_connection *conn, const char *consumer, unsigned dead_after)
 {
-    return end_reply(heartbeat(conn, consumer, dead_after, 0, "leave"));
+    return end_reply(heartbeat(conn, consumer, dead_after, 0, "leave", "-"));
 }
 
 
@@ -138,14 +164,36 @@ stream_forget(struct redis_connection *conn, const char *id)
 }
 
 
-struct stream_entries
-stream_entries_of_heartbeat(const redisReply *reply)
+static struct stream_entries
+entries_of(const redisReply *list)
 {
-    if (reply->type != REDIS_REPLY_ARRAY) {
+    if (list->type != REDIS_REPLY_ARRAY) {
         return (struct stream_entries) { NULL, 0 };
     }
 
-    return (struct stream_entries) { reply->element, reply->elements };
+    return (struct stream_entries) { list->element, list->elements };
+}
+
+
+struct stream_entries
+stream_entries_of_heartbeat(const redisReply *reply)
+{
+    /* { id, { entry, … } }, or a status. */
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2) {
+        return (struct stream_entries) { NULL, 0 };
+    }
+
+    return entries_of(reply->element[1]);
+}
+
+
+const char *
+stream_strays_after(const redisReply *heartbeat)
+{
+    int has_id = heartbeat->type == REDIS_REPLY_ARRAY && heartbeat->elements == 2
+                 && heartbeat->element[0]->type == REDIS_REPLY_STRING;
+
+    return has_id ? heartbeat->element[0]->str : NULL;
 }
 
 
@@ -159,5 +207,5 @@ stream_entries_of_read(const redisReply *reply)
         return (struct stream_entries) { NULL, 0 };
     }
 
-    return stream_entries_of_heartbeat(reply->element[0]->element[1]);
+    return entries_of(reply->element[0]->element[1]);
 }

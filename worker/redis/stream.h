@@ -22,16 +22,26 @@ struct stream_entries {
 redisReply *stream_read_new(struct redis_connection *conn, const char *consumer, uint64_t count, unsigned block_ms);
 
 /*
+ * The ids of up to `count` of the consumer's own entries that were read before and not settled, behind the entry
+ * `after` ("0": from the first). Unlike a read, it does not make Redis count the time anew since which an entry is
+ * pending. Returns the reply, an array with the id as first element of each (redis.io, "XPENDING"), or NULL with
+ * conn->error.
+ */
+redisReply *stream_pending_own(struct redis_connection *conn, const char *consumer, uint64_t count, const char *after);
+
+/*
  * Reads up to `count` of the consumer's own entries that were read before and not settled, behind the entry `after`
  * ("0": from the first). A deleted entry has nil in place of its fields. Returns as above, without nil.
  */
 redisReply *stream_read_own(struct redis_connection *conn, const char *consumer, uint64_t count, const char *after);
 
 /*
- * Renews the consumer's heartbeat and takes over up to `most` entries of dead consumers. Returns the reply (these
- * entries, or a status where the consumers are paused), or NULL with conn->error.
+ * Renews the consumer's heartbeat and takes over up to `most` entries of dead consumers, and of strays, which are
+ * pending for nobody. strays_after: what stream_strays_after() gave for the last reply; "-": the first call. Returns
+ * the reply (these entries, or a status where the consumers are paused), or NULL with conn->error.
  */
-redisReply *stream_heartbeat(struct redis_connection *conn, const char *consumer, unsigned dead_after, uint64_t most);
+redisReply *stream_heartbeat(struct redis_connection *conn, const char *consumer, unsigned dead_after, uint64_t most,
+                             const char *strays_after);
 
 /* Ends the consumer: others may take over at once what it has not settled. Returns 0, or -1 with conn->error. */
 int stream_leave(struct redis_connection *conn, const char *consumer, unsigned dead_after);
@@ -45,5 +55,8 @@ int stream_forget(struct redis_connection *conn, const char *id);
 /* The entries in a reply of the calls above. Pure. */
 struct stream_entries stream_entries_of_read(const redisReply *reply);
 struct stream_entries stream_entries_of_heartbeat(const redisReply *reply);
+
+/* Where the next heartbeat goes on to look for strays; points into the reply. NULL: as before. Pure. */
+const char *stream_strays_after(const redisReply *heartbeat);
 
 #endif

@@ -1,54 +1,97 @@
 /* The list of entries that a check failed for: worker/intake/set_aside.c. */
+#include <inttypes.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "intake/set_aside.h"
 #include "suite.h"
 
+static struct set_aside list;
 
-START_TEST(test_added_and_found)
+
+static const char *
+id_of(uint64_t n)
 {
-    struct set_aside list = { 0 };
+    static char id[48];
 
-    ck_assert_int_eq(set_aside_has(&list, ""), 0);
-    set_aside_add(&list, "5-1");
-    set_aside_add(&list, "18446744073709551615-18446744073709551615");
-    ck_assert_int_eq(set_aside_has(&list, "5-1"), 1);
-    ck_assert_int_eq(set_aside_has(&list, "18446744073709551615-18446744073709551615"), 1);
-    ck_assert_int_eq(set_aside_has(&list, "5-11"), 0);
-    ck_assert_int_eq(set_aside_has(&list, "5-"), 0);
+    snprintf(id, sizeof(id), "%" PRIu64 "-%" PRIu64, 1763700000000 + n / 3, n % 3);
+    return id;
+}
 
-    set_aside_add(&list, "5-1");
+
+START_TEST(test_what_was_added_is_there)
+{
+    list.count = 0;
+    ck_assert_int_eq(set_aside_see(&list, ""), 0);
+    ck_assert_int_eq(set_aside_add(&list, "5-1"), 0);
+    ck_assert_int_eq(set_aside_add(&list, "18446744073709551615-18446744073709551615"), 0);
+    ck_assert_int_eq(set_aside_see(&list, "5-1"), 1);
+    ck_assert_int_eq(set_aside_see(&list, "18446744073709551615-18446744073709551615"), 1);
+    ck_assert_int_eq(set_aside_see(&list, "5-11"), 0);
+    ck_assert_int_eq(set_aside_see(&list, "1-5"), 0);
+    ck_assert_int_eq(set_aside_see(&list, "5-"), 0);
+
+    ck_assert_int_eq(set_aside_add(&list, "5-1"), 0);
     ck_assert_uint_eq(list.count, 2);
 }
 END_TEST
 
 
-START_TEST(test_the_first_is_forgotten)
+START_TEST(test_a_full_list_forgets_none)
 {
-    struct set_aside list = { 0 };
-    char id[32];
+    list.count = 0;
 
-    for (int i = 0; i < SET_ASIDE_MOST + 3; i++) {
-        snprintf(id, sizeof id, "%d-0", i);
-        set_aside_add(&list, id);
+    /* 7 and 4096 have no common divisor: each number once, in no order. */
+    for (uint64_t i = 0; i < SET_ASIDE_MOST; i++) {
+        ck_assert_int_eq(set_aside_add(&list, id_of(i * 7 % SET_ASIDE_MOST)), 0);
     }
 
+    ck_assert_int_eq(set_aside_add(&list, id_of(SET_ASIDE_MOST)), -1);
+    ck_assert_int_eq(set_aside_add(&list, id_of(5)), 0);
     ck_assert_uint_eq(list.count, SET_ASIDE_MOST);
 
-    for (int i = 0; i < SET_ASIDE_MOST + 3; i++) {
-        snprintf(id, sizeof id, "%d-0", i);
-        ck_assert_int_eq(set_aside_has(&list, id), i >= 3);
+    for (uint64_t i = 0; i < SET_ASIDE_MOST; i++) {
+        ck_assert_int_eq(set_aside_see(&list, id_of(i)), 1);
     }
+
+    ck_assert_int_eq(set_aside_see(&list, id_of(SET_ASIDE_MOST)), 0);
 }
 END_TEST
 
 
-START_TEST(test_no_id_of_redis)
+START_TEST(test_what_is_no_longer_pending_makes_room)
 {
-    struct set_aside list = { 0 };
+    list.count = 0;
 
-    set_aside_add(&list, "18446744073709551615-184467440737095516150");
+    for (uint64_t i = 0; i < SET_ASIDE_MOST; i++) {
+        (void) set_aside_add(&list, id_of(i));
+    }
+
+    /* What was added in this pass counts as seen. */
+    set_aside_end_pass(&list);
+    ck_assert_uint_eq(list.count, SET_ASIDE_MOST);
+
+    for (uint64_t i = 0; i < SET_ASIDE_MOST; i += 2) {
+        ck_assert_int_eq(set_aside_see(&list, id_of(i)), 1);
+    }
+
+    set_aside_end_pass(&list);
+    ck_assert_uint_eq(list.count, SET_ASIDE_MOST / 2);
+    ck_assert_int_eq(set_aside_see(&list, id_of(8)), 1);
+    ck_assert_int_eq(set_aside_see(&list, id_of(9)), 0);
+    ck_assert_int_eq(set_aside_add(&list, id_of(9)), 0);
+
+    set_aside_end_pass(&list);
+    ck_assert_uint_eq(list.count, 2);
+}
+END_TEST
+
+
+START_TEST(test_what_is_no_id_is_not_taken)
+{
+    list.count = 0;
+    ck_assert_int_eq(set_aside_add(&list, "18446744073709551615-184467440737095516150"), -1);
+    ck_assert_int_eq(set_aside_add(&list, "5"), -1);
+    ck_assert_int_eq(set_aside_add(&list, "5-1-1"), -1);
     ck_assert_uint_eq(list.count, 0);
 }
 END_TEST
@@ -60,9 +103,10 @@ main(void)
     Suite *suite = suite_create("worker set aside");
     TCase *tcase = tcase_create("set aside");
 
-    tcase_add_test(tcase, test_added_and_found);
-    tcase_add_test(tcase, test_the_first_is_forgotten);
-    tcase_add_test(tcase, test_no_id_of_redis);
+    tcase_add_test(tcase, test_what_was_added_is_there);
+    tcase_add_test(tcase, test_a_full_list_forgets_none);
+    tcase_add_test(tcase, test_what_is_no_longer_pending_makes_room);
+    tcase_add_test(tcase, test_what_is_no_id_is_not_taken);
     suite_add_tcase(suite, tcase);
 
     return suite_run(suite);
