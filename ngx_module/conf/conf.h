@@ -1,6 +1,7 @@
 /*
  * The configuration: what a location says, and the objects that locations
- * share. Handlers read it; only conf/ changes it.
+ * share. Handlers read it; only conf/ changes it, but for `state` of
+ * "checkout_ready", which the handler sets with the first request.
  */
 #ifndef NGX_HTTP_CHECKOUT_CONF_CONF_H
 #define NGX_HTTP_CHECKOUT_CONF_CONF_H

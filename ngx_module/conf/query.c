@@ -178,7 +178,6 @@ ngx_http_checkout_query_variable(ngx_str_t *text)
 
 /*
  * What a client calls the value, and whether nginx leaves it percent-encoded.
- * /
  */
 static char *
 ngx_http_checkout_query_name(ngx_conf_t *cf,

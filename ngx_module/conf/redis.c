@@ -92,7 +92,6 @@ ngx_http_checkout_server_parameter(ngx_conf_t *cf,
 
 /*
  * checkout_redis address [database=number] [user=name] [password_file=file];
- * /
  */
 char *
 ngx_http_checkout_set_redis(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)

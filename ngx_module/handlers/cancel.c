@@ -263,9 +263,6 @@ ngx_http_checkout_cancel_found(ngx_http_checkout_script_call_t *call,
         return;
     }
 
-    /* the transaction has the whole time: it may have to wait for a lock */
-    ngx_http_checkout_waiting_restart(&cancel->ctx->waiting,
-                                      ngx_http_checkout_location(r)->clock);
     rc = ngx_http_checkout_cancel_commit(cancel);
 
     if (rc != NGX_DONE) {
@@ -315,7 +312,10 @@ ngx_http_checkout_cancel_commit(ngx_http_checkout_cancel_t *cancel)
 
     r = cancel->request;
 
-    /* a lock that is kept must be reported in time: see conf/mysql.c */
+    /*
+     * The transaction has the whole time: it may have to wait for a lock, and
+     * a lock that is kept must be reported in time: see conf/mysql.c.
+     */
     ngx_http_checkout_waiting_restart(&cancel->ctx->waiting,
                                       ngx_http_checkout_location(r)->clock);
 

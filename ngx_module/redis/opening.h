@@ -31,7 +31,8 @@ typedef struct {
 
     /*
      * The connection is there.  It takes both events, and c->data.  A timer of
-     * the write event may be set, for what was waited for.
+     * the write event may be set, for what was waited for.  Also called from
+     * within start().
      */
     ngx_http_checkout_opened_pt          opened;
 

@@ -118,7 +118,6 @@ ngx_http_checkout_parameter_int(ngx_str_t *text, uint64_t *number)
 
 /*
  * What LIKE finds the text with, anywhere: %text%, its own %, _ and \ escaped.
- * /
  */
 static ngx_int_t
 ngx_http_checkout_parameter_like(ngx_pool_t *pool, ngx_str_t *text,

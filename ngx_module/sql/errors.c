@@ -28,38 +28,20 @@ ngx_http_checkout_is_server_error(unsigned code)
 {
     size_t  i;
 
+    /* clang-format off */
     static const unsigned  codes[] = {
-        1021,
-        1026,
-        1030,
-        1037,
-        1038,
-        1041,
-        1114, /* disk, memory */
-        1040,
-        1129,
-        1130,
-        1203,
-        1226, /* no more connections */
+        /* disk, memory */
+        1021, 1026, 1030, 1037, 1038, 1041, 1114,
+        /* no more connections */
+        1040, 1129, 1130, 1203, 1226,
         /* it shuts down, or ends this session */
-        1053,
-        1077,
-        1079,
-        1080,
-        1927,
-        3169,
-        4031,
-        1158,
-        1159,
-        1160,
-        1161, /* network */
+        1053, 1077, 1079, 1080, 1927, 3169, 4031,
+        /* network */
+        1158, 1159, 1160, 1161,
         /* a broken table, or one that is read-only */
-        1194,
-        1195,
-        1290,
-        1792,
-        1836,
+        1194, 1195, 1290, 1792, 1836,
     };
+    /* clang-format on */
 
     for (i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
         if (codes[i] == code) {

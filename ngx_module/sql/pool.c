@@ -23,11 +23,8 @@ struct ngx_http_checkout_pool_s {
     struct db_server             server;  /* where, and how to enter */
     ngx_sockaddr_t               sockaddr;
     socklen_t                    socklen;
+    /* a literal address, or the path of the socket */
     char                         host[NGX_SOCKADDR_STRLEN + 1];
-    /*
-     * literal address, or the path of
-     * the socket
-     */
     ngx_queue_t                  idle;  /* the last used first */
     ngx_queue_t                  all;
     ngx_uint_t                   connections;

@@ -2,7 +2,10 @@
  * The connections to one server with one way to enter, and the jobs that wait
  * for one of them.
  *
- * All functions are the event loop's; none blocks. A pool belongs to this
+ * All functions are the event loop's. None blocks, with two exceptions:
+ * ngx_http_checkout_pools_exit() closes connections, and
+ * ngx_http_checkout_pool_drop() does so where no thread can: for want of
+ * memory, or because nginx's queue of tasks is full. A pool belongs to this
  * file: whoever has a connection of it, or waits in it, may use the pointer,
  * but keeps it no longer.
  */
@@ -35,7 +38,10 @@ struct ngx_http_checkout_pool_wait_s {
 /* A worker process starts. */
 void ngx_http_checkout_pools_init(void);
 
-/* A worker process ends and no run is under way: frees everything. */
+/*
+ * A worker process ends and no run is under way: closes all connections, which
+ * may wait for the network, and frees everything.
+ */
 void ngx_http_checkout_pools_exit(void);
 
 /*

@@ -50,8 +50,9 @@ typedef struct {
     ngx_uint_t                     writes;
     /* ngx_http_upstream_srv_conf_t * */
     ngx_array_t                    upstreams;
-    ngx_str_t                      file;  /* of the first location's */
-    ngx_uint_t                     line;  /* handler */
+    /* where the handler of the first location stands */
+    ngx_str_t                      file;
+    ngx_uint_t                     line;
     /* of a worker process: second of the last "no live server" */
     time_t                         logged;
 } ngx_http_checkout_access_t;

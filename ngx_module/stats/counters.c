@@ -12,7 +12,7 @@
 #include "stats/hash.h"
 
 
-/* for worker processes; more share them \ */
+/* for worker processes; more share them */
 #define NGX_HTTP_CHECKOUT_SLOTS     32
 #define NGX_HTTP_CHECKOUT_SERVERS   16
 #define NGX_HTTP_CHECKOUT_REST_MIN  1024 /* bytes */
