@@ -354,9 +354,10 @@ sub logs_are_clean {
     my @bad;
     for my $file (glob "$self->{dir}/log/{nginx,worker}*") {
         open my $in, '<', $file or next;
-        push @bad, grep { /AddressSanitizer|LeakSanitizer|runtime error:|exited on signal (?!9)|\[alert\]/ } <$in>;
+        push @bad, grep { /AddressSanitizer|LeakSanitizer|runtime error:|exited on signal (?!9)|\[alert\]|event=invariant_failed/ }
+            <$in>;
     }
-    is_deeply(\@bad, [], 'no crash, no sanitizer report');
+    is_deeply(\@bad, [], 'no crash, no sanitizer report, no check that failed');
 }
 
 1;

@@ -313,7 +313,8 @@ sub wrong_records {
     return @wrong;
 }
 
-# One test: waits a little until the laws hold, then asks the audit as well.
+# One test: waits a little until the laws hold, then asks the audit as well. A plain worker does not abort where a check
+# of its own fails, so its log must hold none. Options: seconds, checks_fail (the test makes them fail).
 sub laws_hold {
     my ($self, $name, %o) = @_;
     my $wrong = '';
@@ -323,6 +324,7 @@ sub laws_hold {
         $self->wait_until(sub { ($code, $text) = $self->stack->checkoutctl('audit'); $code == 0 }, 3);
         $wrong = $text if $code != 0;
     }
+    $wrong .= "\na check of the worker failed: $self->{log}" if !$o{checks_fail} && $self->log_holds(qr/event=invariant_failed/);
     local $Test::Builder::Level = $Test::Builder::Level + 1;
     return ok($wrong eq '', $name) || do { diag($wrong); 0 };
 }
