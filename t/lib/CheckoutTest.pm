@@ -19,6 +19,8 @@ use Cwd qw(abs_path);
 use File::Temp;
 use lib dirname(__FILE__);
 use CheckoutRedis;
+use Patience ();
+use Suspend;
 
 our $root   = abs_path(dirname(__FILE__) . '/../..');
 our $build  = $ENV{CHECKOUT_BUILD}  // "$root/build";
@@ -171,7 +173,7 @@ sub order_request {
 # Reads one answer: { status, headers, body }, or undef when the connection was closed or nothing came in time.
 sub answer {
     my ($socket, $seconds) = @_;
-    my ($text, $until) = ('', time + ($seconds // 5));
+    my ($text, $until) = ('', time + Patience::patient($seconds // 5));
     while ((my $left = $until - time) > 0) {
         last if !IO::Select->new($socket)->can_read($left);
         my $n = sysread $socket, $text, 65536, length $text;
@@ -203,17 +205,19 @@ sub request {
     return answer($socket);
 }
 
-# Orders that arrive together, each on its own connection: sent while nginx is stopped, so that they are
-# read in one turn of its event loop. Returns the answers in order.
+# Orders that arrive together, each on its own connection: nginx has accepted all of them (each has had an answer), and
+# they are sent while it is stopped, so that they are read in one turn of its event loop. Returns the answers in order.
 sub place_together {
     my ($self, @bodies) = @_;
     my @sockets = map { $self->connect } @bodies;
-    sleep 0.1;
+    for my $socket (@sockets) {
+        print $socket "GET /accepted HTTP/1.1\r\nHost: localhost\r\n\r\n";
+        answer($socket) or die "no answer on a new connection\n";
+    }
     my @processes = $self->workers;
-    kill 'STOP', @processes;
+    Suspend::stop(@processes);
     for my $i (0 .. $#bodies) { my $socket = $sockets[$i]; print $socket order_request($bodies[$i]) }
-    sleep 0.05;
-    kill 'CONT', @processes;
+    Suspend::go_on(@processes);
     return map { answer($_) } @sockets;
 }
 

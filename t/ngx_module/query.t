@@ -94,11 +94,11 @@ my $config = <<'END';
     location = /changes { checkout_query "UPDATE products SET stock = 0"; }
     location = /missing { checkout_query "SELECT nothing FROM nowhere"; }
     location = /large { checkout_query "SELECT REPEAT('a', 5000) AS x"; checkout_query_max_size 4k; }
-    location = /megabyte {
+    location = /megabyte { checkout_timeout 20s; checkout_mysql_read_timeout 20s;
         checkout_query_max_size 2m;
         checkout_query "SELECT REPEAT(CHAR(? USING ascii), 1048576) AS x" $arg_c:uint;
     }
-    location = /rows {
+    location = /rows { checkout_timeout 20s; checkout_mysql_read_timeout 20s;
         checkout_query_max_size 8m;
         checkout_query "SELECT i, 'row' AS t FROM numbers ORDER BY i";
     }

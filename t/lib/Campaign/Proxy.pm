@@ -52,8 +52,10 @@ sub send_command { my ($self, $text) = @_; local $SIG{PIPE} = 'IGNORE'; return p
 
 sub stop {
     my ($self) = @_;
-    close delete $self->{out} if $self->{out};    # its end is the proxy's end
-    waitpid delete $self->{pid}, 0 if $self->{pid};
+    my $pid = delete $self->{pid} or return;
+    kill 'TERM', $pid;    # another child may hold the pipe, so that closing it ends nothing
+    waitpid $pid, 0;
+    close delete $self->{out};
 }
 
 
