@@ -17,7 +17,7 @@ our @EXPORT = qw(patient wait_until);
 
 my $cores = grep { /^processor/ } do { open my $in, '<', '/proc/cpuinfo' or die $!; <$in> };
 
-# The load when it is asked counts: 1 to 8, at least 2 where several suites run side by side.
+# By the load of the machine at the moment of the call: 1 when it is idle, at most 8.
 sub factor {
     return $ENV{PATIENCE} if $ENV{PATIENCE};
     open my $in, '<', '/proc/loadavg' or return 4;

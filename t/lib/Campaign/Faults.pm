@@ -39,8 +39,7 @@ my %KIND = (
 
 sub kinds { return sort keys %KIND }
 
-# A generator of its own (SplitMix64's constants are not needed here: any fixed sequence does), so that nothing else
-# that asks for random numbers changes the plan.
+# A generator of its own, so that nothing else that asks for random numbers changes the plan.
 sub sequence {
     my ($state) = @_;
     return sub {
