@@ -12,7 +12,7 @@
 static const char select_one[] =
     "SELECT p.id, p.stock, p.version,"
     " (SELECT SUM(m.units) FROM stock_movements m"
-    "   WHERE m.product_id = p.id AND m.kind IN ('load', 'adjust')),"
+    "   WHERE m.product_id = p.id AND m.kind IN (" ORDER_SQL_SUPPLY ")),"
     " (SELECT SUM(i.quantity) FROM order_items i JOIN orders o ON o.order_identifier = i.order_identifier"
     "   WHERE i.product_id = p.id AND o.status IN (" ORDER_SQL_LIVE "))"
     " FROM products p WHERE p.id = ";
@@ -20,7 +20,7 @@ static const char select_one[] =
 static const char select_all[] =
     "SELECT p.id, p.stock, p.version, m.units, l.units FROM products p"
     " LEFT JOIN (SELECT product_id, SUM(units) AS units FROM stock_movements"
-    "   WHERE kind IN ('load', 'adjust') GROUP BY product_id) m ON m.product_id = p.id"
+    "   WHERE kind IN (" ORDER_SQL_SUPPLY ") GROUP BY product_id) m ON m.product_id = p.id"
     " LEFT JOIN (SELECT i.product_id, SUM(i.quantity) AS units FROM order_items i"
     "   JOIN orders o ON o.order_identifier = i.order_identifier"
     "   WHERE o.status IN (" ORDER_SQL_LIVE ") GROUP BY i.product_id) l ON l.product_id = p.id"

@@ -12,6 +12,12 @@
 /* For IN (…): the statuses of orders that hold units, those of order_is_live() (lifecycle/rules.h). */
 #define ORDER_SQL_LIVE "'pending_payment', 'paid', 'completed'"
 
+/*
+ * For IN (…): the kinds of stock_movements whose sum is what was supplied of a product: law 1. An archive movement takes
+ * along what was supplied by rows that were moved away, less what they sold.
+ */
+#define ORDER_SQL_SUPPLY "'load', 'adjust', 'archive'"
+
 /* Before one row or several, divided by commas. */
 #define ORDER_SQL_INSERT \
     "INSERT INTO orders (order_identifier, user_id, status, failure_code, total_price, pay_by, product_id, quantity)" \

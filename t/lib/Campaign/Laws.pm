@@ -26,7 +26,7 @@ sub oversell {
     for my $row (@{ $shop->primary->selectall_arrayref(
         "SELECT p.id, p.stock,
                 (SELECT COALESCE(SUM(m.units), 0) FROM stock_movements m WHERE m.product_id =
-                    p.id AND m.kind IN ('load', 'adjust')) AS supplied,
+                    p.id AND m.kind IN ('load', 'adjust', 'archive')) AS supplied,
                 (SELECT COALESCE(SUM(i.quantity), 0) FROM order_items i JOIN orders o USING (order_identifier)
                   WHERE i.product_id = p.id AND o.status IN ($LIVE)) AS live
            FROM products p", { Slice => {} }) }) {
