@@ -34,13 +34,18 @@ ALTER TABLE outgoing_events
 CREATE TABLE gate_notices (
     id               BIGINT UNSIGNED NOT NULL AUTO_INCREMENT,
     order_identifier CHAR(36) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
-    product_id       BIGINT UNSIGNED NULL COMMENT 'whose buyers are counted; NULL: none',
+    product_id       BIGINT UNSIGNED NOT NULL COMMENT 'of the order, as are the next two',
     user_id          BIGINT UNSIGNED NOT NULL,
+    quantity         INT UNSIGNED    NOT NULL,
     status           VARCHAR(32) CHARACTER SET ascii NOT NULL COMMENT 'of the order, as committed',
     failure_code     VARCHAR(64) CHARACTER SET ascii NULL,
     units            INT             NOT NULL COMMENT 'that the user holds more than before; negative: less',
     created_at       DATETIME(3)     NOT NULL DEFAULT CURRENT_TIMESTAMP(3),
-    next_try_at      DATETIME(3)     NOT NULL DEFAULT CURRENT_TIMESTAMP(3),
     PRIMARY KEY (id),
-    KEY gate_notices_due (next_try_at, id)
+    KEY gate_notices_order (order_identifier, status),
+    KEY gate_notices_product (product_id, id)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
+
+-- Whose buyers are counted at the gate.
+ALTER TABLE products
+    ADD KEY products_limited (per_user_limit, id), LOCK=NONE;
