@@ -28,8 +28,8 @@ sub empty {
     $stack->do('SET SESSION foreign_key_checks = 1');
     for (my $first = 1; $first <= $products; $first += 500) {
         my $last = $first + 499 < $products ? $first + 499 : $products;
-        $stack->do('INSERT INTO products (id, name, price, stock) VALUES ' . join ',',
-            map {"($_, 'Product', 19.80, $stock)"} $first .. $last);
+        $stack->do('INSERT INTO products (id, name, price, stock, live_units, supplied_units, counted_at) VALUES '
+            . join ',', map {"($_, 'Product', 19.80, $stock, 0, $stock, NOW(3))"} $first .. $last);
         $stack->do('INSERT INTO stock_movements (product_id, kind, units, stock_after) VALUES ' . join ',',
             map {"($_, 'load', $stock, $stock)"} $first .. $last);
     }

@@ -33,6 +33,11 @@
 #define LOCK_MS      "2000"
 #define LOCK_WAIT_US 200
 
+/* Of a product of which each order wants one unit. */
+#define TAKE_ONE \
+    "UPDATE products SET stock = stock - 1, live_units = live_units + 1, version = version + 1" \
+    " WHERE id = 1 AND stock >= 1"
+
 struct setting {
     const char *name, *socket, *database, *user, *password;
     int redis_port;
@@ -234,9 +239,9 @@ run_batch(struct loop *l)
         }
 
         buffer_format(&l->sql,
-                      "%sUPDATE products SET stock = stock - %zu, version = version + 1 WHERE id = %" PRIu64
-                      " AND stock >= %zu",
-                      first > 0 ? ";" : "", i + 1 - first, products[first], i + 1 - first);
+                      "%sUPDATE products SET stock = stock - %zu, live_units = live_units + %zu, version = version + 1"
+                      " WHERE id = %" PRIu64 " AND stock >= %zu",
+                      first > 0 ? ";" : "", i + 1 - first, i + 1 - first, products[first], i + 1 - first);
         first = i + 1;
     }
 
@@ -265,8 +270,7 @@ static void
 run_pessimistic(struct loop *l)
 {
     if (run_text(l, "START TRANSACTION") == -1
-        || run_text(l, "SELECT stock FROM products WHERE id = 1 FOR UPDATE") == -1
-        || run_text(l, "UPDATE products SET stock = stock - 1, version = version + 1 WHERE id = 1 AND stock >= 1") != 1
+        || run_text(l, "SELECT stock FROM products WHERE id = 1 FOR UPDATE") == -1 || run_text(l, TAKE_ONE) != 1
         || insert_one(l) == -1)
     {
         l->conflicts++;
@@ -290,10 +294,7 @@ run_optimistic(struct loop *l)
 
     mysql_free_result(rows);
     (void) run_text(l, "START TRANSACTION");
-    buffer_format(&l->sql,
-                  "UPDATE products SET stock = stock - 1, version = version + 1 WHERE id = 1 AND stock >= 1"
-                  " AND version = %" PRIu64,
-                  version);
+    buffer_format(&l->sql, TAKE_ONE " AND version = %" PRIu64, version);
 
     if (run_sql(l) != 1) {
         (void) mysql_rollback(l->mysql);
@@ -349,10 +350,7 @@ run_redis_lock(struct loop *l)
     buffer_format(&l->sql, "UPDATE bench_fence SET token = %" PRId64 " WHERE product_id = 1 AND token < %" PRId64,
                   token, token);
 
-    if (run_sql(l) == 1
-        && run_text(l, "UPDATE products SET stock = stock - 1, version = version + 1 WHERE id = 1 AND stock >= 1") == 1
-        && insert_one(l) == 0)
-    {
+    if (run_sql(l) == 1 && run_text(l, TAKE_ONE) == 1 && insert_one(l) == 0) {
         l->orders++;
     } else {
         (void) mysql_rollback(l->mysql);

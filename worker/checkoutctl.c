@@ -27,8 +27,11 @@ struct command {
 
 /* clang-format off */
 static const struct command commands[] = {
-    { "migrate", NULL, ctl_migrate, "", "makes or updates the tables in MySQL",
-      "Safe to repeat; one process at a time does it. After an error it goes on at the statement that failed.\n" },
+    { "migrate", NULL, ctl_migrate, "[--finish | --unfinish]", "makes or updates the tables in MySQL",
+      "Safe to repeat; one process at a time does it. After an error it goes on at the statement that failed.\n"
+      "--finish says that all programs, nginx too, are of this release: from then on the counters of products\n"
+      "count, and law 1 is checked by them. Refused while a worker of the release before is alive; not needed on\n"
+      "a database that was empty. --unfinish takes it back, before programs of the release before start again.\n" },
 
     { "product", "add", ctl_product_add, "ID --name TEXT --price 19.80 --stock N [terms]", "a new product in MySQL",
       "Its first stock is booked as a load. It can be ordered once \"stock load ID\" has opened it at the gate.\n"
@@ -99,8 +102,9 @@ static const struct command commands[] = {
     { "audit", NULL, ctl_audit, "[--repair] [--watch [--every SECONDS]]", "checks the laws, also during a sale",
       "No oversell in MySQL, the gate's stock follows from its register, equal versions hold equal stock, what is in\n"
       "flight is what the queue holds. Exit code 1: a law is violated.\n"
-      "--repair puts the gate right and looks again. Stock that MySQL's own book does not explain it leaves alone:\n"
-      "look at \"stock movements\", then book it with \"stock load\". --watch repeats it until Ctrl-C.\n" },
+      "It counts all orders and movements, in small steps; Ctrl-C ends it.\n"
+      "--repair puts the gate and the counters right and looks again. Stock that MySQL's own book does not explain it\n"
+      "leaves alone: look at \"stock movements\", then book it with \"stock load\". --watch repeats it until Ctrl-C.\n" },
 
     { "rebuild", NULL, ctl_rebuild, "", "makes the gate anew after Redis or MySQL lost data",
       "From MySQL and what survives in Redis: registers, stock, units in flight, buyers, counts. Accepted orders that\n"

@@ -180,10 +180,16 @@ move_stock(struct change_batch *batch, const struct plan_listener *listener, con
         }
 
         int64_t units = stock == STOCK_TAKEN ? -(int64_t) item->quantity : (int64_t) item->quantity;
+        struct stock_delta *d = &batch->deltas[item->place];
 
-        if (stock != STOCK_WRITTEN_OFF) {
-            batch->deltas[item->place].delta += units;
+        if (stock == STOCK_WRITTEN_OFF) {
+            d->supplied -= units;
+        } else {
+            d->delta += units;
         }
+
+        d->live -= units;
+        d->moved = 1;
 
         if (item->product == o->product) {
             o->taken -= units;

@@ -68,8 +68,12 @@ struct changed_item {
 
 #define PRODUCT_NOT_LOCKED ((size_t) -1)
 
+/* What a batch changes of a product. Units that come back and units that go may add up to 0: it moved all the same. */
 struct stock_delta {
-    int64_t delta; /* change of its stock */
+    int64_t delta;    /* change of its stock */
+    int64_t live;     /* change of the units in live orders */
+    int64_t supplied; /* change of the units supplied: those written off */
+    int moved;        /* 1: units of an order moved */
 };
 
 struct change_batch {

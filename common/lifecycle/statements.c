@@ -211,6 +211,7 @@ add_orders(struct change_batch *batch, struct db *db)
 }
 
 
+/* Every product that moved gets a new version, also where its stock is the same again: its counters may not be. */
 static uint64_t
 add_stock(struct change_batch *batch)
 {
@@ -218,17 +219,18 @@ add_stock(struct change_batch *batch)
 
     for (size_t i = 0; i < batch->product_count; i++) {
         struct product_row *p = &batch->products[i];
-        int64_t delta = batch->deltas[i].delta;
+        const struct stock_delta *d = &batch->deltas[i];
 
-        if (delta == 0) {
+        if (!d->moved) {
             continue;
         }
 
         buffer_format(&batch->sql,
-                      ";UPDATE products SET stock = stock + %" PRId64 ", version = version + 1"
+                      ";UPDATE products SET stock = stock + %" PRId64 ", live_units = live_units + %" PRId64
+                      ", supplied_units = supplied_units + %" PRId64 ", version = version + 1"
                       " WHERE id = %" PRIu64 " AND stock + %" PRId64 " >= 0",
-                      delta, p->id, delta);
-        p->stock += delta;
+                      d->delta, d->live, d->supplied, p->id, d->delta);
+        p->stock += d->delta;
         p->version++;
         rows++;
     }

@@ -27,9 +27,6 @@
  */
 #define MOVEMENTS_MOST 100000
 
-/* A product with more order items has them not summed up: that would take longer than a try may, under its lock. */
-#define ITEMS_MOST 100000
-
 
 static void
 write_reason(char out[64], const struct stock_init *in)
@@ -78,11 +75,12 @@ insert_row(struct db *db, const struct stock_request *request, uint64_t version)
 {
     struct buffer sql = { 0 };
 
-    buffer_format(&sql,
-                  "INSERT INTO products (id, stock, version, price, name) VALUES (%" PRIu64 ", %" PRIu32 ", %" PRIu64
-                  ", %s, ",
-                  request->product_id, request->stock, version, request->price[0] != '\0' ? request->price : "0.00");
+    buffer_text(&sql, "INSERT INTO products (id, stock, version, price, name");
+    supply_add_new_columns(&sql);
+    buffer_format(&sql, ") VALUES (%" PRIu64 ", %" PRIu32 ", %" PRIu64 ", %s, ", request->product_id, request->stock,
+                  version, request->price[0] != '\0' ? request->price : "0.00");
     db_quote(db, &sql, request->name);
+    supply_add_new_values(&sql, request->product_id);
     buffer_text(&sql, ")");
 
     enum db_result result = db_run(db, &sql);
@@ -114,42 +112,29 @@ update_row(struct db *db, const struct stock_request *request, uint64_t version)
 }
 
 
-static enum db_result
-has_many_items(struct db *db, uint64_t product, int *many)
-{
-    struct buffer sql = { 0 };
-
-    buffer_format(&sql, "SELECT 1 FROM order_items WHERE product_id = %" PRIu64 " LIMIT 1 OFFSET %d", product,
-                  ITEMS_MOST);
-
-    enum db_result result = db_any(db, &sql, many);
-
-    buffer_free(&sql);
-    return result;
-}
-
-
 /*
  * What was supplied by now is what is left and what stands in live orders, so the difference to what was booked is
- * booked. Where that cannot be summed, it is the difference to the stock before: the same, as long as all was booked.
+ * booked. Where that is not known, it is the difference to the stock before: the same, as long as all was booked.
  */
 static enum db_result
 book(struct db *db, const struct stock_init *in, int64_t stock_before)
 {
     uint64_t product = in->request.product_id;
-    int64_t units = (int64_t) in->request.stock - stock_before;
-    struct supply supply;
+    int64_t units;
+    int known;
     char reason[64];
-    int many = 0;
-    enum db_result result = has_many_items(db, product, &many);
+    enum db_result result = supply_unexplained(db, product, &units, &known);
 
-    if (result == DB_OK && !many) {
-        result = supply_read(db, product, &supply);
-        units = supply.stock + supply.live - supply.supplied;
+    if (result != DB_OK) {
+        return result;
+    }
+
+    if (!known) {
+        units = (int64_t) in->request.stock - stock_before;
     }
 
     write_reason(reason, in);
-    return result == DB_OK ? supply_book(db, product, "load", units, in->request.stock, reason) : result;
+    return supply_book(db, product, "load", units, in->request.stock, reason);
 }
 
 

@@ -2,46 +2,67 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
+#include <string.h>
 
 #include "failpoint.h"
 #include "order/order_sql.h"
 #include "text/number.h"
 
 
-static const char select_one[] =
-    "SELECT p.id, p.stock, p.version,"
-    " (SELECT SUM(m.units) FROM stock_movements m"
-    "   WHERE m.product_id = p.id AND m.kind IN (" ORDER_SQL_SUPPLY ")),"
-    " (SELECT SUM(i.quantity) FROM order_items i JOIN orders o ON o.order_identifier = i.order_identifier"
-    "   WHERE i.product_id = p.id AND o.status IN (" ORDER_SQL_LIVE "))"
-    " FROM products p WHERE p.id = ";
-
-static const char select_all[] =
-    "SELECT p.id, p.stock, p.version, m.units, l.units FROM products p"
-    " LEFT JOIN (SELECT product_id, SUM(units) AS units FROM stock_movements"
-    "   WHERE kind IN (" ORDER_SQL_SUPPLY ") GROUP BY product_id) m ON m.product_id = p.id"
-    " LEFT JOIN (SELECT i.product_id, SUM(i.quantity) AS units FROM order_items i"
-    "   JOIN orders o ON o.order_identifier = i.order_identifier"
-    "   WHERE o.status IN (" ORDER_SQL_LIVE ") GROUP BY i.product_id) l ON l.product_id = p.id"
-    " ORDER BY p.id";
+#define SELECT_ROWS \
+    "SELECT id, stock, version, live_units, supplied_units, counted_at," \
+    " COALESCE(TIMESTAMPDIFF(MICROSECOND, counted_at, NOW(3)) DIV 1000, 0)," \
+    " (SELECT value FROM settings WHERE name = '" SUPPLY_SETTING "') FROM products FORCE INDEX (PRIMARY) WHERE id"
 
 
-static const char take_snapshot[] =
-    "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; START TRANSACTION WITH CONSISTENT SNAPSHOT";
+/* --- rows --------------------------------------------------------------------------------------------------------- */
 
 
 static struct supply
 to_supply(MYSQL_ROW row)
 {
-    return (struct supply) {
+    struct supply supply = {
         .product = number_of_column(row[0]),
+        .found = 1,
         .stock = number_of_signed_column(row[1]),
         .version = number_of_column(row[2]),
-        .booked = row[3] != NULL,
-        .supplied = number_of_signed_column(row[3]),
-        .live = number_of_signed_column(row[4])
+        .has_counters = row[3] != NULL && row[4] != NULL,
+        .live = number_of_signed_column(row[3]),
+        .supplied = number_of_signed_column(row[4]),
+        .counted_ms_ago = number_of_signed_column(row[6])
     };
+
+    snprintf(supply.counted_at, sizeof(supply.counted_at), "%s", row[5] != NULL ? row[5] : "");
+    snprintf(supply.era, sizeof(supply.era), "%s", row[7] != NULL ? row[7] : "");
+
+    if (supply.has_counters && supply.era[0] != '\0') {
+        supply.state = supply.counted_at[0] != '\0' ? SUPPLY_COUNTED : SUPPLY_NOT_COUNTED;
+    }
+
+    return supply;
+}
+
+
+/* The rows of a statement that begins as SELECT_ROWS does. */
+static enum db_result
+read_rows(struct db *db, struct buffer *sql, struct supply *rows, size_t most, size_t *count)
+{
+    MYSQL_RES *result;
+    enum db_result outcome = EFFECT("supply.read", db_rows(db, sql, &result));
+
+    *count = 0;
+    buffer_free(sql);
+
+    if (outcome != DB_OK) {
+        return outcome;
+    }
+
+    for (MYSQL_ROW row; *count < most && (row = mysql_fetch_row(result)) != NULL;) {
+        rows[(*count)++] = to_supply(row);
+    }
+
+    mysql_free_result(result);
+    return DB_OK;
 }
 
 
@@ -49,27 +70,46 @@ enum db_result
 supply_read(struct db *db, uint64_t product, struct supply *supply)
 {
     struct buffer sql = { 0 };
-    MYSQL_RES *rows;
+    size_t count;
 
-    buffer_format(&sql, "%s%" PRIu64, select_one, product);
-
-    enum db_result result = EFFECT("supply.read_one", db_rows(db, &sql, &rows));
-
-    buffer_free(&sql);
     *supply = (struct supply) { .product = product };
-
-    if (result == DB_OK) {
-        MYSQL_ROW row = mysql_fetch_row(rows);
-
-        if (row != NULL) {
-            *supply = to_supply(row);
-        }
-
-        mysql_free_result(rows);
-    }
-
-    return result;
+    buffer_format(&sql, SELECT_ROWS " = %" PRIu64, product);
+    return read_rows(db, &sql, supply, 1, &count);
 }
+
+
+enum db_result
+supply_rows_read(struct db *db, uint64_t after, struct supply *rows, size_t most, size_t *count)
+{
+    struct buffer sql = { 0 };
+
+    buffer_format(&sql, SELECT_ROWS " > %" PRIu64 " ORDER BY id LIMIT %zu", after, most);
+    return read_rows(db, &sql, rows, most, count);
+}
+
+
+void
+supply_add_new_columns(struct buffer *sql)
+{
+    buffer_text(sql, ", live_units, supplied_units, counted_at");
+}
+
+
+void
+supply_add_new_values(struct buffer *sql, uint64_t product)
+{
+    static const char zero[] = ", (SELECT 0 FROM settings WHERE name = '" SUPPLY_SETTING "' AND value <> '')";
+
+    buffer_text(sql, zero);
+    buffer_text(sql, zero);
+    buffer_format(sql,
+                  ", (SELECT NOW(3) FROM settings WHERE name = '" SUPPLY_SETTING "' AND value <> '' AND NOT EXISTS"
+                  " (SELECT 1 FROM stock_movements WHERE product_id = %" PRIu64 "))",
+                  product);
+}
+
+
+/* --- booking ------------------------------------------------------------------------------------------------------ */
 
 
 enum db_result
@@ -82,7 +122,8 @@ supply_book(struct db *db, uint64_t product, const char *kind, int64_t units, in
                   " (%" PRIu64 ", '%s', %" PRId64 ", %" PRId64 ", ",
                   product, kind, units, stock);
     db_quote(db, &sql, reason);
-    buffer_text(&sql, ")");
+    buffer_format(&sql, ");UPDATE products SET supplied_units = supplied_units + %" PRId64 " WHERE id = %" PRIu64,
+                  units, product);
 
     enum db_result result = EFFECT("supply.book", db_run(db, &sql));
 
@@ -91,15 +132,62 @@ supply_book(struct db *db, uint64_t product, const char *kind, int64_t units, in
 }
 
 
-enum db_result
-supply_book_difference(struct db *db, uint64_t product, const char *kind, const char *reason, int64_t *units)
+/* Sums up to SUPPLY_LOCKED_PAGES of items, and as many of movements; *whole 0: there is more. */
+static enum db_result
+sum(struct db *db, struct supply_sums *sums, int *whole)
 {
+    enum db_result result = DB_OK;
+
+    for (int i = 0; result == DB_OK && i < SUPPLY_LOCKED_PAGES && !sums->items_done; i++) {
+        result = supply_sum_page(db, sums);
+    }
+
+    for (int i = 0; result == DB_OK && i < SUPPLY_LOCKED_PAGES && sums->items_done && !sums->movements_done; i++) {
+        result = supply_sum_page(db, sums);
+    }
+
+    *whole = supply_sums_done(sums);
+    return result;
+}
+
+
+enum db_result
+supply_unexplained(struct db *db, uint64_t product, int64_t *units, int *known)
+{
+    struct supply_sums sums = { .product = product };
     struct supply supply;
     enum db_result result = supply_read(db, product, &supply);
 
-    *units = supply.stock + supply.live - supply.supplied;
+    *units = 0;
+    *known = 1;
 
-    if (result != DB_OK || *units == 0) {
+    if (result != DB_OK) {
+        return result;
+    }
+
+    if (supply.state == SUPPLY_COUNTED) {
+        *units = supply.stock + supply.live - supply.supplied;
+        return DB_OK;
+    }
+
+    result = sum(db, &sums, known);
+
+    if (result == DB_OK && *known) {
+        *units = supply.stock + sums.live - sums.supplied;
+    }
+
+    return result;
+}
+
+
+enum db_result
+supply_book_difference(struct db *db, uint64_t product, const char *kind, const char *reason, int64_t *units,
+                       int *known)
+{
+    struct supply supply;
+    enum db_result result = supply_unexplained(db, product, units, known);
+
+    if (result != DB_OK || *units == 0 || (result = supply_read(db, product, &supply)) != DB_OK) {
         return result;
     }
 
@@ -107,48 +195,97 @@ supply_book_difference(struct db *db, uint64_t product, const char *kind, const 
 }
 
 
-static enum db_result
-copy_all(struct db *db, MYSQL_RES *rows, struct supply **supplies, size_t *count)
+/* --- sums --------------------------------------------------------------------------------------------------------- */
+
+
+/*
+ * A page is cut from an index, in its order, before anything is joined or summed: what a statement reads has a bound,
+ * whatever the tables hold. Each item has its order (a foreign key).
+ */
+static void
+add_item_page(struct db *db, struct buffer *sql, const struct supply_sums *sums)
 {
-    size_t most = (size_t) mysql_num_rows(rows);
+    buffer_format(sql,
+                  "SELECT COUNT(*), MAX(i.order_identifier),"
+                  " SUM(IF(o.status IN (" ORDER_SQL_LIVE "), i.quantity, 0)), 0"
+                  " FROM (SELECT order_identifier, quantity FROM order_items FORCE INDEX (order_items_of_product)"
+                  " WHERE product_id = %" PRIu64 " AND order_identifier > ",
+                  sums->product);
+    db_quote(db, sql, sums->last_item);
+    buffer_format(sql,
+                  " ORDER BY order_identifier LIMIT %d) i STRAIGHT_JOIN orders o FORCE INDEX (PRIMARY)"
+                  " ON o.order_identifier = i.order_identifier",
+                  SUPPLY_PAGE);
+}
 
-    *count = 0;
-    *supplies = calloc(most > 0 ? most : 1, sizeof(struct supply));
 
-    if (*supplies == NULL) {
-        db->code = 0;
-        snprintf(db->error, sizeof(db->error), "out of memory");
-        return DB_RETRY;
+static void
+add_movement_page(struct buffer *sql, const struct supply_sums *sums)
+{
+    buffer_format(sql,
+                  "SELECT COUNT(*), MAX(id), SUM(IF(kind IN (" ORDER_SQL_SUPPLY "), units, 0)),"
+                  " SUM(kind IN (" ORDER_SQL_SUPPLY ")) FROM (SELECT id, kind, units FROM stock_movements"
+                  " FORCE INDEX (stock_movements_product) WHERE product_id = %" PRIu64 " AND id > %" PRIu64
+                  " ORDER BY id LIMIT %d) m",
+                  sums->product, sums->last_movement, SUPPLY_PAGE);
+}
+
+
+static void
+add_page(struct supply_sums *sums, MYSQL_ROW row)
+{
+    int last = number_of_column(row[0]) < SUPPLY_PAGE;
+
+    if (!sums->items_done) {
+        sums->live += number_of_signed_column(row[2]);
+        sums->items_done = last;
+        snprintf(sums->last_item, sizeof(sums->last_item), "%s", row[1] != NULL ? row[1] : "");
+        return;
     }
 
-    for (MYSQL_ROW row; (row = mysql_fetch_row(rows)) != NULL;) {
-        (*supplies)[(*count)++] = to_supply(row);
-    }
-
-    return DB_OK;
+    sums->supplied += number_of_signed_column(row[2]);
+    sums->movements += number_of_column(row[3]);
+    sums->movements_done = last;
+    sums->last_movement = number_of_column(row[1]);
 }
 
 
 enum db_result
-supply_read_all(struct db *db, struct supply **supplies, size_t *count)
+supply_sum_page(struct db *db, struct supply_sums *sums)
 {
     struct buffer sql = { 0 };
     MYSQL_RES *rows;
-    enum db_result result = db_open(db);
 
-    if (result != DB_OK || (result = EFFECT("supply.snapshot", db_text(db, take_snapshot))) != DB_OK) {
-        return result;
+    if (supply_sums_done(sums)) {
+        return DB_OK;
     }
 
-    buffer_text(&sql, select_all);
-    result = EFFECT("supply.read_all", db_rows(db, &sql, &rows));
+    if (sums->items_done) {
+        add_movement_page(&sql, sums);
+    } else {
+        add_item_page(db, &sql, sums);
+    }
+
+    enum db_result result = EFFECT("supply.sum_page", db_rows(db, &sql, &rows));
+
     buffer_free(&sql);
 
     if (result == DB_OK) {
-        result = copy_all(db, rows, supplies, count);
+        MYSQL_ROW row = mysql_fetch_row(rows);
+
+        if (row != NULL) {
+            add_page(sums, row);
+        }
+
         mysql_free_result(rows);
     }
 
-    db_rollback(db);
     return result;
+}
+
+
+int
+supply_sums_done(const struct supply_sums *sums)
+{
+    return sums->items_done && sums->movements_done;
 }

@@ -159,6 +159,7 @@ subtest 'W19: MySQL lost its last commits' => sub {
     $stack->do("DELETE FROM order_items WHERE order_identifier IN ($list)");
     $stack->do("DELETE FROM orders WHERE order_identifier IN ($list)");
     $stack->do('UPDATE products SET stock = stock + 4, version = version - 1 WHERE id = 7');
+    $stack->recount;
     is(json(0, 'rebuild')->{orders_enqueued_again}, 4, 'found from the records');
     is($stack->redis_stock(7), 90, 'their units are held');
     $stack->start_server('worker');
@@ -210,6 +211,7 @@ subtest 'W19, law 6: MySQL lost payments that the gate knows of' => sub {
     $stack->do('DELETE FROM order_items WHERE order_identifier = ?', $missing);
     $stack->do('DELETE FROM orders WHERE order_identifier = ?', $missing);
     $stack->do('UPDATE orders SET pay_by = NOW(3) - INTERVAL 1 SECOND WHERE order_identifier = ?', $ended);
+    $stack->recount;
     $stack->start_server('worker');
     $becomes->($ended, 'cancelled', 'it would not wait for its money');
     my ($record) = grep { defined } map { $stack->redis->hget($_, $ended) } $stack->redis->keys('orders:*');

@@ -74,6 +74,7 @@ sub lose_data {
     $stack->do('DELETE FROM order_items WHERE order_identifier = ?', $failed);
     $stack->do('DELETE FROM orders WHERE order_identifier = ?', $failed);
     $stack->do('UPDATE products SET stock = stock + 1 WHERE id = 3');
+    $stack->recount;
     my ($bucket) = $stack->redis->keys('orders:*');
     $stack->redis->hset($bucket, $failed, $stack->redis->hget($bucket, $failed) =~ s/^\S+ \S+/failed out_of_stock/r);
     my ($paid) = column('SELECT order_identifier FROM orders WHERE product_id = 3 AND user_id = 6');

@@ -83,7 +83,8 @@ sub script {
 # A product in MySQL, booked, and at the gate. Options: price, per_user_limit.
 sub load {
     my ($self, $id, $units, %o) = @_;
-    $self->sql('INSERT INTO products (id, name, price, stock, per_user_limit) VALUES (?, ?, ?, ?, ?)', $id,
+    $self->sql('INSERT INTO products (id, name, price, stock, per_user_limit, live_units, supplied_units, counted_at)
+                VALUES (?, ?, ?, ?, ?, 0, 0, NOW(3))', $id,
         "Product $id",
         $o{price} // '19.80', $units, $o{per_user_limit});
     $self->book($id, 'load', $units);
@@ -102,6 +103,7 @@ sub book {
     my ($self, $id, $kind, $units) = @_;
     $self->sql('INSERT INTO stock_movements (product_id, kind, units, stock_after, reason)
                 SELECT id, ?, ?, stock, ? FROM products WHERE id = ?', $kind, $units, 'test', $id);
+    $self->sql('UPDATE products SET supplied_units = supplied_units + ? WHERE id = ?', $units, $id);
     $self->{supplied}{$id} += $units;
 }
 
@@ -278,6 +280,7 @@ sub violations {
         push @wrong, "product $id: in flight $in_flight" if $in_flight ne $held;
         push @wrong, $self->wrong_buyers($id) if $limit;
     }
+    push @wrong, $self->stack->wrong_counters;
     my $queued = $redis->hget('gate', 'queued') // 0;
     push @wrong, "$queued orders queued by the gate's count" if $queued != 0;
     my $letters = $redis->xlen('dead-letter-queue');

@@ -59,7 +59,7 @@ subtest 'W7: Redis is away when a failure is settled' => sub {
     $stack->end_workers;
     my $answer = $stack->place(5, 4);
     is($answer->{status}, 202);
-    $stack->do('UPDATE products SET stock = 3, version = version + 1 WHERE id = 5');
+    $stack->do('UPDATE products SET stock = 3, supplied_units = 3, version = version + 1 WHERE id = 5');
     $stack->do("INSERT INTO stock_movements (product_id, kind, units, stock_after) VALUES (5, 'adjust', -7, 3)");
     $stack->{supplied}{5} = 3;
 

@@ -11,7 +11,8 @@ my $stack = CheckoutStack->start;
 # What another program does that changes the stock and dies before it tells Redis.
 sub change_stock_in_mysql {
     my ($product, $units) = @_;
-    $stack->do('UPDATE products SET stock = stock + ?, version = version + 1 WHERE id = ?', $units, $product);
+    $stack->do('UPDATE products SET stock = stock + ?, supplied_units = supplied_units + ?, version = version + 1 WHERE id = ?',
+        $units, $units, $product);
     $stack->do("INSERT INTO stock_movements (product_id, kind, units, stock_after, reason)
                 SELECT id, 'adjust', ?, stock, 'test' FROM products WHERE id = ?", $units, $product);
     $stack->{supplied}{$product} += $units;

@@ -149,6 +149,7 @@ sub pending_order {
                 VALUES (?, 5, 'pending_payment', 19.80, NOW(3) + INTERVAL ? SECOND, ?, 1)", $id, $pay_by, $product);
     $test->sql('INSERT INTO order_items (order_identifier, product_id, quantity, unit_price) VALUES (?, ?, 1, 19.80)', $id, $product);
     $test->sql('UPDATE products SET stock = stock - ?, version = version + 1 WHERE id = ?', $units_taken, $product);
+    $test->stack->recount;
     return $id;
 }
 

@@ -507,7 +507,7 @@ sub rebuild_waits_for {
 sub move_by_hand {
     my ($id, $status, $code, $units) = @_;
     $test->sql('UPDATE orders SET status = ?, failure_code = ? WHERE order_identifier = ?', $status, $code, $id);
-    $test->sql('UPDATE products SET stock = stock + ?, version = version + 1 WHERE id = 2', $units);
+    $test->sql('UPDATE products SET stock = stock + ?, live_units = live_units - ?, version = version + 1 WHERE id = 2', $units, $units);
     $test->sql("INSERT INTO stock_movements (product_id, kind, units, stock_after, order_identifier)
                 SELECT id, 'cancel', ?, stock, ? FROM products WHERE id = 2", $units, $id);
 }

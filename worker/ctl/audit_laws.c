@@ -8,6 +8,7 @@
 const char *const audit_law_names[LAWS] = {
     [LAW_MYSQL_NOT_NEGATIVE] = "MySQL stock is not negative",
     [LAW_NO_OVERSELL] = "units supplied = stock + units in live orders",
+    [LAW_COUNTERS] = "counters = what orders and movements add up to",
     [LAW_GATE_NOT_NEGATIVE] = "gate stock is not negative",
     [LAW_STOCK_FOLLOWS] = "gate stock = max(0, register stock - in flight)",
     [LAW_IN_FLIGHT] = "in flight = units in queue and dead letters",
@@ -45,36 +46,46 @@ judge(struct audit *a, enum law law, int holds, uint64_t product, const char *le
 static void
 judge_mysql(struct audit *a)
 {
-    for (size_t i = 0; i < a->supply_count; i++) {
-        const struct supply *s = &a->supplies[i];
+    for (size_t i = 0; i < a->count_count; i++) {
+        const struct supply *row = &a->counts[i].row;
+        const struct supply_sums *sums = &a->counts[i].sums;
 
-        judge(a, LAW_MYSQL_NOT_NEGATIVE, s->stock >= 0, s->product, "stock", s->stock, "least", 0);
+        judge(a, LAW_MYSQL_NOT_NEGATIVE, row->stock >= 0, row->product, "stock", row->stock, "least", 0);
 
         /* A row made by hand has no stock movement yet; "stock load" books one, and before that nothing can be sold. */
-        if (s->booked || s->live > 0) {
-            judge(a, LAW_NO_OVERSELL, s->supplied == s->stock + s->live, s->product, "supplied", s->supplied,
-                  "stock and live orders", s->stock + s->live);
+        if (sums->movements > 0 || sums->live > 0) {
+            judge(a, LAW_NO_OVERSELL, sums->supplied == row->stock + sums->live, row->product, "supplied",
+                  sums->supplied, "stock and live orders", row->stock + sums->live);
+        }
+
+        if (row->state == SUPPLY_COUNTED) {
+            judge(a, LAW_COUNTERS, row->live == sums->live, row->product, "live_units", row->live, "in live orders",
+                  sums->live);
+            judge(a, LAW_COUNTERS, row->supplied == sums->supplied, row->product, "supplied_units", row->supplied,
+                  "in movements", sums->supplied);
+        } else {
+            a->not_counted++;
         }
     }
 }
 
 
 const struct supply *
-audit_find_supply(const struct audit *a, uint64_t product)
+audit_find_row(const struct audit *a, uint64_t product)
 {
-    size_t low = 0, high = a->supply_count;
+    size_t low = 0, high = a->count_count;
 
     while (low < high) {
         size_t middle = (low + high) / 2;
 
-        if (a->supplies[middle].product < product) {
+        if (a->counts[middle].row.product < product) {
             low = middle + 1;
         } else {
             high = middle;
         }
     }
 
-    return low < a->supply_count && a->supplies[low].product == product ? &a->supplies[low] : NULL;
+    return low < a->count_count && a->counts[low].row.product == product ? &a->counts[low].row : NULL;
 }
 
 
@@ -121,7 +132,7 @@ judge_gate(struct audit *a)
 {
     for (size_t i = 0; i < a->gate_count; i++) {
         const struct gate_product *g = &a->gate[i];
-        const struct supply *s = audit_find_supply(a, g->id);
+        const struct supply *s = audit_find_row(a, g->id);
 
         judge(a, LAW_GATE_NOT_NEGATIVE, g->stock >= 0 || g->stock == GATE_MISSING, g->id, "stock", g->stock, "least",
               0);
@@ -176,7 +187,7 @@ audit_free(struct audit *a)
 {
     free(a->gate);
     free(a->foreign);
-    free(a->supplies);
+    free(a->counts);
 
     for (int law = 0; law < LAWS; law++) {
         buffer_free(&a->violations[law]);

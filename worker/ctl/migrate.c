@@ -7,8 +7,10 @@
 
 #include "checkout_migrations.h"
 #include "ctl/ctl.h"
+#include "ctl/migrate_finish.h"
 #include "ctl/report.h"
 #include "ctl/sql_split.h"
+#include "ctl/words.h"
 #include "text/number.h"
 
 #define LOCK_WAIT_SECONDS 60
@@ -197,20 +199,29 @@ apply_if_new(struct db *db, const struct checkout_migration *m)
 }
 
 
-/* Prints one line for each migration. Returns 0, or -1 after a message. */
+/* *fresh: 1 where no migration was begun before, so that no program can have worked on the database. */
 static int
-apply_all(struct db *db)
+is_fresh(struct db *db, int *fresh)
 {
-    int result = 0;
+    MYSQL_ROW row;
+    MYSQL_RES *rows = ask(db, "SELECT COUNT(*) FROM schema_migrations", &row);
 
-    if (db_open(db) != DB_OK) {
-        fprintf(stderr, "migrate: no connection to MySQL: %s (error %u)\n", db->error, db->code);
-        return -1;
+    if (rows == NULL) {
+        return report_statement(db, "schema_migrations", 1);
     }
 
-    if (take_lock(db) == -1) {
-        return -1;
-    }
+    *fresh = row != NULL && strcmp(row[0], "0") == 0;
+    mysql_free_result(rows);
+    return 0;
+}
+
+
+/* Prints one line for each migration. Returns CTL_OK, or CTL_ERROR after a message. */
+static int
+apply_all(struct ctl *ctl)
+{
+    struct db *db = &ctl->db;
+    int result = 0, fresh;
 
     if (db_text(db, "CREATE TABLE IF NOT EXISTS schema_migrations ("
                     " name VARCHAR(255) CHARACTER SET ascii NOT NULL PRIMARY KEY,"
@@ -220,21 +231,29 @@ apply_all(struct db *db)
                     " finished_at DATETIME(3) NULL) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4")
         != DB_OK)
     {
-        return report_statement(db, "schema_migrations", 1);
+        return (void) report_statement(db, "schema_migrations", 1), CTL_ERROR;
     }
+
+    result = is_fresh(db, &fresh);
 
     for (size_t i = 0; result == 0 && i < sizeof(checkout_migrations) / sizeof(checkout_migrations[0]); i++) {
         result = apply_if_new(db, &checkout_migrations[i]);
     }
 
-    return result;
+    if (result == 0 && fresh && migrate_begin_era(db) != DB_OK) {
+        result = report_statement(db, "settings", 1);
+    }
+
+    return result == 0 ? CTL_OK : CTL_ERROR;
 }
 
 
-/* Applies them over a connection that waits long enough. Returns 0, or -1 after a message. */
+/* Runs it over a connection that waits long enough, while no other migration runs. Returns the exit code. */
 static int
-migrate(struct db *db)
+run_locked(struct ctl *ctl, int (*run)(struct ctl *ctl))
 {
+    struct db *db = &ctl->db;
+    int code = CTL_ERROR;
     const struct db_server *configured = db->server;
     struct db_server slow_server = *configured;
 
@@ -245,22 +264,26 @@ migrate(struct db *db)
     db_close(db);
     db->server = &slow_server;
 
-    int result = apply_all(db);
+    if (db_open(db) != DB_OK) {
+        fprintf(stderr, "migrate: no connection to MySQL: %s (error %u)\n", db->error, db->code);
+    } else if (take_lock(db) == 0) {
+        code = run(ctl);
+    }
 
     db_close(db); /* gives the lock back */
     db->server = configured;
-    return result;
+    return code;
 }
 
 
 int
 ctl_migrate(struct ctl *ctl, int argc, char **argv)
 {
-    (void) argv;
+    int finish = words_take_flag(&argc, argv, "--finish"), unfinish = words_take_flag(&argc, argv, "--unfinish");
 
-    if (argc > 0) {
-        return report_error("migrate takes no words");
+    if (argc > 0 || (finish && unfinish)) {
+        return report_error("migrate takes --finish, or --unfinish, or nothing");
     }
 
-    return migrate(&ctl->db) == 0 ? CTL_OK : CTL_ERROR;
+    return run_locked(ctl, finish ? migrate_finish : unfinish ? migrate_unfinish : apply_all);
 }

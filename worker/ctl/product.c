@@ -51,14 +51,16 @@ insert_product(struct db *db, uint64_t id, const struct product_options *w)
 {
     struct buffer sql = { 0 };
 
-    buffer_format(&sql,
-                  "INSERT INTO products (id, name, price, stock, state, opens_at, closes_at, per_user_limit,"
-                  " max_quantity, payment_timeout) VALUES (%" PRIu64 ", ",
-                  id);
+    buffer_text(&sql, "INSERT INTO products (id, name, price, stock, state, opens_at, closes_at, per_user_limit,"
+                      " max_quantity, payment_timeout");
+    supply_add_new_columns(&sql);
+    buffer_format(&sql, ") VALUES (%" PRIu64 ", ", id);
     db_quote(db, &sql, w->name);
-    buffer_format(&sql, ", %s, %" PRIu64 ", '%s', %s, %s, %s, %s, %s)", w->price, w->stock.value,
+    buffer_format(&sql, ", %s, %" PRIu64 ", '%s', %s, %s, %s, %s, %s", w->price, w->stock.value,
                   w->state != NULL ? w->state : "open", term_sql(&w->opens_at), term_sql(&w->closes_at),
                   term_sql(&w->per_user_limit), term_sql(&w->max_quantity), term_sql(&w->payment_timeout));
+    supply_add_new_values(&sql, id);
+    buffer_text(&sql, ")");
 
     enum db_result result = db_run(db, &sql);
 

@@ -14,6 +14,7 @@
 #include "redis/keys.h"
 #include "redis/queue_entry.h"
 #include "redis/queue_view.h"
+#include "text/number.h"
 
 
 /* Runs COMMAND [sub] key [last]; sub and last may be NULL. Returns the reply, which the caller frees, or NULL. */
@@ -151,6 +152,20 @@ add_group(struct ctl *ctl, cJSON *o)
 }
 
 
+/* The time of a heartbeat; behind a point stands the release of its worker. */
+static int64_t
+beat_ms(const redisReply *beat, int64_t standard)
+{
+    uint64_t ms;
+
+    if (beat->type != REDIS_REPLY_STRING || number_parse(&ms, beat->str, strcspn(beat->str, "."), INT64_MAX) == -1) {
+        return standard;
+    }
+
+    return (int64_t) ms;
+}
+
+
 static void
 add_consumers(struct ctl *ctl, cJSON *o, int64_t now)
 {
@@ -167,7 +182,7 @@ add_consumers(struct ctl *ctl, cJSON *o, int64_t now)
         add_number(one, "pending", consumers->element[i], "pending");
 
         if (beat != NULL) {
-            json_int(one, "last_beat_ms_ago", now - reply_number(beat, now));
+            json_int(one, "last_beat_ms_ago", now - beat_ms(beat, now));
         } else {
             cJSON_AddNullToObject(one, "last_beat_ms_ago");
         }

@@ -10,7 +10,7 @@
 #include "ctl/query.h"
 #include "ctl/report.h"
 #include "ctl/words.h"
-#include "mysql/supply.h"
+#include "mysql/supply_count.h"
 #include "order/order.h"
 #include "repair/sync.h"
 #include "text/buffer.h"
@@ -19,11 +19,42 @@
 #define REASON_MAX 255 /* bytes; column reason of stock_movements */
 
 
+struct booking {
+    int64_t units;
+    int known; /* 0: nothing was looked for */
+};
+
+
 /* Runs under the product's lock: books stock that no movement explains (a row made or changed by hand). */
 static enum db_result
 book_difference(struct db *db, struct product_row *row, void *data)
 {
-    return supply_book_difference(db, row->id, "load", "found at stock load", data);
+    struct booking *booking = data;
+
+    return supply_book_difference(db, row->id, "load", "found at stock load", &booking->units, &booking->known);
+}
+
+
+/* Prints what became of a product that was loaded. */
+static int
+report_loaded(struct ctl *ctl, const struct product_row *row, const struct booking *booking)
+{
+    char book[120] = "";
+    cJSON *o = cJSON_CreateObject();
+
+    if (!booking->known) {
+        snprintf(book, sizeof(book), "; too many orders to look for units that no movement explains: see \"migrate\"");
+    } else if (booking->units != 0) {
+        snprintf(book, sizeof(book), ", booked %+" PRId64 " units that no movement explained", booking->units);
+    }
+
+    json_uint(o, "product_id", row->id);
+    json_int(o, "stock", row->stock);
+    json_uint(o, "version", row->version);
+    json_int(o, "booked", booking->units);
+    cJSON_AddBoolToObject(o, "movements_checked", booking->known);
+    return report_result(ctl, o, "product %" PRIu64 " loaded: stock %" PRId64 ", version %" PRIu64 "%s", row->id,
+                         row->stock, row->version, book);
 }
 
 
@@ -31,7 +62,8 @@ static int
 load_one(struct ctl *ctl, uint64_t id)
 {
     struct product_row row;
-    int64_t booked = 0;
+    struct booking booking = { .known = 1 };
+    enum supply_state state;
 
     if (ctl->dry_run) {
         cJSON *planned = cJSON_CreateObject();
@@ -40,7 +72,12 @@ load_one(struct ctl *ctl, uint64_t id)
         return report_result(ctl, planned, "product %" PRIu64 " would be loaded", id);
     }
 
-    switch (sync_product(&ctl->db, &ctl->redis, id, GATE_CREATE, book_difference, &booked, &row)) {
+    /* Without a lock, however many orders it has; under the lock its counters are read alone. */
+    if (supply_count_now(&ctl->db, id, NULL, NULL, &state) != DB_OK) {
+        return report_db_failed(ctl);
+    }
+
+    switch (sync_product(&ctl->db, &ctl->redis, id, GATE_CREATE, book_difference, &booking, &row)) {
     case SYNC_PUSHED:
     case SYNC_UP_TO_DATE:
         break;
@@ -52,19 +89,7 @@ load_one(struct ctl *ctl, uint64_t id)
         return report_redis_failed(ctl);
     }
 
-    char book[80] = "";
-    cJSON *o = cJSON_CreateObject();
-
-    if (booked != 0) {
-        snprintf(book, sizeof(book), ", booked %+" PRId64 " units that no movement explained", booked);
-    }
-
-    json_uint(o, "product_id", id);
-    json_int(o, "stock", row.stock);
-    json_uint(o, "version", row.version);
-    json_int(o, "booked", booked);
-    return report_result(ctl, o, "product %" PRIu64 " loaded: stock %" PRId64 ", version %" PRIu64 "%s", id, row.stock,
-                         row.version, book);
+    return report_loaded(ctl, &row, &booking);
 }
 
 

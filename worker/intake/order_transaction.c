@@ -279,9 +279,9 @@ take_stock(struct order_transaction *tx, size_t products)
         }
 
         buffer_format(&tx->sql,
-                      "%sUPDATE products SET stock = stock - %" PRId64 ", version = version + 1"
-                      " WHERE id = %" PRIu64 " AND stock >= %" PRId64,
-                      updates++ > 0 ? ";" : "", sold, tx->after[i].id, sold);
+                      "%sUPDATE products SET stock = stock - %" PRId64 ", live_units = live_units + %" PRId64
+                      ", version = version + 1 WHERE id = %" PRIu64 " AND stock >= %" PRId64,
+                      updates++ > 0 ? ";" : "", sold, sold, tx->after[i].id, sold);
         tx->after[i].version++;
     }
 

@@ -15,37 +15,7 @@
 #include "redis/loaded_products.h"
 #include "text/number.h"
 
-#define INTERVAL_MS   1000
-#define PAUSE_FACTOR  20 /* a check of the laws that takes 1 s is followed by 20 s without one */
-#define PAUSE_MOST_MS 300000
-
-
-int64_t
-monitor_oversold(const struct supply *s)
-{
-    int64_t beyond = s->stock + s->live - s->supplied;
-
-    if (s->stock < 0) {
-        return beyond > 0 ? beyond - s->stock : -s->stock;
-    }
-
-    /* A row made by hand has no stock movement yet, and cannot be sold before it has one. */
-    return beyond > 0 && (s->booked || s->live > 0) ? beyond : 0;
-}
-
-
-int64_t
-monitor_drift(const struct gate_product *gate, const struct supply *supply)
-{
-    if (gate->register_stock == GATE_MISSING || gate->version < (int64_t) supply->version) {
-        return 0;
-    }
-
-    int64_t right = supply->stock - gate->in_flight;
-    int64_t stock = gate->stock == GATE_MISSING ? 0 : gate->stock;
-
-    return llabs(stock - (right > 0 ? right : 0));
-}
+#define INTERVAL_MS 1000
 
 
 static int
@@ -87,133 +57,6 @@ read_queue(struct monitor *m, struct monitor_queue *q)
 }
 
 
-static int
-compare_supply(const void *key, const void *item)
-{
-    uint64_t x = *(const uint64_t *) key, y = ((const struct supply *) item)->product;
-
-    return x < y ? -1 : x > y;
-}
-
-
-static void
-add_up(struct monitor_laws *laws, const struct gate_product *gate, size_t n, const struct supply *supplies,
-       size_t count)
-{
-    for (size_t i = 0; i < n; i++) {
-        const struct supply *s = count == 0 ? NULL : bsearch(&gate[i].id, supplies, count, sizeof(*s), compare_supply);
-
-        laws->products += gate[i].register_stock != GATE_MISSING;
-
-        if (s != NULL) {
-            laws->drift += monitor_drift(&gate[i], s);
-            laws->behind += gate[i].register_stock != GATE_MISSING && gate[i].version < (int64_t) s->version;
-        }
-    }
-
-    for (size_t i = 0; i < count; i++) {
-        laws->oversold += monitor_oversold(&supplies[i]);
-    }
-}
-
-
-/* Reads Redis, then MySQL: a register comes from a committed row, so the row is never older unless it was lost. */
-static int
-read_both(struct monitor *m, struct monitor_laws *laws)
-{
-    uint64_t *ids = NULL;
-    size_t n = 0, capacity = 0, count = 0;
-    struct supply *supplies = NULL;
-    struct gate_product *gate = NULL;
-    struct gate_counts counts;
-    int result = loaded_products_read(&m->redis, &ids, &n, &capacity);
-
-    gate = memory_resize(NULL, n, sizeof(*gate));
-
-    for (size_t i = 0; i < n; i++) {
-        gate[i] = (struct gate_product) { .id = ids[i] };
-    }
-
-    for (size_t i = 0; i < n && result == 0; i += GATE_INSPECT_MOST) {
-        result = gate_inspect(&m->redis, gate + i, n - i < GATE_INSPECT_MOST ? n - i : GATE_INSPECT_MOST, 0, &counts);
-    }
-
-    if (result == 0 && supply_read_all(&m->db, &supplies, &count) != DB_OK) {
-        result = -1;
-    }
-
-    if (result == 0) {
-        add_up(laws, gate, n, supplies, count);
-    }
-
-    free(ids);
-    free(gate);
-    free(supplies);
-    return result;
-}
-
-
-/* Orders and events that wait for something. Each count reads an index. */
-static int
-count_orders(struct monitor *m, struct monitor_laws *laws)
-{
-    static const char select[] = "SELECT (SELECT COUNT(*) FROM orders WHERE status = 'refund_pending'),"
-                                 " (SELECT COUNT(*) FROM payment_events WHERE processed_at IS NULL),"
-                                 " (SELECT COUNT(*) FROM orders WHERE status = 'pending_payment' AND pay_by < NOW(3))";
-    struct buffer sql = { 0 };
-    MYSQL_RES *rows;
-
-    buffer_text(&sql, select);
-
-    enum db_result result = db_open(&m->db);
-
-    if (result == DB_OK) {
-        result = EFFECT("monitor.orders", db_rows(&m->db, &sql, &rows));
-    }
-
-    buffer_free(&sql);
-
-    if (result != DB_OK) {
-        return -1;
-    }
-
-    MYSQL_ROW row = mysql_fetch_row(rows);
-
-    if (row != NULL) {
-        laws->refund_pending = number_of_signed_column(row[0]);
-        laws->events_waiting = number_of_signed_column(row[1]);
-        laws->overdue = number_of_signed_column(row[2]);
-    }
-
-    mysql_free_result(rows);
-    return 0;
-}
-
-
-static void
-check_laws(struct monitor *m, const struct monitor_queue *q)
-{
-    struct monitor_laws laws = { .checked_ms = clock_ms() };
-
-    laws.valid = q->valid && read_both(m, &laws) == 0 && count_orders(m, &laws) == 0;
-    laws.unsettled = q->queued + q->dead_letters;
-
-    uint64_t pause = (clock_ms() - laws.checked_ms) * PAUSE_FACTOR, interval = m->config->worker.laws_interval;
-
-    /* A check that failed waited for a server that is away: that is no reason for a long pause. */
-    pause = laws.valid ? (pause < PAUSE_MOST_MS ? pause : PAUSE_MOST_MS) : 0;
-    m->next_laws_ms = clock_ms() + (pause > interval ? pause : interval);
-
-    if (laws.valid && laws.oversold > 0) {
-        log_error("event=law_violated law=oversell units=%" PRId64, laws.oversold);
-    }
-
-    pthread_mutex_lock(&m->lock);
-    m->laws = laws;
-    pthread_mutex_unlock(&m->lock);
-}
-
-
 static void
 measure(struct monitor *m)
 {
@@ -233,9 +76,7 @@ measure(struct monitor *m)
 
     pthread_mutex_unlock(&m->lock);
 
-    if (clock_ms() >= m->next_laws_ms) {
-        check_laws(m, &q);
-    }
+    laws_measure(&m->laws, q.valid ? q.queued + q.dead_letters : -1);
 }
 
 
@@ -248,7 +89,7 @@ run(void *data)
         measure(m);
     } while (!stop_wait(INTERVAL_MS));
 
-    db_close(&m->db);
+    laws_close(&m->laws);
     db_thread_end();
     atomic_store(&m->ended, 1);
     return NULL;
@@ -258,9 +99,8 @@ run(void *data)
 int
 monitor_start(struct monitor *m, const struct config *config, const struct consumer_status *consumers, unsigned count)
 {
-    *m = (struct monitor) {
-        .config = config, .consumers = consumers, .count = count, .redis.config = config, .db.server = &config->db
-    };
+    *m = (struct monitor) { .config = config, .consumers = consumers, .count = count, .redis.config = config };
+    laws_init(&m->laws, config, &m->redis);
     pthread_mutex_init(&m->lock, NULL);
     return pthread_create(&m->thread, NULL, run, m);
 }
@@ -270,6 +110,7 @@ void
 monitor_join(struct monitor *m)
 {
     pthread_join(m->thread, NULL);
+    laws_free(&m->laws);
     redis_close(&m->redis);
     pthread_mutex_destroy(&m->lock);
 }
@@ -327,41 +168,12 @@ write_queue(struct buffer *text, const struct monitor_queue *q)
 }
 
 
-static void
-write_laws(struct buffer *text, const struct monitor_laws *l)
-{
-    write_gauge(text, "laws_checked", "1 when the laws could be checked at the last try.", l->valid);
-
-    /* A gauge that nobody could measure is left out: a stale 0 would mean "in order". */
-    if (!l->valid) {
-        return;
-    }
-
-    write_gauge(text, "oversold_units", "Units sold beyond what was supplied; law 1 wants 0.", l->oversold);
-    write_gauge(text, "stock_drift_units", "Units by which gate and MySQL differ at equal versions; law 5 wants 0.",
-                l->drift);
-    write_gauge(text, "unsettled_orders", "Accepted orders without a verdict: queue and dead letters; 0 at rest.",
-                l->unsettled);
-    write_gauge(text, "products_behind", "Products whose push to the gate is on its way.", l->behind);
-    write_gauge(text, "refund_pending_orders", "Orders that were paid and cannot be delivered: money to give back.",
-                l->refund_pending);
-    write_gauge(text, "payment_events_waiting", "Payment events that were not applied yet.", l->events_waiting);
-    write_gauge(text, "overdue_orders", "Orders not paid in time that were not cancelled yet.", l->overdue);
-    write_gauge(text, "products_loaded", "Products loaded at the gate.", l->products);
-    buffer_format(text,
-                  "# HELP checkout_laws_age_seconds Time since the laws were checked.\n"
-                  "# TYPE checkout_laws_age_seconds gauge\ncheckout_laws_age_seconds %g\n",
-                  (double) (clock_ms() - l->checked_ms) / 1000);
-}
-
-
 void
 monitor_write_metrics(struct monitor *m, struct buffer *text)
 {
     pthread_mutex_lock(&m->lock);
 
     struct monitor_queue queue = m->queue;
-    struct monitor_laws laws = m->laws;
 
     pthread_mutex_unlock(&m->lock);
 
@@ -375,7 +187,7 @@ monitor_write_metrics(struct monitor *m, struct buffer *text)
                 entries_set_aside(m));
     write_gauge(text, "paused", "1 while this process takes nothing new (SIGUSR1).", pause_requested());
     write_queue(text, &queue);
-    write_laws(text, &laws);
+    laws_write(&m->laws, text);
 }
 
 

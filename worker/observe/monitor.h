@@ -1,6 +1,6 @@
 /*
  * The monitor: one thread per process that reads the state of the queue every second, and checks the laws
- * (docs/operations.md) every `laws_interval`, on connections of its own. The answers to /metrics, /healthz and /readyz
+ * (observe/laws.h) every `laws_interval`, on connections of its own. The answers to /metrics, /healthz and /readyz
  * are made of what it read last and of the process's counts (observe/stats.h), so that a request for them costs Redis
  * and MySQL nothing.
  *
@@ -14,9 +14,8 @@
 #include <stdatomic.h>
 
 #include "base/config.h"
-#include "mysql/supply.h"
 #include "observe/consumer_status.h"
-#include "redis/gate.h"
+#include "observe/laws.h"
 #include "text/buffer.h"
 
 /* The numbers of common/lua/monitor.lua, which describes each. */
@@ -25,27 +24,17 @@ struct monitor_queue {
     int64_t entries, oldest_ms, queued, dead_letters, pending, pending_dead, consumers;
 };
 
-/* monitor_write_metrics() describes each number. */
-struct monitor_laws {
-    int valid;           /* 0: not checked yet, or Redis or MySQL did not answer at the last try */
-    uint64_t checked_ms; /* by clock_ms() */
-    int64_t oversold, drift, unsettled, behind, products;
-    int64_t refund_pending, events_waiting, overdue;
-};
-
 struct monitor {
     const struct config *config;             /* not owned */
     const struct consumer_status *consumers; /* not owned */
     unsigned count;
     pthread_t thread;
     atomic_int ended;              /* 1: the thread is about to return */
-    struct redis_connection redis; /* the thread's, as are the next two */
-    struct db db;
-    uint64_t next_laws_ms;
+    struct redis_connection redis; /* the thread's */
+    struct laws laws;
 
     pthread_mutex_t lock;
-    struct monitor_queue queue; /* under lock, as is the next */
-    struct monitor_laws laws;
+    struct monitor_queue queue; /* under lock */
 };
 
 /*
@@ -71,14 +60,5 @@ void monitor_write_metrics(struct monitor *m, struct buffer *text);
  * thread; does not block.
  */
 int monitor_write_health(struct monitor *m, struct buffer *text);
-
-/* Law 1: units of that product sold beyond its supply, or by which its stock is below zero; 0: it holds. Pure. */
-int64_t monitor_oversold(const struct supply *supply);
-
-/*
- * Law 5: units by which the gate differs from MySQL; 0: it holds, or the gate is behind MySQL, and its push is still to
- * come. Pure.
- */
-int64_t monitor_drift(const struct gate_product *gate, const struct supply *supply);
 
 #endif

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/invariant.h"
 
 #define BUCKETS_MOST 12
@@ -55,6 +56,8 @@ static const struct {
     [STATS_OUTGOING_WAITING] = { "checkout_outgoing_events_waiting", "Events that the shop was not told of yet." },
     [STATS_OUTGOING_DEAD] = { "checkout_outgoing_events_dead", "Events given up; each waits for a person." },
     [STATS_GATEWAY_OPEN] = { "checkout_gateway_calls_open", "Orders that the gateway gave no answer for yet." },
+    [STATS_COUNTER_DRIFT] = { "checkout_counter_drift_units",
+                              "Units by which counters differ from orders and movements; right is 0." },
 };
 
 static const char *const verdicts[] = {
@@ -98,7 +101,8 @@ enum retry {
 };
 
 static atomic_uint_fast64_t counts[STATS_COUNTS];
-static atomic_int_fast64_t gauges[STATS_GAUGES] = { -1, -1, -1 };
+static atomic_int_fast64_t gauges[STATS_GAUGES] = { -1, -1, -1, -1 };
+static atomic_uint_fast64_t set_ms[STATS_GAUGES]; /* by clock_ms(); 0: never */
 static atomic_uint_fast64_t by_verdict[ITEMS(verdicts)];
 static atomic_uint_fast64_t by_outcome[ORDER_EVENTS + 1][EVENT_OUTCOMES];
 static atomic_uint_fast64_t retries[RETRY_MYSQL + ITEMS(causes)];
@@ -129,6 +133,20 @@ void
 stats_set(enum stats_gauge gauge, int64_t value)
 {
     atomic_store(&gauges[gauge], value);
+
+    if (value != -1) {
+        atomic_store(&set_ms[gauge], clock_ms());
+    }
+}
+
+
+int64_t
+stats_age_ms(enum stats_gauge gauge, const char **name)
+{
+    uint64_t set = atomic_load(&set_ms[gauge]);
+
+    *name = gauge_names[gauge].name + strlen("checkout_");
+    return set == 0 ? -1 : (int64_t) (clock_ms() - set);
 }
 
 

@@ -39,11 +39,15 @@ enum stats_gauge {
     STATS_OUTGOING_WAITING, /* outgoing events that are not delivered yet */
     STATS_OUTGOING_DEAD,    /* outgoing events given up */
     STATS_GATEWAY_OPEN,     /* orders whose payment the gateway did not decide yet */
+    STATS_COUNTER_DRIFT,    /* units by which counters differ from what was counted, in the last whole recount */
     STATS_GAUGES
 };
 
 /* Sets what MySQL held when it was read last; -1: it could not be read, and stats_write() leaves the gauge out. */
 void stats_set(enum stats_gauge gauge, int64_t value);
+
+/* Returns the milliseconds since it was set to something but -1; -1: never. *name: the metric's, without checkout_. */
+int64_t stats_age_ms(enum stats_gauge gauge, const char **name);
 
 /* A batch of so many orders was settled. */
 void stats_batch(uint64_t orders);

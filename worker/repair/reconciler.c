@@ -85,11 +85,35 @@ recount(struct reconciler *r, const struct gate_product *gate, const struct prod
 }
 
 
+struct edit {
+    int64_t booked;
+    int known;
+};
+
+
 /* Runs under the product's lock. After an edit by hand the change is in no stock movement, and law 1 needs it there. */
 static enum db_result
 book_edit(struct db *db, struct product_row *row, void *data)
 {
-    return supply_book_difference(db, row->id, "adjust", "found by the reconciler: edited by hand", data);
+    struct edit *edit = data;
+
+    return supply_book_difference(db, row->id, "adjust", "found by the reconciler: edited by hand", &edit->booked,
+                                  &edit->known);
+}
+
+
+static void
+report_edit(const struct product_row *row, const struct edit *edit)
+{
+    if (!edit->known) {
+        log_warn("event=edit_not_booked product=%" PRIu64 " stock=%" PRId64
+                 " why=\"its orders are not yet counted; stock load books it\"",
+                 row->id, row->stock);
+    } else if (edit->booked != 0) {
+        log_warn("event=stock_adjusted product=%" PRIu64 " units=%" PRId64 " stock=%" PRId64
+                 " why=\"edited by hand; booked as adjust\"",
+                 row->id, edit->booked, row->stock);
+    }
 }
 
 
@@ -97,14 +121,12 @@ static int
 sync_locked(struct reconciler *r, uint64_t id, unsigned options)
 {
     struct product_row row;
-    int64_t booked = 0;
+    struct edit edit = { .known = 1 };
     sync_under_lock under_lock = options & GATE_CREATE ? NULL : book_edit;
-    enum sync_result result = sync_product(&r->db, &r->redis, id, options, under_lock, &booked, &row);
+    enum sync_result result = sync_product(&r->db, &r->redis, id, options, under_lock, &edit, &row);
 
-    if (booked != 0 && result != SYNC_DB_FAILED && result != SYNC_REDIS_FAILED) {
-        log_warn("event=stock_adjusted product=%" PRIu64 " units=%" PRId64 " stock=%" PRId64
-                 " why=\"edited by hand; booked as adjust\"",
-                 id, booked, row.stock);
+    if (result != SYNC_DB_FAILED && result != SYNC_REDIS_FAILED) {
+        report_edit(&row, &edit);
     }
 
     switch (result) {

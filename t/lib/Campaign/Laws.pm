@@ -24,7 +24,7 @@ sub oversell {
     my ($shop) = @_;
     my @broken;
     for my $row (@{ $shop->primary->selectall_arrayref(
-        "SELECT p.id, p.stock,
+        "SELECT p.id, p.stock, p.live_units, p.supplied_units, p.counted_at,
                 (SELECT COALESCE(SUM(m.units), 0) FROM stock_movements m WHERE m.product_id =
                     p.id AND m.kind IN ('load', 'adjust', 'archive')) AS supplied,
                 (SELECT COALESCE(SUM(i.quantity), 0) FROM order_items i JOIN orders o USING (order_identifier)
@@ -33,6 +33,10 @@ sub oversell {
         push @broken, "law 1: product $row->{id} has $row->{stock} units" if $row->{stock} < 0;
         push @broken, "law 1: product $row->{id}: supplied $row->{supplied}, stock $row->{stock} + live $row->{live}"
             if $row->{supplied} != $row->{stock} + $row->{live};
+        push @broken, "law 9: product $row->{id}: counters $row->{live_units} and $row->{supplied_units},"
+            . " live $row->{live} and supplied $row->{supplied}"
+            if defined $row->{counted_at}
+            && ($row->{live_units} != $row->{live} || $row->{supplied_units} != $row->{supplied});
     }
     return @broken;
 }

@@ -194,6 +194,8 @@ START_TEST(test_units_that_one_change_returns_another_may_take)
 
     ck_assert_int_eq(batch->changes[1].outcome, OUTCOME_PAID_LATE);
     ck_assert_int_eq(batch->deltas[0].delta, 0);
+    ck_assert_int_eq(batch->deltas[0].live, 0);
+    ck_assert_int_eq(batch->deltas[0].moved, 1); /* the row gets a new version all the same */
     ck_assert_int_eq(movements, 2);
     end();
 }
@@ -292,6 +294,9 @@ START_TEST(test_goods_that_are_out_are_written_off)
     ck_assert_int_eq(batch->changes[0].outcome, OUTCOME_REFUNDED);
     ck_assert_int_eq(last_effect, STOCK_WRITTEN_OFF);
     ck_assert_int_eq(batch->deltas[0].delta, 0);
+    ck_assert_int_eq(batch->deltas[0].live, -2);
+    ck_assert_int_eq(batch->deltas[0].supplied, -2);
+    ck_assert_int_eq(batch->deltas[0].moved, 1);
     ck_assert_str_eq(batch->orders[0].code, "refunded_by_operator");
     end();
 }

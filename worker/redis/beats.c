@@ -1,0 +1,68 @@
+#include "redis/beats.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "redis/keys.h"
+
+
+int
+beats_is_old(const char *name, const char *value)
+{
+    return strcmp(name, "paused") != 0 && strncmp(name, "lease:", 6) != 0 && value[0] != '\0'
+           && value[strspn(value, "0123456789")] == '\0';
+}
+
+
+int
+beats_read_old(struct redis_connection *conn, struct beats *beats)
+{
+    struct redis_args args = { 0 };
+
+    args_text(&args, "HGETALL");
+    key_workers(&args);
+
+    redisReply *reply = redis_call(conn, &args, 0);
+
+    args_free(&args);
+    beats->count = 0;
+
+    if (reply == NULL) {
+        return -1;
+    }
+
+    for (size_t i = 0; i + 1 < reply->elements && beats->count < BEATS_MOST; i += 2) {
+        const redisReply *name = reply->element[i], *value = reply->element[i + 1];
+
+        if (name->type == REDIS_REPLY_STRING && value->type == REDIS_REPLY_STRING
+            && beats_is_old(name->str, value->str))
+        {
+            snprintf(beats->beats[beats->count].name, sizeof(beats->beats[0].name), "%.*s", BEATS_NAME_LEN, name->str);
+            snprintf(beats->beats[beats->count].value, sizeof(beats->beats[0].value), "%.31s", value->str);
+            beats->count++;
+        }
+    }
+
+    freeReplyObject(reply);
+    return 0;
+}
+
+
+const char *
+beats_find_changed(const struct beats *first, const struct beats *now)
+{
+    for (size_t i = 0; i < now->count; i++) {
+        size_t same = 0;
+
+        for (size_t j = 0; j < first->count; j++) {
+            same += strcmp(now->beats[i].name, first->beats[j].name) == 0
+                    && strcmp(now->beats[i].value, first->beats[j].value) == 0;
+        }
+
+        if (same == 0) {
+            return now->beats[i].name;
+        }
+    }
+
+    return NULL;
+}
