@@ -6,6 +6,7 @@
  *   consumers   [worker] threads of them: take batches off the queue, decide, commit, settle   intake/consumer.h
  *   heartbeat   reports the consumers as alive, and at last that they left                     observe/heartbeat.h
  *   reconciler  corrects the gate's stock where it differs from MySQL                          repair/reconciler.h
+ *   recount     counts orders and movements anew, and compares the counters with them          repair/recount.h
  *   payments    applies payment events                                                         lifecycle/payments.h
  *   expiry      cancels orders that were not paid in time                                      lifecycle/expiry.h
  *   gateway     asks the payment gateway; only where one is configured                         outbound/gateway.h
@@ -55,6 +56,7 @@
 #include "outbound/gateway.h"
 #include "outbound/outbox.h"
 #include "repair/reconciler.h"
+#include "repair/recount.h"
 
 #define EXIT_USAGE 2
 #define LEAVE_MS   2000 /* least time for the heartbeat to report to Redis that the consumers left */
@@ -67,6 +69,7 @@ struct daemon {
     unsigned started;                 /* consumers whose thread runs */
     struct heartbeat heartbeat;
     struct reconciler reconciler;
+    struct recount recount;
     struct change_thread payments, expiry;
     struct sender gateway, outbox;
     struct monitor monitor;
@@ -166,6 +169,10 @@ start_threads(struct daemon *d)
 
     if (error == 0) {
         error = reconciler_start(&d->reconciler, &d->config);
+    }
+
+    if (error == 0) {
+        error = recount_start(&d->recount, &d->config);
     }
 
     if (error == 0) {
@@ -292,9 +299,9 @@ consumers_ended(const struct daemon *d)
 static int
 others_ended(const struct daemon *d)
 {
-    return atomic_load(&d->reconciler.ended) && atomic_load(&d->monitor.ended) && atomic_load(&d->heartbeat.ended)
-           && atomic_load(&d->payments.ended) && atomic_load(&d->expiry.ended) && sender_ended(&d->gateway)
-           && sender_ended(&d->outbox);
+    return atomic_load(&d->reconciler.ended) && atomic_load(&d->recount.ended) && atomic_load(&d->monitor.ended)
+           && atomic_load(&d->heartbeat.ended) && atomic_load(&d->payments.ended) && atomic_load(&d->expiry.ended)
+           && sender_ended(&d->gateway) && sender_ended(&d->outbox);
 }
 
 
@@ -355,6 +362,7 @@ join_threads(struct daemon *d)
     sender_join(&d->gateway);
     change_thread_join(&d->expiry);
     change_thread_join(&d->payments);
+    recount_join(&d->recount);
     reconciler_join(&d->reconciler);
     heartbeat_join(&d->heartbeat);
 

@@ -55,6 +55,11 @@ static const struct option options[] = {
     { "mysql", "user", OPTION_TEXT, AT(mysql.user), "checkout", 0, 80, "user", 0 },
     { "mysql", "password_file", OPTION_TEXT, AT(mysql.password_file), "", 0, 4095,
       "file whose first line is the password; empty: no password", 0 },
+    { "mysql", "replica_host", OPTION_TEXT, AT(mysql.replica_host), "", 0, 255,
+      "host of a replica, where orders and movements are recounted; empty, without replica_socket: on the primary", 0 },
+    { "mysql", "replica_port", OPTION_NUMBER, AT(mysql.replica_port), "3306", 1, 65535, "port of that replica", 0 },
+    { "mysql", "replica_socket", OPTION_TEXT, AT(mysql.replica_socket), "", 0, 107,
+      "unix socket of a replica, used instead of its host and port when it is given", 0 },
     { "mysql", "connect_timeout", OPTION_DURATION, AT(mysql.connect_timeout), "5s", 1000, 60000,
       "longest wait for a connection; whole seconds", 0 },
     { "mysql", "timeout", OPTION_DURATION, AT(mysql.timeout), "30s", 2000, 3600000,
@@ -90,6 +95,8 @@ static const struct option options[] = {
       "IPv4:port or [IPv6]:port of /healthz, /readyz and /metrics; empty: none", 0 },
     { "worker", "laws_interval", OPTION_DURATION, AT(worker.laws_interval), "15s", 100, 3600000,
       "time between two checks of the laws for /metrics", 1 },
+    { "worker", "recount_interval", OPTION_DURATION, AT(worker.recount_interval), "24h", 100, 2592000000,
+      "time between two counts of a product's orders and movements, which its counters are compared with", 1 },
     { "payment", "mode", OPTION_MODE, AT(payment.mode), "webhook", 0, 0,
       "who says that an order is paid: its provider by a webhook, or a gateway that is asked for each order", 0 },
     { "payment", "currency", OPTION_TEXT, AT(payment.currency), "TWD", 3, 3,
@@ -511,7 +518,7 @@ check_together(const struct config *config, char *error, size_t size)
 
 /* None of these options reloads. */
 static void
-fill_in_server(struct config *config)
+fill_in_servers(struct config *config)
 {
     config->db = (struct db_server) {
         .host = config->mysql.host,
@@ -529,6 +536,10 @@ fill_in_server(struct config *config)
         .ssl_verify = config->mysql.ssl_verify != 0,
         .server_public_key = config->mysql.server_public_key != 0,
     };
+    config->replica = config->db;
+    config->replica.host = config->mysql.replica_host;
+    config->replica.port = config->mysql.replica_port;
+    config->replica.socket = config->mysql.replica_socket;
 }
 
 
@@ -555,7 +566,7 @@ config_load(struct config *config, const char *path, char *error, size_t size)
     }
 
     name_by_process(config);
-    fill_in_server(config);
+    fill_in_servers(config);
     return 0;
 }
 
@@ -733,7 +744,14 @@ config_free(struct config *config)
     free_password(&config->mysql.password);
     free_password(&config->payment.gateway_secret);
     secrets_free(&config->events.secrets);
-    config->db = (struct db_server) { 0 };
+    config->db = config->replica = (struct db_server) { 0 };
+}
+
+
+int
+config_has_replica(const struct config *config)
+{
+    return config->mysql.replica_host[0] != '\0' || config->mysql.replica_socket[0] != '\0';
 }
 
 

@@ -37,6 +37,9 @@ struct config {
         char *socket; /* used instead of host and port when it is not empty */
         char *database;
         char *user;
+        char *replica_host; /* empty, as the socket: no replica is known */
+        atomic_uint replica_port;
+        char *replica_socket;
         char *password_file;
         char *password;
         atomic_uint connect_timeout, timeout;
@@ -57,6 +60,7 @@ struct config {
         atomic_uint reconcile_interval; /* least pause between two ticks of the reconciler */
         char *metrics_address;          /* host:port; empty: none */
         atomic_uint laws_interval;      /* between two checks of the laws by the monitor */
+        atomic_uint recount_interval;   /* between two counts of a product's orders and movements */
     } worker;
 
     struct {
@@ -85,7 +89,8 @@ struct config {
         atomic_uint level; /* enum log_level */
     } log;
 
-    struct db_server db; /* [mysql] as connections take it; its texts are those of `mysql` */
+    struct db_server db;      /* [mysql] as connections take it; its texts are those of `mysql` */
+    struct db_server replica; /* the same for the replica, where config_has_replica() */
 };
 
 /*
@@ -108,6 +113,9 @@ void config_print(const struct config *config, FILE *out);
 
 /* Frees all texts and secrets. No thread may use config any more. */
 void config_free(struct config *config);
+
+/* Returns 1 where a replica is configured, else 0. */
+int config_has_replica(const struct config *config);
 
 /* Returns 1 where the shop gets events of its orders ([events] url), else 0. */
 int config_sends_events(const struct config *config);
