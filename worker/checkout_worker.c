@@ -15,9 +15,9 @@
  *   metrics     libmicrohttpd's own thread, once the address is free                           observe/http_server.h
  *
  * Each thread owns its connections to Redis and MySQL. They share the configuration (read only, but for values that a
- * reload may change, see base/config.h), the flags of base/stop.h, the counts of observe/stats.h, and the consumers'
- * status (observe/consumer_status.h). All of it belongs to struct daemon of the main thread, which frees it after the
- * last join.
+ * reload may change, see base/config.h), the flags of base/stop.h, the counts of observe/stats.h, the consumers' status
+ * (observe/consumer_status.h), and what is known of other processes' consumers (observe/peers.h). All of it belongs to
+ * struct daemon of the main thread, which frees it after the last join.
  *
  * Signals are blocked in all threads; the main thread takes them by sigwaitinfo(2):
  *
@@ -67,6 +67,7 @@ struct daemon {
     struct consumer *consumers;
     struct consumer_status *statuses; /* one for each consumer */
     unsigned started;                 /* consumers whose thread runs */
+    struct peers peers;
     struct heartbeat heartbeat;
     struct reconciler reconciler;
     struct recount recount;
@@ -155,16 +156,18 @@ start_threads(struct daemon *d)
     unsigned threads = d->config.worker.threads;
     int error = 0;
 
+    peers_init(&d->peers);
     d->consumers = memory_resize(NULL, threads, sizeof(struct consumer));
     d->statuses = memory_resize(NULL, threads, sizeof(struct consumer_status));
 
     while (error == 0 && d->started < threads) {
-        error = consumer_start(&d->consumers[d->started], &d->config, d->started + 1, &d->statuses[d->started]);
+        error = consumer_start(&d->consumers[d->started], &d->config, d->started + 1, &d->statuses[d->started],
+                               &d->peers);
         d->started += error == 0;
     }
 
     if (error == 0) {
-        error = heartbeat_start(&d->heartbeat, &d->config, d->statuses, threads);
+        error = heartbeat_start(&d->heartbeat, &d->config, d->statuses, threads, &d->peers);
     }
 
     if (error == 0) {
@@ -192,7 +195,7 @@ start_threads(struct daemon *d)
     }
 
     if (error == 0) {
-        error = monitor_start(&d->monitor, &d->config, d->statuses, threads);
+        error = monitor_start(&d->monitor, &d->config, d->statuses, threads, &d->peers);
     }
 
     if (error != 0) {
@@ -372,6 +375,7 @@ join_threads(struct daemon *d)
 
     free(d->consumers);
     free(d->statuses);
+    peers_free(&d->peers);
     log_info("event=stopped");
 }
 

@@ -2,24 +2,25 @@
 -- heartbeat: says "alive", takes over what dead consumers left, clears them away.
 --
 -- KEYS    1 order-processing-queue   2 workers
--- ARGV    1 consumer group   2 this consumer   3 ms of silence after which a consumer is dead
---         4 most entries to take over (0: none)   5 "leave": forget this consumer, its entries are free
+-- ARGV    1 consumer group   2 this consumer   3 what stands behind the point of its beat (worker/redis/beats.h)
+--         4 most entries to take over (0: none)
+--         5 "leave": this consumer ends, its entries are free   "look": all beats are wanted, nothing is taken over
 --         6 the id behind which to look for strays, as the last call returned it; "-" or none: from the head
--- returns { id for the next call, { entries taken over, each { id, fields }, oldest first } }; { id, nil } for one
---         that was pending but has been deleted from the queue. The status PAUSED while the operator wants a pause.
--- law     A consumer is removed only when it is found without pending entries in the same step. Time is
---         Redis's own. The group is created at 0, so that nothing in the queue is passed over. An entry
---         that was delivered and is pending nowhere (its consumer was deleted by hand) is claimed too: a call
---         looks at 16 entries, so calls in sequence come to all of them, also behind many that stay pending.
-
--- Behind the point: who writes this changes the counters of products (checkoutctl migrate --finish). The release
--- before wrote none, and reads this as the same time.
-local RELEASE = '.2'
+--         then names and values: beats that this process saw unchanged for so long that their consumers are dead
+-- returns { id for the next call, { entries taken over, each { id, fields }, oldest first }, beats }; { id, nil } for one
+--         that was pending but has been deleted from the queue. Beats, for "look" alone: name, value, …, with an empty
+--         value for a consumer of the group that has none. The status PAUSED while the operator wants a pause.
+-- law     Who is dead is decided by the caller's clock, never by two readings of this server's, which may step; here only
+--         the value that he saw is compared, so a beat in between keeps its consumer alive. The beat begins with ms of
+--         this server's clock for workers of the release before, and "0" is one of a consumer that left: its entries are
+--         free at once. A consumer is removed only when it is found without pending entries in the same step. The group
+--         is created at 0, so that nothing in the queue is passed over. An entry that was delivered and is pending
+--         nowhere (its consumer was deleted by hand) is claimed too: a call looks at 16 entries, so calls in sequence
+--         come to all of them, also behind many that stay pending.
 
 local stream, workers = KEYS[1], KEYS[2]
-local group, me, dead_after, most = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
-local t = redis.call('TIME')
-local now = t[1] * 1000 + math.floor(t[2] / 1000)
+local group, me, suffix, most, what = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5]
+local LEFT = '0'
 
 local function find_group()
     if redis.call('EXISTS', stream) == 0 then return nil end
@@ -37,17 +38,43 @@ if not info then
 end
 
 local function remove_if_idle(name)
-    if #redis.call('XPENDING', stream, group, '-', '+', 1, name) == 0 then
-        redis.call('XGROUP', 'DELCONSUMER', stream, group, name)
-    end
+    if #redis.call('XPENDING', stream, group, '-', '+', 1, name) > 0 then return false end
+    redis.call('XGROUP', 'DELCONSUMER', stream, group, name)
+    redis.call('HDEL', workers, name)
+    return true
 end
 
-if ARGV[5] == 'leave' then
-    redis.call('HDEL', workers, me)
-    remove_if_idle(me)
-    return { '-', {} }
+local function consumers()
+    local names = {}
+    for _, c in ipairs(redis.call('XINFO', 'CONSUMERS', stream, group)) do names[#names + 1] = c[2] end
+    return names
 end
-redis.call('HSET', workers, me, string.format('%.0f', now) .. RELEASE)
+
+local function is_beat(field)
+    return field ~= 'paused' and not string.find(field, '^lease:')
+end
+
+if what == 'leave' then
+    if not remove_if_idle(me) then redis.call('HSET', workers, me, LEFT) end
+    return { '-', {}, {} }
+end
+local t = redis.call('TIME')
+redis.call('HSET', workers, me, string.format('%.0f.%s', t[1] * 1000 + math.floor(t[2] / 1000), suffix))
+
+if what == 'look' then
+    local beats, has_beat = {}, {}
+    local found = redis.call('HGETALL', workers)
+    for i = 1, #found, 2 do
+        if is_beat(found[i]) then
+            beats[#beats + 1], beats[#beats + 2] = found[i], found[i + 1]
+            has_beat[found[i]] = true
+        end
+    end
+    for _, name in ipairs(consumers()) do
+        if not has_beat[name] then beats[#beats + 1], beats[#beats + 2] = name, '' end
+    end
+    return { '-', {}, beats }
+end
 if redis.call('HEXISTS', workers, 'paused') == 1 then return redis.status_reply('PAUSED') end
 
 local taken = {}
@@ -55,10 +82,15 @@ local function take(id)
     taken[#taken + 1] = redis.call('XCLAIM', stream, group, me, 0, id, 'FORCE')[1] or { id, false }
 end
 
-for _, c in ipairs(redis.call('XINFO', 'CONSUMERS', stream, group)) do
-    local name = c[2]
-    local seen = tonumber(redis.call('HGET', workers, name) or '0') or 0
-    if name ~= me and now - seen > dead_after then
+local function is_dead(name, seen)
+    local beat = redis.call('HGET', workers, name) or ''
+    return name ~= me and (beat == LEFT or beat == seen)
+end
+
+local silent = {}
+for i = 7, #ARGV, 2 do silent[ARGV[i]] = ARGV[i + 1] end
+for _, name in ipairs(consumers()) do
+    if is_dead(name, silent[name]) then
         if most > #taken then
             for _, p in ipairs(redis.call('XPENDING', stream, group, '-', '+', most - #taken, name)) do
                 take(p[1])
@@ -66,11 +98,10 @@ for _, c in ipairs(redis.call('XINFO', 'CONSUMERS', stream, group)) do
         end
         remove_if_idle(name)
     end
+    silent[name] = nil
 end
-for _, name in ipairs(redis.call('HKEYS', workers)) do
-    local seen = tonumber(redis.call('HGET', workers, name)) or 0
-    local is_beat = name ~= 'paused' and string.sub(name, 1, 6) ~= 'lease:'
-    if is_beat and now - seen > math.max(60000, 2 * dead_after) then redis.call('HDEL', workers, name) end
+for name, seen in pairs(silent) do
+    if is_dead(name, seen) then redis.call('HDEL', workers, name) end
 end
 
 -- What was delivered stands in the queue until it is settled. Behind the last of these it begins again at the head.
@@ -92,4 +123,4 @@ table.sort(taken, function(a, b)
     am, as, bm, bs = tonumber(am), tonumber(as), tonumber(bm), tonumber(bs)
     return am < bm or (am == bm and as < bs)
 end)
-return { after, taken }
+return { after, taken, {} }

@@ -2,13 +2,16 @@
 -- monitor: how the queue stands, for metrics. Writes nothing.
 --
 -- KEYS    1 order-processing-queue   2 dead-letter-queue   3 gate   4 workers
--- ARGV    1 consumer group   2 ms of silence after which a consumer is dead
+-- ARGV    1 consumer group   then names and values: beats that the caller saw unchanged for so long that their consumers
+--         are dead
 -- returns { entries, age in ms of the oldest (0: none), orders queued by the gate's count, dead letters,
 --         entries pending, of them at dead consumers, consumers alive }
 -- law     Costs nothing that grows with the queue.
 
 local stream, dead, gate, workers = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local group, dead_after = ARGV[1], tonumber(ARGV[2])
+local group = ARGV[1]
+local silent = {}
+for i = 2, #ARGV, 2 do silent[ARGV[i]] = ARGV[i + 1] end
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 
@@ -21,9 +24,9 @@ local found = redis.pcall('XINFO', 'CONSUMERS', stream, group)
 for _, consumer in ipairs(found.err and {} or found) do
     local fields = {}
     for i = 1, #consumer, 2 do fields[consumer[i]] = consumer[i + 1] end
-    local seen = tonumber(redis.call('HGET', workers, fields.name) or '0') or 0
+    local beat = redis.call('HGET', workers, fields.name) or ''
     pending = pending + fields.pending
-    if now - seen > dead_after then
+    if beat == '0' or beat == silent[fields.name] then
         at_dead = at_dead + fields.pending
     else
         alive = alive + 1

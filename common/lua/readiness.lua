@@ -5,7 +5,9 @@
 -- ARGV    1 ms of silence after which a worker is dead
 -- returns { eviction policy ("unknown": INFO is not allowed), fault (empty, read_only or out_of_memory),
 --         products loaded, state of the gate, age in ms of the oldest job (0: none), workers alive, paused (0 or 1) }
--- law     Costs nothing that grows with the queue. What cannot be read counts as none.
+-- law     Costs nothing that grows with the queue. What cannot be read counts as none. Where the clock stepped back, a
+--         beat from before lies ahead of it and counts no more than one that is too old: the living renew theirs within
+--         a second.
 
 local stream, gate, workers = KEYS[1], KEYS[2], KEYS[3]
 local dead_after = tonumber(ARGV[1])
@@ -36,7 +38,7 @@ local beats = redis.pcall('HGETALL', workers)
 for i = 1, #beats, 2 do
     if beats[i] == 'paused' then
         paused = 1
-    elseif now - (tonumber(beats[i + 1]) or 0) <= dead_after then
+    elseif math.abs(now - (tonumber(beats[i + 1]) or 0)) <= dead_after then
         alive = alive + 1
     end
 end

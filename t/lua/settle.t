@@ -29,11 +29,12 @@ sub enqueue {
     return @ids;
 }
 
-# What was taken over. The next call looks for strays where this one stopped.
+# What was taken over, also of those in `silent`, whose beats did not change. The next call looks for strays where this one stopped.
 sub beat {
     my ($me, %o) = @_;
     my $reply = $redis->script('heartbeat', [$queue, 'workers'],
-        [$group, $me, $o{dead} // 3000, $o{most} // 100, $o{leave} // '', $strays_after]);
+        [$group, $me, '21', $o{most} // 100, $o{what} // '', $strays_after,
+            map { $_ => $r->hget('workers', $_) // '' } @{ $o{silent} // [] }]);
     return $reply if !ref $reply;
     $strays_after = $reply->[0];
     return $reply->[1];
@@ -242,11 +243,33 @@ subtest 'W4: a dead consumer\'s entries are taken over, a live one\'s are not' =
     beat('a');
     my ($e) = take('a');
     is_deeply beat('b'), [], 'a is alive';
-    my $taken = beat('b', dead => -1);
+    my $taken = beat('b', silent => ['a']);
     is $taken->[0][0], $e->{id};
     is_deeply [map { $_->[1] } grep { $_->[0] eq $e->{id} } map { [$_->[0], $_->[1]] } @{ $r->xpending($queue, $group, '-', '+', 10) }], ['b'];
-    beat('b', dead => -1);
+    beat('b', silent => ['a']);
     is_deeply [map { my %c = @$_; $c{name} } @{ $r->xinfo('CONSUMERS', $queue, $group) }], ['b'], 'a, without entries, is removed';
+};
+
+subtest 'S11: only an unchanged beat is taken for dead, whatever this server\'s clock says' => sub {
+    fresh([1, stock => 10]);
+    enqueue(1, 7, 1);
+    beat('a');
+    like $r->hget('workers', 'a'), qr/^\d{13}\.21$/, 'ms for workers of the release before, release and MySQL behind';
+    take('a');
+    $r->hset('workers', 'a', '1.21');
+    is_deeply beat('b'), [], 'an old time is no death';
+    my @call = ($group, 'b', '21', 100, '', '-');
+    is_deeply $redis->script('heartbeat', [$queue, 'workers'], [@call, 'a', '2.21'])->[1], [], 'nor is a beat that changed since';
+    is scalar @{ $redis->script('heartbeat', [$queue, 'workers'], [@call, 'a', '1.21'])->[1] }, 1, 'the one that was seen is';
+
+    $r->hdel('workers', 'b');
+    is_deeply beat('c'), [], 'who has no beat is not dead for it';
+    is scalar @{ beat('c', silent => ['b']) }, 1, 'but once he was silent for long';
+    $r->hset('workers', 'ghost', '5.21', 'lease:audit', 'c 1');
+    my %beats = @{ $redis->script('heartbeat', [$queue, 'workers'], [$group, 'a', '20', 0, 'look', '-'])->[2] };
+    is_deeply [ sort keys %beats ], [ 'a', 'c', 'ghost' ], 'all beats are told, and no lease';
+    beat('c', silent => ['ghost', 'c']);
+    is_deeply [ sort $r->hkeys('workers') ], [ 'a', 'c', 'lease:audit' ], 'beats of nobody go, one\'s own stays';
 };
 
 subtest 'W11: an entry deleted under a dead consumer is reported' => sub {
@@ -255,7 +278,7 @@ subtest 'W11: an entry deleted under a dead consumer is reported' => sub {
     beat('a');
     my @e = take('a');
     $r->xdel($queue, $e[0]{id});
-    my $taken = beat('b', dead => -1);
+    my $taken = beat('b', silent => ['a']);
     is_deeply [map { $_->[0] } @$taken], [map { $_->{id} } @e];
     is $taken->[0][1], undef, 'the lost one has no fields';
     ok $taken->[1][1], 'the other has';
@@ -276,10 +299,12 @@ subtest 'W10: who leaves hands back what it holds at once' => sub {
     enqueue(1, 7, 1);
     beat('a');
     take('a');
-    beat('a', leave => 'leave');
+    beat('a', what => 'leave');
+    is $r->hget('workers', 'a'), 0, 'its beat says so, also to workers that read it as a time';
     is scalar @{ beat('b') }, 1;
-    beat('b', leave => 'leave');
-    is_deeply [$r->hkeys('workers')], [];
+    is $r->hget('workers', 'a'), undef, 'and goes with it';
+    beat('b', what => 'leave');
+    is_deeply [$r->hgetall('workers')], [b => 0];
     is $r->xpending($queue, $group)->[0], 1, 'still pending: nothing is lost';
 };
 
@@ -319,9 +344,9 @@ subtest 'a consumer that died in the middle of its entries is not removed' => su
     enqueue(1, 7, 1) for 1 .. 3;
     beat('a');
     take('a');
-    is scalar @{ beat('b', dead => -1, most => 2) }, 2;
+    is scalar @{ beat('b', silent => ['a'], most => 2) }, 2;
     is scalar @{ $r->xinfo('CONSUMERS', $queue, $group) }, 2;
-    is scalar @{ beat('b', dead => -1, most => 2) }, 1;
+    is scalar @{ beat('b', silent => ['a'], most => 2) }, 1;
 };
 
 done_testing;

@@ -125,7 +125,7 @@ subtest 'settle leaves a later status alone' => sub {
     $redis->script('place_order', [ $queue, 'gate', $today, $yesterday, CheckoutRedis::product_keys(1), 'product:1:buyers' ],
         [ 1000, '2026-11-21', 1, 'abcdef0123456789', 1, 2, 2, 0, $id, 'queued - 1 2 7 1763700000123' ]);
     is record(), 'queued - 1 2 7 1763700000123';
-    $redis->script('heartbeat', [ $queue, 'workers' ], [ $group, 'me', 3000, 100, '' ]);
+    $redis->script('heartbeat', [ $queue, 'workers' ], [ $group, 'me', '21', 100, '' ]);
     my $entry = $r->xreadgroup('GROUP', $group, 'me', 'STREAMS', $queue, '>')->[0][1][0][0];
     move('paid', 0, version => 4, stock => 3);
     is $redis->script('settle', [ $queue, 'gate', $dead, $today, CheckoutRedis::product_keys(1), 'product:1:buyers' ],

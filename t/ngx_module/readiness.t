@@ -132,7 +132,9 @@ subtest 'workers' => sub {
     fails(ask(), 'workers', 'none');
     $client->hset('workers', 'w-1', now_ms() - 11_000);
     fails(ask(), 'workers', 'one that is silent');
-    $client->hset('workers', 'w-2', now_ms() - 5_000);
+    $client->hset('workers', 'w-1', now_ms() + 3_600_000 . '.21');
+    fails(ask(), 'workers', 'S11: one that beat before the clock stepped back');
+    $client->hset('workers', 'w-2', now_ms() - 5_000 . '.21');
     $client->hset('workers', 'paused', now_ms());
     my $asked = ask();
     is_ready($asked, 'one that lives');

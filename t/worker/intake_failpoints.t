@@ -264,7 +264,7 @@ sub die_there {
     return pass("$name: never reached") if !$died && $nth > 1;
     return fail("$name: reached") if !$died || $test->{status} != 9;
     my $takes_over = $cells++ % 2;
-    $test->redis->hset('workers', 'fp-1', 1) if $takes_over && $effect ne 'stream.forget';
+    $test->redis->hset('workers', 'fp-1', 0) if $takes_over && $effect ne 'stream.forget';
     $test->worker(name => $takes_over && $effect ne 'stream.forget' ? 'other' : 'fp');
     outcome_is($name, $expected);
 }

@@ -166,6 +166,16 @@ beat_ms(const redisReply *beat, int64_t standard)
 }
 
 
+/* A beat of before the clock stepped back, or that is no beat, counts as one of now. */
+static int64_t
+beat_age(const redisReply *beat, int64_t now)
+{
+    int64_t at = beat_ms(beat, now);
+
+    return at < now ? now - at : 0;
+}
+
+
 static void
 add_consumers(struct ctl *ctl, cJSON *o, int64_t now)
 {
@@ -182,7 +192,7 @@ add_consumers(struct ctl *ctl, cJSON *o, int64_t now)
         add_number(one, "pending", consumers->element[i], "pending");
 
         if (beat != NULL) {
-            json_int(one, "last_beat_ms_ago", now - beat_ms(beat, now));
+            json_int(one, "last_beat_ms_ago", beat_age(beat, now));
         } else {
             cJSON_AddNullToObject(one, "last_beat_ms_ago");
         }

@@ -15,6 +15,8 @@
 #define BLOCK_MS     500  /* longest wait for a new entry; bounds the time that a stop takes */
 #define FIRST_GUESS  64   /* orders in one entry, before any was seen */
 #define TAKE_OVER_MS 1000 /* time between two heartbeats, which also take over what dead consumers left */
+#define HURRY_MS     250  /* the same while somebody is known to be dead */
+#define SILENT_MOST  16   /* dead consumers in one call */
 #define OWN_AGAIN_MS 5000 /* from the end of one pass over own entries to the next */
 #define PENDING_PAGE 256  /* ids of own entries looked at in one call */
 
@@ -116,8 +118,15 @@ entries_wanted(const struct consumer *c)
 static enum consumer_state
 send_heartbeat(struct consumer *c)
 {
-    redisReply *reply = stream_heartbeat(&c->redis, c->status->name, c->config->worker.dead_after, entries_wanted(c),
-                                         c->strays_after);
+    struct silent_consumer silent[SILENT_MOST];
+    struct heartbeat_call call = {
+        .consumer = c->status->name,
+        .most = entries_wanted(c),
+        .strays_after = c->strays_after,
+        .silent = silent,
+        .silent_count = peers_silent(c->peers, c->config->worker.dead_after, silent, SILENT_MOST)
+    };
+    redisReply *reply = stream_heartbeat(&c->redis, &call);
 
     if (reply == NULL) {
         return redis_failed(c);
@@ -262,6 +271,17 @@ log_rest(struct consumer *c)
 }
 
 
+static int
+heartbeat_is_due(struct consumer *c)
+{
+    uint64_t passed = clock_ms() - c->last_heartbeat_ms;
+    struct silent_consumer one;
+
+    return passed >= TAKE_OVER_MS
+           || (passed >= HURRY_MS && peers_silent(c->peers, c->config->worker.dead_after, &one, 1) > 0);
+}
+
+
 static enum consumer_state
 on_read(struct consumer *c)
 {
@@ -290,7 +310,7 @@ on_read(struct consumer *c)
         return read_own(c);
     }
 
-    return clock_ms() - c->last_heartbeat_ms >= TAKE_OVER_MS ? send_heartbeat(c) : read_new(c);
+    return heartbeat_is_due(c) ? send_heartbeat(c) : read_new(c);
 }
 
 
@@ -559,11 +579,13 @@ run(void *data)
 
 
 int
-consumer_start(struct consumer *c, const struct config *config, unsigned number, struct consumer_status *status)
+consumer_start(struct consumer *c, const struct config *config, unsigned number, struct consumer_status *status,
+               struct peers *peers)
 {
     *c = (struct consumer) {
         .config = config,
         .status = status,
+        .peers = peers,
         .redis.config = config,
         .db.server = &config->db,
         .state = CONSUMER_JOIN,

@@ -33,6 +33,7 @@
 #include "intake/order_transaction.h"
 #include "intake/set_aside.h"
 #include "observe/consumer_status.h"
+#include "observe/peers.h"
 #include "redis/connection.h"
 #include "redis/stream.h"
 
@@ -48,6 +49,7 @@ enum consumer_state {
 struct consumer {
     const struct config *config;    /* not owned */
     struct consumer_status *status; /* not owned */
+    struct peers *peers;            /* not owned */
     pthread_t thread;
     atomic_int ended; /* 1: the thread has closed its connection to MySQL and is about to return; it may be joined */
 
@@ -79,11 +81,12 @@ struct consumer {
 
 /*
  * Starts the thread, which ends when the stop is requested and then sets `ended`. number: from 1, makes the name unique
- * in the process. config and status must outlive the thread; status gets the name here, and then what the consumer
- * waits for. Returns 0, or an error number of pthread_create(3): there is no thread to join then, and consumer_free()
- * is right.
+ * in the process. config, status and peers must outlive the thread; status gets the name here, and then what the
+ * consumer waits for. Returns 0, or an error number of pthread_create(3): there is no thread to join then, and
+ * consumer_free() is right.
  */
-int consumer_start(struct consumer *c, const struct config *config, unsigned number, struct consumer_status *status);
+int consumer_start(struct consumer *c, const struct config *config, unsigned number, struct consumer_status *status,
+                   struct peers *peers);
 
 /*
  * Frees what the consumer owns and closes its connection to Redis. The caller (checkout_worker.c) has joined c->thread

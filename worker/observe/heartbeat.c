@@ -7,11 +7,14 @@
 #include "redis/stream.h"
 
 
-/* A consumer counts as dead after `dead_after` without a heartbeat; a third of it allows for two that fail. */
+/*
+ * A consumer counts as dead after `dead_after` without a heartbeat. A sixth of it allows for some that come late, and
+ * others know soon after `dead_after` that it is over.
+ */
 static unsigned
 interval_ms(const struct heartbeat *h)
 {
-    return h->config->worker.dead_after / 3;
+    return h->config->worker.dead_after / 6;
 }
 
 
@@ -34,16 +37,31 @@ wait_interval(struct heartbeat *h)
 }
 
 
+/* Takes over no entries: each consumer asks for those itself, when it can work on them. */
+static redisReply *
+send_one(struct heartbeat *h, const struct consumer_status *consumer)
+{
+    struct heartbeat_call call = { .consumer = consumer->name, .strays_after = "-" };
+
+    return stream_heartbeat(&h->redis, &call);
+}
+
+
+/* The first one's also brings those of all others. */
 static void
 send_all(struct heartbeat *h)
 {
     for (unsigned i = 0; i < h->count; i++) {
-        /* Takes over no entries: each consumer asks for those itself, when it can work on them. */
-        redisReply *reply = stream_heartbeat(&h->redis, h->consumers[i].name, h->config->worker.dead_after, 0, "-");
+        redisReply *reply = i == 0 ? stream_look(&h->redis, h->consumers[i].name, 0) : send_one(h, &h->consumers[i]);
 
         if (reply == NULL) {
             log_debug("event=heartbeat_failed consumer=%s error=\"%s\"", h->consumers[i].name, h->redis.error);
+            peers_forget(h->peers);
             return;
+        }
+
+        if (i == 0) {
+            peers_look(h->peers, stream_beats(reply), clock_ms());
         }
 
         freeReplyObject(reply);
@@ -55,7 +73,7 @@ static void
 leave_all(struct heartbeat *h)
 {
     for (unsigned i = 0; i < h->count; i++) {
-        if (stream_leave(&h->redis, h->consumers[i].name, h->config->worker.dead_after) == -1) {
+        if (stream_leave(&h->redis, h->consumers[i].name) == -1) {
             log_warn("event=leave_failed consumer=%s error=\"%s\"", h->consumers[i].name, h->redis.error);
             return;
         }
@@ -80,9 +98,11 @@ run(void *data)
 
 int
 heartbeat_start(struct heartbeat *h, const struct config *config, const struct consumer_status *consumers,
-                unsigned count)
+                unsigned count, struct peers *peers)
 {
-    *h = (struct heartbeat) { .config = config, .consumers = consumers, .count = count, .redis.config = config };
+    *h = (struct heartbeat) {
+        .config = config, .consumers = consumers, .count = count, .peers = peers, .redis.config = config
+    };
     pthread_mutex_init(&h->lock, NULL);
     clock_cond_init(&h->woken);
     return pthread_create(&h->thread, NULL, run, h);

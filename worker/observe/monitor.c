@@ -16,11 +16,14 @@
 #include "text/number.h"
 
 #define INTERVAL_MS 1000
+#define SILENT_MOST 64 /* dead consumers that are counted as such */
 
 
 static int
 read_queue(struct monitor *m, struct monitor_queue *q)
 {
+    struct silent_consumer silent[SILENT_MOST];
+    size_t n = peers_silent(m->peers, m->config->worker.dead_after, silent, SILENT_MOST);
     struct redis_args args = { 0 };
 
     args_script(&args, &checkout_script_monitor, 4);
@@ -29,7 +32,11 @@ read_queue(struct monitor *m, struct monitor_queue *q)
     key_gate(&args);
     key_workers(&args);
     args_text(&args, CONSUMER_GROUP);
-    args_number(&args, m->config->worker.dead_after);
+
+    for (size_t i = 0; i < n; i++) {
+        args_text(&args, silent[i].name);
+        args_text(&args, silent[i].value);
+    }
 
     redisReply *reply = EFFECT("monitor.queue", redis_script(&m->redis, &checkout_script_monitor, &args));
 
@@ -97,9 +104,12 @@ run(void *data)
 
 
 int
-monitor_start(struct monitor *m, const struct config *config, const struct consumer_status *consumers, unsigned count)
+monitor_start(struct monitor *m, const struct config *config, const struct consumer_status *consumers, unsigned count,
+              struct peers *peers)
 {
-    *m = (struct monitor) { .config = config, .consumers = consumers, .count = count, .redis.config = config };
+    *m = (struct monitor) {
+        .config = config, .consumers = consumers, .count = count, .peers = peers, .redis.config = config
+    };
     laws_init(&m->laws, config, &m->redis);
     pthread_mutex_init(&m->lock, NULL);
     return pthread_create(&m->thread, NULL, run, m);

@@ -16,6 +16,7 @@
 #include "base/config.h"
 #include "observe/consumer_status.h"
 #include "observe/laws.h"
+#include "observe/peers.h"
 #include "text/buffer.h"
 
 /* The numbers of common/lua/monitor.lua, which describes each. */
@@ -28,6 +29,7 @@ struct monitor {
     const struct config *config;             /* not owned */
     const struct consumer_status *consumers; /* not owned */
     unsigned count;
+    struct peers *peers; /* not owned */
     pthread_t thread;
     atomic_int ended;              /* 1: the thread is about to return */
     struct redis_connection redis; /* the thread's */
@@ -38,11 +40,11 @@ struct monitor {
 };
 
 /*
- * Starts the thread, which ends when the stop is requested. config and consumers (count of them) must outlive it.
- * Returns 0, or an error number of errno.h: do not join it then.
+ * Starts the thread, which ends when the stop is requested. config, peers and consumers (count of them) must
+ * outlive it. Returns 0, or an error number of errno.h: do not join it then.
  */
 int monitor_start(struct monitor *m, const struct config *config, const struct consumer_status *consumers,
-                  unsigned count);
+                  unsigned count, struct peers *peers);
 
 /*
  * Waits for the thread's end and frees what it owned. Call stop_request() before, else it waits for ever, and

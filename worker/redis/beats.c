@@ -7,10 +7,36 @@
 
 
 int
+beat_is_field(const char *field)
+{
+    return strcmp(field, "paused") != 0 && strncmp(field, "lease:", strlen("lease:")) != 0;
+}
+
+
+struct beat
+beat_read(const char *value)
+{
+    size_t digits = strspn(value, "0123456789");
+    const char *rest = value + digits;
+
+    if (digits == 0 || strcmp(value, "0") == 0) {
+        return (struct beat) { 0 };
+    }
+
+    if (rest[0] != '.') {
+        return (struct beat) { .release = rest[0] == '\0' };
+    }
+
+    size_t said = strspn(rest + 1, "0123456789");
+
+    return (struct beat) { .release = said > 0 ? rest[1] - '0' : 0, .reaches_mysql = said > 1 && rest[2] == '1' };
+}
+
+
+int
 beats_is_old(const char *name, const char *value)
 {
-    return strcmp(name, "paused") != 0 && strncmp(name, "lease:", 6) != 0 && value[0] != '\0'
-           && value[strspn(value, "0123456789")] == '\0';
+    return beat_is_field(name) && beat_read(value).release == 1;
 }
 
 

@@ -4,7 +4,10 @@
 #include <string.h>
 
 #include "failpoint.h"
+#include "redis/beats.h"
 #include "redis/keys.h"
+
+#define HEARTBEAT_PARTS 3 /* of the reply of heartbeat.lua */
 
 
 static void
@@ -78,8 +81,7 @@ stream_read_own(struct redis_connection *conn, const char *consumer, uint64_t co
 
 
 static redisReply *
-heartbeat(struct redis_connection *conn, const char *consumer, unsigned dead_after, uint64_t most, const char *leave,
-          const char *strays_after)
+heartbeat(struct redis_connection *conn, const struct heartbeat_call *call, const char *what)
 {
     struct redis_args args = { 0 };
 
@@ -87,11 +89,16 @@ heartbeat(struct redis_connection *conn, const char *consumer, unsigned dead_aft
     key_queue(&args);
     key_workers(&args);
     args_text(&args, CONSUMER_GROUP);
-    args_text(&args, consumer);
-    args_number(&args, dead_after);
-    args_number(&args, most);
-    args_text(&args, leave);
-    args_text(&args, strays_after);
+    args_text(&args, call->consumer);
+    args_format(&args, "%d%d", BEAT_RELEASE, call->reaches_mysql != 0);
+    args_number(&args, call->most);
+    args_text(&args, what);
+    args_text(&args, call->strays_after);
+
+    for (size_t i = 0; i < call->silent_count; i++) {
+        args_text(&args, call->silent[i].name);
+        args_text(&args, call->silent[i].value);
+    }
 
     redisReply *reply = EFFECT("stream.heartbeat", redis_script(conn, &checkout_script_heartbeat, &args));
 
@@ -101,10 +108,18 @@ heartbeat(struct redis_connection *conn, const char *consumer, unsigned dead_aft
 
 
 redisReply *
-stream_heartbeat(struct redis_connection *conn, const char *consumer, unsigned dead_after, uint64_t most,
-                 const char *strays_after)
+stream_heartbeat(struct redis_connection *conn, const struct heartbeat_call *call)
 {
-    return heartbeat(conn, consumer, dead_after, most, "", strays_after);
+    return heartbeat(conn, call, "");
+}
+
+
+redisReply *
+stream_look(struct redis_connection *conn, const char *consumer, int reaches_mysql)
+{
+    struct heartbeat_call call = { .consumer = consumer, .reaches_mysql = reaches_mysql, .strays_after = "-" };
+
+    return heartbeat(conn, &call, "look");
 }
 
 
@@ -121,9 +136,11 @@ end_reply(redisReply *reply)
 
 
 int
-stream_leave(struct redis_connection *conn, const char *consumer, unsigned dead_after)
+stream_leave(struct redis_connection *conn, const char *consumer)
 {
-    return end_reply(heartbeat(conn, consumer, dead_after, 0, "leave", "-"));
+    struct heartbeat_call call = { .consumer = consumer, .strays_after = "-" };
+
+    return end_reply(heartbeat(conn, &call, "leave"));
 }
 
 
@@ -178,8 +195,8 @@ entries_of(const redisReply *list)
 struct stream_entries
 stream_entries_of_heartbeat(const redisReply *reply)
 {
-    /* { id, { entry, … } }, or a status. */
-    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2) {
+    /* { id, { entry, … }, … }, or a status. */
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != HEARTBEAT_PARTS) {
         return (struct stream_entries) { NULL, 0 };
     }
 
@@ -187,10 +204,17 @@ stream_entries_of_heartbeat(const redisReply *reply)
 }
 
 
+const redisReply *
+stream_beats(const redisReply *look)
+{
+    return look->type == REDIS_REPLY_ARRAY && look->elements == HEARTBEAT_PARTS ? look->element[2] : NULL;
+}
+
+
 const char *
 stream_strays_after(const redisReply *heartbeat)
 {
-    int has_id = heartbeat->type == REDIS_REPLY_ARRAY && heartbeat->elements == 2
+    int has_id = heartbeat->type == REDIS_REPLY_ARRAY && heartbeat->elements == HEARTBEAT_PARTS
                  && heartbeat->element[0]->type == REDIS_REPLY_STRING;
 
     return has_id ? heartbeat->element[0]->str : NULL;

@@ -2,12 +2,31 @@
  * The queue for a consumer of the group: reading entries, heartbeats, taking over, moving unreadable entries away.
  *
  * Each call blocks up to [redis] timeout. The caller frees replies (freeReplyObject()). Times are milliseconds.
- * `consumer` is its name in the group; dead_after: silence after which a consumer counts as dead.
+ * `consumer` is its name in the group.
  */
 #ifndef CHECKOUT_WORKER_REDIS_STREAM_H
 #define CHECKOUT_WORKER_REDIS_STREAM_H
 
+#include "base/silence.h"
 #include "redis/connection.h"
+
+#define SILENT_NAME_SIZE 160 /* with the NUL */
+
+/* A consumer whose beat did not change for so long that it counts as dead; value: of that beat. */
+struct silent_consumer {
+    char name[SILENT_NAME_SIZE];
+    char value[SILENCE_VALUE_MOST + 1];
+};
+
+/* A heartbeat, and what it is to take over. Nothing is owned. */
+struct heartbeat_call {
+    const char *consumer;
+    int reaches_mysql;        /* 1: MySQL answered it last */
+    uint64_t most;            /* entries to take over; 0: none */
+    const char *strays_after; /* what stream_strays_after() gave for the last reply; "-": the first call */
+    const struct silent_consumer *silent;
+    size_t silent_count;
+};
 
 /* The entries in a reply of XREADGROUP (one stream) or heartbeat; 0 and NULL where there are none. */
 struct stream_entries {
@@ -36,15 +55,17 @@ redisReply *stream_pending_own(struct redis_connection *conn, const char *consum
 redisReply *stream_read_own(struct redis_connection *conn, const char *consumer, uint64_t count, const char *after);
 
 /*
- * Renews the consumer's heartbeat and takes over up to `most` entries of dead consumers, and of strays, which are
- * pending for nobody. strays_after: what stream_strays_after() gave for the last reply; "-": the first call. Returns
- * the reply (these entries, or a status where the consumers are paused), or NULL with conn->error.
+ * Renews the consumer's heartbeat and takes over up to `most` entries of the silent consumers (where they still are),
+ * of those that left, and of strays, which are pending for nobody. Returns the reply (these entries, or a status where
+ * the consumers are paused), or NULL with conn->error.
  */
-redisReply *stream_heartbeat(struct redis_connection *conn, const char *consumer, unsigned dead_after, uint64_t most,
-                             const char *strays_after);
+redisReply *stream_heartbeat(struct redis_connection *conn, const struct heartbeat_call *call);
+
+/* Renews the heartbeat and returns the reply with all beats, or NULL with conn->error. */
+redisReply *stream_look(struct redis_connection *conn, const char *consumer, int reaches_mysql);
 
 /* Ends the consumer: others may take over at once what it has not settled. Returns 0, or -1 with conn->error. */
-int stream_leave(struct redis_connection *conn, const char *consumer, unsigned dead_after);
+int stream_leave(struct redis_connection *conn, const char *consumer);
 
 /* Moves an entry that cannot be read to the dead letters; reason is copied. Returns 0, or -1 with conn->error. */
 int stream_bury(struct redis_connection *conn, const char *id, const char *reason);
@@ -55,6 +76,9 @@ int stream_forget(struct redis_connection *conn, const char *id);
 /* The entries in a reply of the calls above. Pure. */
 struct stream_entries stream_entries_of_read(const redisReply *reply);
 struct stream_entries stream_entries_of_heartbeat(const redisReply *reply);
+
+/* The beats in a reply of stream_look(), name, value, …; NULL: it is none. Points into the reply. Pure. */
+const redisReply *stream_beats(const redisReply *look);
 
 /* Where the next heartbeat goes on to look for strays; points into the reply. NULL: as before. Pure. */
 const char *stream_strays_after(const redisReply *heartbeat);
