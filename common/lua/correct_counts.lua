@@ -3,11 +3,13 @@
 --
 -- KEYS    1 order-processing-queue   2 gate
 -- ARGV    1 count of products as it was seen   2 count of products as it should be
---         3 most entries of the queue that may be read; above it `queued` is left alone
+--         3 orders to be added to `queued` where the queue is long, as passes over it have shown
 -- returns counts corrected, 0 .. 2
--- law     The count of products changes only if it still is what was seen. `queued` and its sum are read
---         in one step, so a difference is an error and not an order on its way.
+-- law     The count of products changes only if it still is what was seen. A short queue is summed here, in one step,
+--         so a difference is an error and not an order on its way.
 --#include orders_in_queue.lua
+
+local SHORT = 1000   -- entries
 
 local stream, gate = KEYS[1], KEYS[2]
 local corrected = 0
@@ -21,7 +23,9 @@ end
 if tonumber(redis.call('HGET', gate, 'products') or '0') == tonumber(ARGV[1]) then
     set_count('products', tonumber(ARGV[2]))
 end
-if redis.call('XLEN', stream) <= tonumber(ARGV[3]) then
+if redis.call('XLEN', stream) <= SHORT then
     set_count('queued', orders_in_queue(stream))
+elseif tonumber(ARGV[3]) ~= 0 then
+    set_count('queued', math.max(0, (tonumber(redis.call('HGET', gate, 'queued') or '0') or 0) + tonumber(ARGV[3])))
 end
 return corrected

@@ -1,25 +1,43 @@
--- Units in flight, for the scripts push and inspect (pasted in where `--#include` stands).
+-- Units in flight, for the scripts load and inspect (pasted in where `--#include` stands).
 --
---   sum_in_flight(stream, …)   names of streams: queue and dead letters. Returns a table, units by product id (a string)
+--   SHORT                              the most entries of queue and dead letters together that a script reads
+--   units_of(entry)                    returns product (text) and units (number) of an entry of a stream, nil for none
+--   sum_in_flight(stream, dead)        returns a table, units by product id (text); nil where they hold more than SHORT
+--   is_new(gate, products, product)    true where nothing can be in flight of a product without a register
 --
--- Reads every entry, in pages, so it costs time in proportion to the queue; callers ask for it rarely.
-local function sum_in_flight(...)
+-- No script reads more than SHORT entries: Redis serves nobody meanwhile. What is longer is counted from outside
+-- (worker/redis/in_flight.h).
+local SHORT = 1000
+
+local function units_of(entry)
+    local product, units
+    local fields = entry[2]
+    for i = 1, #fields, 2 do
+        if fields[i] == 'product' then product = fields[i + 1] end
+        if fields[i] == 'units' then units = tonumber(fields[i + 1]) end
+    end
+    return product, units
+end
+
+local function sum_in_flight(stream, dead)
+    if redis.call('XLEN', stream) + redis.call('XLEN', dead) > SHORT then return nil end
     local sum = {}
-    for _, stream in ipairs({ ... }) do
-        local from = '-'
-        repeat
-            local page = redis.call('XRANGE', stream, from, '+', 'COUNT', 256)
-            for _, entry in ipairs(page) do
-                local product, units
-                local fields = entry[2]
-                for i = 1, #fields, 2 do
-                    if fields[i] == 'product' then product = fields[i + 1] end
-                    if fields[i] == 'units' then units = tonumber(fields[i + 1]) end
-                end
-                if product and units then sum[product] = (sum[product] or 0) + units end
-                from = '(' .. entry[1]
-            end
-        until #page < 256
+    for _, name in ipairs({ stream, dead }) do
+        for _, entry in ipairs(redis.call('XRANGE', name, '-', '+', 'COUNT', SHORT)) do
+            local product, units = units_of(entry)
+            if product and units then sum[product] = (sum[product] or 0) + units end
+        end
     end
     return sum
+end
+
+-- Orders are accepted only of a product that has a register; with its register it enters the set, and it stays there
+-- as long as something of it may be in flight. So one that never entered has nothing in the queue. That cannot be said
+-- where the set is not as long as the gate counts (the release before kept none), nor while a rebuild enqueues orders
+-- again.
+local function is_new(gate, products, product)
+    local counted = redis.pcall('HMGET', gate, 'products', 'state')
+    return not counted.err and counted[2] ~= 'rebuilding'
+           and redis.pcall('SISMEMBER', products, product) == 0
+           and redis.call('SCARD', products) == (tonumber(counted[1] or '0') or -1)
 end

@@ -13,8 +13,8 @@
 #define ORDER_SQL_LIVE "'pending_payment', 'paid', 'completed'"
 
 /*
- * For IN (…): the kinds of stock_movements whose sum is what was supplied of a product: law 1. An archive movement takes
- * along what was supplied by rows that were moved away, less what they sold.
+ * For IN (…): the kinds of stock_movements whose sum is what was supplied of a product: law 1. An archive movement
+ * takes along what was supplied by rows that were moved away, less what they sold.
  */
 #define ORDER_SQL_SUPPLY "'load', 'adjust', 'archive'"
 

@@ -371,36 +371,46 @@ ngx_http_checkout_init_ask_primary(ngx_http_checkout_init_t *init,
 }
 
 
-/* Keys of inspect.lua and of push.lua. */
 static void
-ngx_http_checkout_init_begin_script(ngx_http_checkout_script_call_t *call,
-    const struct checkout_script *script)
+ngx_http_checkout_init_product_keys(ngx_http_checkout_init_t *init)
 {
-    char                       id[20];
-    size_t                     len;
-    ngx_http_checkout_init_t  *init = call->data;
+    char    id[20];
+    size_t  len;
 
     len = number_write(id, init->init.request.product_id) - id;
 
-    ngx_http_checkout_script_begin(script, call->source, 5);
-    ngx_http_checkout_script_key("", "order-processing-queue",
-                                 sizeof("order-processing-queue") - 1, "");
-    ngx_http_checkout_script_key("", "dead-letter-queue",
-                                 sizeof("dead-letter-queue") - 1, "");
-    ngx_http_checkout_script_key("", "gate", sizeof("gate") - 1, "");
     ngx_http_checkout_script_key("product:", id, len, ":stock");
     ngx_http_checkout_script_key("product:", id, len, ":register");
 }
 
 
-/* The whole queue is summed only for a product without a count of its own. */
+/* Keys of inspect.lua and of load.lua. */
+static void
+ngx_http_checkout_init_begin_script(ngx_http_checkout_script_call_t *call,
+    const struct checkout_script *script)
+{
+    ngx_http_checkout_script_begin(script, call->source, 6);
+    ngx_http_checkout_script_key("", "order-processing-queue",
+                                 sizeof("order-processing-queue") - 1, "");
+    ngx_http_checkout_script_key("", "dead-letter-queue",
+                                 sizeof("dead-letter-queue") - 1, "");
+    ngx_http_checkout_script_key("", "gate", sizeof("gate") - 1, "");
+    ngx_http_checkout_script_key("", "products", sizeof("products") - 1, "");
+    ngx_http_checkout_init_product_keys(call->data);
+}
+
+
+/*
+ * What is in flight is summed only for a product without a count of its own,
+ * and only where the queue is short, or the product is new.
+ */
 static ngx_int_t
 ngx_http_checkout_init_write_inspect(ngx_http_checkout_script_call_t *call)
 {
     ngx_http_checkout_init_t  *init = call->data;
 
     ngx_http_checkout_init_begin_script(call, &checkout_script_inspect);
-    ngx_http_checkout_script_number(init->sum ? INT32_MAX : 0);
+    ngx_http_checkout_script_number(init->sum);
     ngx_http_checkout_script_number(init->init.request.product_id);
 
     return ngx_http_checkout_script_end(&call->command);
@@ -453,6 +463,19 @@ ngx_http_checkout_init_refuse_in_flight(ngx_http_checkout_init_t *init,
 }
 
 
+/* Its register went, or is damaged, while the queue is long. */
+static void
+ngx_http_checkout_init_uncounted(ngx_http_checkout_init_t *init)
+{
+    ngx_log_error(NGX_LOG_ERR, init->request->connection->log, 0,
+                  "checkout: what is in flight of product %uL has to be "
+                  "counted first: \"checkoutctl stock load %uL\"",
+                  init->init.request.product_id,
+                  init->init.request.product_id);
+    ngx_http_checkout_init_failed(init);
+}
+
+
 /*
  * inspect.lua: { summed, products, queued,
  *                { stock, version, register stock, in_flight, sum, … } }
@@ -486,7 +509,12 @@ ngx_http_checkout_init_inspected(ngx_http_checkout_init_t *init,
             return;
         }
 
-        in_flight = ngx_max(field[4]->integer, 0);
+        if (field[4]->integer < 0) {
+            ngx_http_checkout_init_uncounted(init);
+            return;
+        }
+
+        in_flight = field[4]->integer;
         init->recount = field[2]->len != 0;
     }
 
@@ -543,16 +571,34 @@ ngx_http_checkout_init_committed(ngx_http_checkout_job_t *job,
 }
 
 
+/* The first words of load.lua, which counts what is in flight by itself. */
+static void
+ngx_http_checkout_init_begin_load(ngx_http_checkout_script_call_t *call,
+    const char *mode)
+{
+    ngx_http_checkout_init_t  *init = call->data;
+
+    ngx_http_checkout_init_begin_script(call, &checkout_script_load);
+    ngx_http_checkout_script_text(mode, ngx_strlen(mode));
+    ngx_http_checkout_script_text("checkout-worker",
+                                  sizeof("checkout-worker") - 1);
+    ngx_http_checkout_script_number(init->init.request.product_id);
+}
+
+
 static ngx_int_t
 ngx_http_checkout_init_write_push(ngx_http_checkout_script_call_t *call)
 {
     ngx_uint_t                 i;
     ngx_http_checkout_init_t  *init = call->data;
 
-    ngx_http_checkout_init_begin_script(call, &checkout_script_push);
-    ngx_http_checkout_script_text("0", 1);
-    ngx_http_checkout_script_text(init->recount ? "1" : "0", 1);
-    ngx_http_checkout_script_number(init->init.request.product_id);
+    if (init->recount) {
+        ngx_http_checkout_init_begin_load(call, "recount");
+
+    } else {
+        ngx_http_checkout_script_begin(&checkout_script_push, call->source, 2);
+        ngx_http_checkout_init_product_keys(init);
+    }
 
     for (i = STOCK_INIT_VERSION; i < STOCK_INIT_OPEN; i++) {
         ngx_http_checkout_script_number(init->row[i]);
@@ -563,6 +609,10 @@ ngx_http_checkout_init_write_push(ngx_http_checkout_script_call_t *call)
 
     } else {
         ngx_http_checkout_script_text("closed", 6);
+    }
+
+    if (init->recount) {
+        ngx_http_checkout_script_text("-", 1);
     }
 
     return ngx_http_checkout_script_end(&call->command);
@@ -577,11 +627,14 @@ ngx_http_checkout_init_push(ngx_http_checkout_init_t *init)
 }
 
 
-/* push.lua: 1 applied, 0 not newer, -1 not loaded, -2 not a hash */
+/*
+ * push.lua, load.lua: 1 applied, 0 not newer, -1 not loaded, -2 not a hash,
+ * -4 has to be counted
+ */
 static long long
 ngx_http_checkout_init_push_result(redisReply *reply)
 {
-    return reply->type == REDIS_REPLY_ARRAY && reply->elements == 1
+    return reply->type == REDIS_REPLY_ARRAY && reply->elements > 0
                    && reply->element[0]->type == REDIS_REPLY_INTEGER
                ? reply->element[0]->integer
                : -2;
@@ -596,6 +649,10 @@ ngx_http_checkout_init_not_pushed(ngx_http_checkout_init_t *init,
         ngx_log_error(NGX_LOG_ERR, init->request->connection->log, 0,
                       "checkout: the register of product %uL is no hash",
                       init->init.request.product_id);
+
+    } else if (result == -4) {
+        ngx_http_checkout_init_uncounted(init);
+        return;
     }
 
     ngx_http_checkout_init_failed(init);
@@ -627,19 +684,16 @@ ngx_http_checkout_init_pushed(ngx_http_checkout_init_t *init,
 static ngx_int_t
 ngx_http_checkout_init_write_create(ngx_http_checkout_script_call_t *call)
 {
-    ngx_uint_t                 i;
-    ngx_http_checkout_init_t  *init = call->data;
+    ngx_uint_t  i;
 
-    ngx_http_checkout_init_begin_script(call, &checkout_script_push);
-    ngx_http_checkout_script_text("1", 1);
-    ngx_http_checkout_script_text("0", 1);
-    ngx_http_checkout_script_number(init->init.request.product_id);
+    ngx_http_checkout_init_begin_load(call, "create");
 
     for (i = STOCK_INIT_VERSION; i < STOCK_INIT_OPEN; i++) {
         ngx_http_checkout_script_text("0", 1);
     }
 
     ngx_http_checkout_script_text("closed", 6);
+    ngx_http_checkout_script_text("-", 1);
 
     return ngx_http_checkout_script_end(&call->command);
 }

@@ -89,13 +89,16 @@ sub script {
 sub product_keys { my ($id) = @_; return ("product:$id:stock", "product:$id:register") }
 
 # Loads a product, or pushes a newer version: stock, version, opens_at, closes_at, per_user_limit, max_quantity, state.
+# create => 0: only where it is loaded; recount => 1: what is in flight is counted too.
 sub load {
     my ($self, $id, %terms) = @_;
-    my %all = (version => 1, opens_at => 0, closes_at => 0, per_user_limit => 0, max_quantity => 0, state => 'open',
-               create => 1, recount => 0, %terms);
-    my $reply = $self->script('push', ['order-processing-queue', 'dead-letter-queue', 'gate', product_keys($id)],
-        [@all{qw(create recount)}, $id, @all{qw(version stock opens_at closes_at per_user_limit max_quantity state)}]);
-    return $reply->[0];
+    my %all = (version => 1, opens_at => 0, closes_at => 0, per_user_limit => 0, max_quantity => 0, state => 'open', create => 1, %terms);
+    my @words = @all{qw(version stock opens_at closes_at per_user_limit max_quantity state)};
+    my $mode = $all{recount} ? 'recount' : $all{create} ? 'create' : return $self->script('push', [ product_keys($id) ], \@words)->[0];
+    return $self->script('load', [ load_keys($id) ], [ $mode, 'checkout-worker', $id, @words, '-' ])->[0];
 }
+
+# The keys of the script load.
+sub load_keys { my ($id) = @_; return ('order-processing-queue', 'dead-letter-queue', 'gate', 'products', product_keys($id)) }
 
 1;

@@ -95,8 +95,9 @@ sub push_product {
     my ($self, $id, $create) = @_;
     my ($version, $stock, $limit) = $self->stack->primary->selectrow_array(
         'SELECT version, stock, COALESCE(per_user_limit, 0) FROM products WHERE id = ?', undef, $id);
-    $self->script('push', [ 'order-processing-queue', 'dead-letter-queue', 'gate', CheckoutRedis::product_keys($id) ],
-        [ $create, 0, $id, $version, $stock, 0, 0, $limit, 0, 'open' ]);
+    my @words = ($version, $stock, 0, 0, $limit, 0, 'open');
+    return $self->script('push', [ CheckoutRedis::product_keys($id) ], \@words) if !$create;
+    $self->script('load', [ CheckoutRedis::load_keys($id) ], [ 'create', 'checkout-worker', $id, @words, '-' ]);
 }
 
 sub book {

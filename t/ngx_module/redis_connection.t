@@ -135,8 +135,8 @@ subtest 'a name that moves from a replica to the new primary' => sub {
     for my $host (keys %pid) {
         for (1 .. 100) { last if $client{$host} = eval { Redis->new(server => "$host:$port") }; sleep 0.05 }
         $client{$host}->select(1);
-        $client{$host}->eval(CheckoutRedis::source('push.lua'), 5, 'order-processing-queue', 'dead-letter-queue', 'gate',
-            'product:17:stock', 'product:17:register', 1, 0, 17, 1, 50, 0, 0, 0, 0, 'open');
+        $client{$host}->eval(CheckoutRedis::source('load.lua'), 6, CheckoutRedis::load_keys(17),
+            'create', 'checkout-worker', 17, 1, 50, 0, 0, 0, 0, 'open', '-');
     }
     my $dns = FakeDns->start('localhost' => '127.0.0.2');
     my $edge = CheckoutTest::Nginx->start("resolver 127.0.0.1:@{[ $dns->port ]} valid=1s ipv6=off; checkout_redis localhost:$port;"

@@ -1,6 +1,7 @@
 /*
  * checkoutctl audit: reads Redis and MySQL on a live system, has the laws judged (ctl/audit_laws.h), and corrects the
- * gate with --repair. The gate's counts of the queue are compared with the queue in one script.
+ * gate with --repair. Queue and dead letters are read in pages: no script of the audit reads more than a bounded part
+ * of them, so a sale goes on beside it.
  */
 #include <cjson/cJSON.h>
 #include <inttypes.h>
@@ -20,9 +21,9 @@
 #include "redis/loaded_products.h"
 #include "repair/sync.h"
 
-#define SUM_ANY_QUEUE 1000000000 /* entries: the audit sums however long the queue is */
-#define OVERDUE_MS    60000      /* a batch takes milliseconds, and a dead consumer's is taken over within seconds */
-#define OVERDUE_MOST  1000       /* more are not counted */
+#define OVERDUE_MS   60000 /* a batch takes milliseconds, and a dead consumer's is taken over within seconds */
+#define OVERDUE_MOST 1000  /* more are not counted */
+#define PASSES       3     /* over a long queue: only what differs in all of them in the same way is wrong */
 
 /* Returns 1 for a register of another type than hash, whose fields cannot be read, as if there was no register. */
 static int
@@ -44,46 +45,6 @@ register_is_foreign(struct ctl *ctl, uint64_t product)
     }
 
     return foreign;
-}
-
-
-static int
-read_gate(struct ctl *ctl, struct audit *a)
-{
-    uint64_t *ids = NULL;
-    size_t capacity = 0;
-    struct gate_counts counts;
-
-    if (loaded_products_read(&ctl->redis, &ids, &a->gate_count, &capacity) == -1) {
-        free(ids);
-        return -1;
-    }
-
-    a->gate = memory_resize(NULL, a->gate_count, sizeof(struct gate_product));
-
-    for (size_t i = 0; i < a->gate_count; i++) {
-        a->gate[i] = (struct gate_product) { .id = ids[i] };
-    }
-
-    free(ids);
-
-    for (size_t i = 0; i < a->gate_count; i += GATE_INSPECT_MOST) {
-        size_t n = a->gate_count - i < GATE_INSPECT_MOST ? a->gate_count - i : GATE_INSPECT_MOST;
-
-        if (gate_inspect(&ctl->redis, a->gate + i, n, SUM_ANY_QUEUE, &counts) == -1) {
-            return -1;
-        }
-
-        a->products_after = counts.products;
-    }
-
-    a->foreign = memory_resize(NULL, a->gate_count, 1);
-
-    for (size_t i = 0; i < a->gate_count; i++) {
-        a->foreign[i] = a->gate[i].register_stock == GATE_MISSING && register_is_foreign(ctl, a->gate[i].id);
-    }
-
-    return 0;
 }
 
 
@@ -120,6 +81,116 @@ read_queue(struct ctl *ctl, struct audit *a)
 
     freeReplyObject(reply);
     return 0;
+}
+
+
+/*
+ * What a long queue holds differs from what the gate counts by what moves while it is read; by the same number at each
+ * pass only where the count is wrong.
+ */
+static int
+count_queue(struct ctl *ctl, struct audit *a)
+{
+    int64_t seen = a->count.orders - a->queued;
+
+    for (int pass = 1; seen != 0 && pass < PASSES; pass++) {
+        struct in_flight again = { 0 };
+
+        if (in_flight_read(&again, &ctl->redis) == -1 || read_queue(ctl, a) == -1) {
+            return -1;
+        }
+
+        seen = again.orders - a->queued == seen ? seen : 0;
+    }
+
+    a->queue_orders = a->queued + seen;
+    return 0;
+}
+
+
+/* Sets what was counted beside the register; where it differs both are looked at in one step. */
+static int
+compare_in_flight(struct ctl *ctl, struct audit *a, struct gate_product *g)
+{
+    struct product_row row = { .id = g->id };
+    struct gate_counted counted;
+
+    g->in_flight_sum = in_flight_units(&a->count, g->id);
+
+    if (g->in_flight == g->in_flight_sum || g->register_stock == GATE_MISSING || g->damaged) {
+        return 0;
+    }
+
+    switch (gate_load(&ctl->redis, &row, GATE_LOAD_LOOK, &a->count, &counted)) {
+    case GATE_PUSH_FAILED:
+        return -1;
+    case GATE_PUSH_NOT_NEWER:
+        g->in_flight_sum = g->in_flight + counted.counted - counted.in_flight;
+        return 0;
+    default:
+        g->in_flight_sum = GATE_MISSING;
+        return 0;
+    }
+}
+
+
+static int
+read_registers(struct ctl *ctl, struct audit *a)
+{
+    struct gate_counts counts;
+
+    for (size_t i = 0; i < a->gate_count; i += GATE_INSPECT_MOST) {
+        size_t n = a->gate_count - i < GATE_INSPECT_MOST ? a->gate_count - i : GATE_INSPECT_MOST;
+
+        if (gate_inspect(&ctl->redis, a->gate + i, n, &counts) == -1) {
+            return -1;
+        }
+
+        a->products_after = counts.products;
+    }
+
+    for (size_t i = 0; i < a->gate_count; i++) {
+        a->foreign[i] = a->gate[i].register_stock == GATE_MISSING && register_is_foreign(ctl, a->gate[i].id);
+
+        if (compare_in_flight(ctl, a, &a->gate[i]) == -1) {
+            return -1;
+        }
+    }
+
+    return 0;
+}
+
+
+static int
+read_gate(struct ctl *ctl, struct audit *a)
+{
+    uint64_t *ids = NULL;
+    size_t capacity = 0;
+
+    if (loaded_products_read(&ctl->redis, &ids, &a->gate_count, &capacity) == -1) {
+        free(ids);
+        return -1;
+    }
+
+    in_flight_begin(&a->count, ids, a->gate_count, 1);
+    a->gate = memory_resize(NULL, a->gate_count, sizeof(struct gate_product));
+    a->foreign = memory_resize(NULL, a->gate_count, 1);
+
+    for (size_t i = 0; i < a->gate_count; i++) {
+        a->gate[i] = (struct gate_product) { .id = ids[i] };
+    }
+
+    free(ids);
+
+    int is_long = a->queue_orders < 0;
+
+    if (in_flight_read(&a->count, &ctl->redis) == -1 || (is_long && read_queue(ctl, a) == -1)
+        || (is_long && count_queue(ctl, a) == -1))
+    {
+        return -1;
+    }
+
+    return read_registers(ctl, a);
 }
 
 
@@ -274,34 +345,61 @@ repair_counters(struct ctl *ctl, const struct audit *a)
 }
 
 
+static int
+is_right(const struct gate_product *g, const struct supply *s)
+{
+    return !g->damaged && g->stock == gate_expected_stock(g)
+           && (g->in_flight_sum == GATE_MISSING || g->in_flight == g->in_flight_sum)
+           && g->version <= (int64_t) s->version
+           && (g->version < (int64_t) s->version || g->register_stock == s->stock);
+}
+
+
+/* Units in flight first: from then on the stock follows from the register. Returns the exit code. */
+static int
+repair_product(struct ctl *ctl, struct audit *a, uint64_t id)
+{
+    struct product_row row = { .id = id };
+    struct gate_counted counted;
+    enum gate_pushed recounted = gate_load(&ctl->redis, &row, GATE_LOAD_RECOUNT, &a->count, &counted);
+
+    if (recounted == GATE_PUSH_FAILED || recounted == GATE_PUSH_COUNT) {
+        return report_redis_failed(ctl);
+    }
+
+    switch (sync_product(&ctl->db, &ctl->redis, id, GATE_NEWER_ONLY, NULL, NULL, &row)) {
+    case SYNC_DB_FAILED:
+        return report_db_failed(ctl);
+    case SYNC_REDIS_FAILED:
+    case SYNC_NOT_PUSHED:
+    case SYNC_BROKEN:
+        return report_redis_failed(ctl);
+    default:
+        if (!ctl->json) {
+            printf("repaired  product %" PRIu64 "\n", id);
+        }
+
+        return CTL_OK;
+    }
+}
+
+
 /* Corrects the gate where it contradicts MySQL or itself. Returns the exit code. */
 static int
-repair_gate(struct ctl *ctl, const struct audit *a)
+repair_gate(struct ctl *ctl, struct audit *a)
 {
     for (size_t i = 0; i < a->gate_count; i++) {
         const struct gate_product *g = &a->gate[i];
         const struct supply *s = audit_find_row(a, g->id);
-        struct product_row row;
 
-        if (g->register_stock == GATE_MISSING || s == NULL
-            || (!g->damaged && g->stock == gate_expected_stock(g) && g->in_flight == g->in_flight_sum
-                && g->version <= (int64_t) s->version
-                && (g->version < (int64_t) s->version || g->register_stock == s->stock)))
-        {
+        if (g->register_stock == GATE_MISSING || s == NULL || is_right(g, s)) {
             continue;
         }
 
-        switch (sync_product(&ctl->db, &ctl->redis, g->id, GATE_RECOUNT, NULL, NULL, &row)) {
-        case SYNC_DB_FAILED:
-            return report_db_failed(ctl);
-        case SYNC_REDIS_FAILED:
-        case SYNC_NOT_PUSHED:
-        case SYNC_BROKEN:
-            return report_redis_failed(ctl);
-        default:
-            if (!ctl->json) {
-                printf("repaired  product %" PRIu64 "\n", g->id);
-            }
+        int code = repair_product(ctl, a, g->id);
+
+        if (code != CTL_OK) {
+            return code;
         }
     }
 
@@ -314,7 +412,7 @@ repair_gate(struct ctl *ctl, const struct audit *a)
  * load" books it. Returns the exit code.
  */
 static int
-repair(struct ctl *ctl, const struct audit *a)
+repair(struct ctl *ctl, struct audit *a)
 {
     int code = repair_gate(ctl, a);
 

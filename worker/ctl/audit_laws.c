@@ -150,8 +150,8 @@ judge_gate(struct audit *a)
               "rows in MySQL", 0);
         judge(a, LAW_STOCK_FOLLOWS, g->stock == gate_expected_stock(g), g->id, "gate stock", g->stock,
               "by the register", gate_expected_stock(g));
-        judge(a, LAW_IN_FLIGHT, g->in_flight == g->in_flight_sum, g->id, "in flight", g->in_flight,
-              "queue and dead letters", g->in_flight_sum);
+        judge(a, LAW_IN_FLIGHT, g->in_flight_sum == GATE_MISSING || g->in_flight == g->in_flight_sum, g->id,
+              "in flight", g->in_flight, "queue and dead letters", g->in_flight_sum);
 
         if (s != NULL) {
             judge_version(a, g, s);
@@ -185,6 +185,7 @@ audit_is_violated(const struct audit *a)
 void
 audit_free(struct audit *a)
 {
+    in_flight_free(&a->count);
     free(a->gate);
     free(a->foreign);
     free(a->counts);

@@ -1,9 +1,10 @@
 /*
  * The laws that `checkoutctl audit` checks, and their judgment. Pure: what is judged was read before (ctl/audit.c).
  *
- * Redis is read first, each group of products in one step, then MySQL, each product in a snapshot of its own. So a
- * register may be behind MySQL (its push is still to come), but never ahead of it, and equal versions must hold equal
- * stock. Laws of MySQL go by what its orders and movements add up to, never by the counters: those are judged by it.
+ * Redis is read first, each group of products in one step (what is in flight is counted beside it, and where it differs
+ * looked at again in one step), then MySQL, each product in a snapshot of its own. So a register may be behind MySQL
+ * (its push is still to come), but never ahead of it, and equal versions must hold equal stock. Laws of MySQL go by
+ * what its orders and movements add up to, never by the counters: those are judged by it.
  */
 #ifndef CHECKOUT_WORKER_CTL_AUDIT_LAWS_H
 #define CHECKOUT_WORKER_CTL_AUDIT_LAWS_H
@@ -39,6 +40,7 @@ struct audit {
     /* Read from Redis, then from MySQL. */
     struct gate_product *gate;
     size_t gate_count;
+    struct in_flight count;      /* the pass over the queue */
     unsigned char *foreign;      /* [i]: gate[i] has no register, but a key of another type in its place */
     struct supply_count *counts; /* of all products, ids ascending */
     size_t count_count, count_capacity;

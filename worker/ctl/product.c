@@ -240,7 +240,7 @@ ctl_product_show(struct ctl *ctl, int argc, char **argv)
         return CTL_ERROR;
     }
 
-    if (gate_inspect(&ctl->redis, &gate, 1, 0, &counts) == -1) {
+    if (gate_inspect(&ctl->redis, &gate, 1, &counts) == -1) {
         return report_redis_failed(ctl);
     }
 

@@ -68,6 +68,7 @@ report_sync(const struct ctl *ctl, enum sync_result result, const struct product
         gate = "it is not loaded at the gate";
         break;
     case SYNC_NOT_PUSHED:
+    case SYNC_UNCOUNTED:
         gate = "a worker will tell the gate once Redis answers";
         break;
     case SYNC_BROKEN:

@@ -3,8 +3,10 @@
  */
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "ctl/ctl.h"
 #include "ctl/json.h"
 #include "ctl/query.h"
@@ -58,8 +60,28 @@ report_loaded(struct ctl *ctl, const struct product_row *row, const struct booki
 }
 
 
+/* Products whose register went while orders of them were in flight: counted together, then loaded. */
+struct uncounted {
+    uint64_t *ids;
+    size_t count, capacity;
+};
+
+
+static void
+add_uncounted(struct uncounted *u, uint64_t id)
+{
+    if (u->count == u->capacity) {
+        u->capacity = u->capacity == 0 ? 64 : 2 * u->capacity;
+        u->ids = memory_resize(u->ids, u->capacity, sizeof(*u->ids));
+    }
+
+    u->ids[u->count++] = id;
+}
+
+
+/* count: NULL, or a pass over the queue. later: takes a product that needs one. */
 static int
-load_one(struct ctl *ctl, uint64_t id)
+load_one(struct ctl *ctl, uint64_t id, struct in_flight *count, struct uncounted *later)
 {
     struct product_row row;
     struct booking booking = { .known = 1 };
@@ -77,19 +99,45 @@ load_one(struct ctl *ctl, uint64_t id)
         return report_db_failed(ctl);
     }
 
-    switch (sync_product(&ctl->db, &ctl->redis, id, GATE_CREATE, book_difference, &booking, &row)) {
+    switch (sync_load(&ctl->db, &ctl->redis, id, book_difference, &booking, &row, count)) {
     case SYNC_PUSHED:
     case SYNC_UP_TO_DATE:
-        break;
+        return report_loaded(ctl, &row, &booking);
     case SYNC_NO_PRODUCT:
         return report_not_found("MySQL has no product %" PRIu64, id);
     case SYNC_DB_FAILED:
         return report_db_failed(ctl);
+    case SYNC_UNCOUNTED:
+        if (count == NULL) {
+            add_uncounted(later, id);
+            return CTL_OK;
+        }
+        /* fall through */
     default:
         return report_redis_failed(ctl);
     }
+}
 
-    return report_loaded(ctl, &row, &booking);
+
+/* One pass over the queue serves all. ids: ascending. */
+static int
+load_counted(struct ctl *ctl, const struct uncounted *u)
+{
+    struct in_flight count = { 0 };
+    int code = CTL_OK;
+
+    in_flight_begin(&count, u->ids, u->count, 1);
+
+    if (u->count > 0 && in_flight_read(&count, &ctl->redis) == -1) {
+        code = report_redis_failed(ctl);
+    }
+
+    for (size_t i = 0; i < u->count && code == CTL_OK; i++) {
+        code = load_one(ctl, u->ids[i], &count, NULL);
+    }
+
+    in_flight_free(&count);
+    return code;
 }
 
 
@@ -97,6 +145,7 @@ static int
 load_all(struct ctl *ctl)
 {
     struct buffer sql = { 0 };
+    struct uncounted later = { 0 };
     int code = CTL_OK;
 
     buffer_text(&sql, "SELECT id FROM products ORDER BY id");
@@ -108,10 +157,24 @@ load_all(struct ctl *ctl)
     }
 
     for (MYSQL_ROW row; code == CTL_OK && (row = mysql_fetch_row(rows)) != NULL;) {
-        code = load_one(ctl, number_of_column(row[0]));
+        code = load_one(ctl, number_of_column(row[0]), NULL, &later);
     }
 
     mysql_free_result(rows);
+    code = code == CTL_OK ? load_counted(ctl, &later) : code;
+    free(later.ids);
+    return code;
+}
+
+
+static int
+load_id(struct ctl *ctl, uint64_t id)
+{
+    struct uncounted later = { 0 };
+    int code = load_one(ctl, id, NULL, &later);
+
+    code = code == CTL_OK ? load_counted(ctl, &later) : code;
+    free(later.ids);
     return code;
 }
 
@@ -129,7 +192,7 @@ ctl_stock_load(struct ctl *ctl, int argc, char **argv)
         return load_all(ctl);
     }
 
-    return words_product_id(argv[0], &id) == 0 ? load_one(ctl, id) : CTL_ERROR;
+    return words_product_id(argv[0], &id) == 0 ? load_id(ctl, id) : CTL_ERROR;
 }
 
 
@@ -198,7 +261,7 @@ ctl_stock_get(struct ctl *ctl, int argc, char **argv)
 
     gate.id = row.id = id;
 
-    if (gate_inspect(&ctl->redis, &gate, 1, 0, &counts) == -1) {
+    if (gate_inspect(&ctl->redis, &gate, 1, &counts) == -1) {
         return report_redis_failed(ctl);
     }
 

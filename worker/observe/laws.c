@@ -117,7 +117,7 @@ read_gate(struct laws *laws, struct gate_view *gate)
     for (size_t i = 0; i < gate->count && result == 0 && !stop_requested(); i += GATE_INSPECT_MOST) {
         size_t left = gate->count - i;
 
-        result = gate_inspect(laws->redis, gate->products + i, left < GATE_INSPECT_MOST ? left : GATE_INSPECT_MOST, 0,
+        result = gate_inspect(laws->redis, gate->products + i, left < GATE_INSPECT_MOST ? left : GATE_INSPECT_MOST,
                               &counts);
     }
 

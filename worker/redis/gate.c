@@ -8,6 +8,10 @@
 #include "redis/keys.h"
 #include "redis/push_words.h"
 
+#define LOAD_TRIES   5
+#define LOAD_READ_ON 2    /* tries that only read on; then the dead letters are read anew */
+#define LOAD_PAGES   4096 /* at one try */
+
 
 static void
 add_stream_keys(struct redis_args *args)
@@ -15,6 +19,7 @@ add_stream_keys(struct redis_args *args)
     key_queue(args);
     key_dead_letters(args);
     key_gate(args);
+    key_products(args);
 }
 
 
@@ -58,12 +63,7 @@ read_product(struct gate_product *p, const redisReply *reply)
     p->version = read_field(p, reply->element[1], -1, -1);
     p->register_stock = read_field(p, reply->element[2], 0, GATE_MISSING);
     p->in_flight = read_field(p, reply->element[3], 0, 0);
-    p->in_flight_sum = reply_number(reply->element[4], -1);
-
-    if (p->in_flight_sum < 0) {
-        p->in_flight_sum = GATE_MISSING;
-    }
-
+    p->in_flight_sum = GATE_MISSING;
     p->terms.opens_at = (uint64_t) read_field(p, reply->element[5], 0, 0);
     p->terms.closes_at = (uint64_t) read_field(p, reply->element[6], 0, 0);
     p->terms.per_user_limit = (uint64_t) read_field(p, reply->element[7], 0, 0);
@@ -80,7 +80,6 @@ read_inspect(struct gate_product *products, size_t n, struct gate_counts *counts
         return -1;
     }
 
-    counts->summed = reply_number(reply->element[0], 0) == 1;
     counts->products = reply_number(reply->element[1], 0);
     counts->queued = reply_number(reply->element[2], 0);
 
@@ -95,12 +94,11 @@ read_inspect(struct gate_product *products, size_t n, struct gate_counts *counts
 
 
 int
-gate_inspect(struct redis_connection *conn, struct gate_product *products, size_t n, uint64_t most_entries,
-             struct gate_counts *counts)
+gate_inspect(struct redis_connection *conn, struct gate_product *products, size_t n, struct gate_counts *counts)
 {
     struct redis_args args = { 0 };
 
-    args_script(&args, &checkout_script_inspect, (unsigned) (3 + 2 * n));
+    args_script(&args, &checkout_script_inspect, (unsigned) (4 + 2 * n));
     add_stream_keys(&args);
 
     for (size_t i = 0; i < n; i++) {
@@ -108,7 +106,7 @@ gate_inspect(struct redis_connection *conn, struct gate_product *products, size_
         key_register(&args, products[i].id);
     }
 
-    args_number(&args, most_entries);
+    args_text(&args, "0");
 
     for (size_t i = 0; i < n; i++) {
         args_number(&args, products[i].id);
@@ -133,6 +131,41 @@ gate_inspect(struct redis_connection *conn, struct gate_product *products, size_
 }
 
 
+static enum gate_pushed
+say_too_fast(struct redis_connection *conn, uint64_t product)
+{
+    snprintf(conn->error, sizeof(conn->error), "what is in flight of product %" PRIu64 " could not be counted",
+             product);
+    return GATE_PUSH_COUNT;
+}
+
+
+/* The first number of a reply; frees it. reply: NULL where Redis failed. */
+static enum gate_pushed
+read_pushed(struct redis_connection *conn, uint64_t product, redisReply *reply)
+{
+    if (reply == NULL) {
+        return GATE_PUSH_FAILED;
+    }
+
+    int64_t result = reply->type == REDIS_REPLY_ARRAY && reply->elements > 0
+                         ? reply_number(reply->element[0], GATE_PUSH_BROKEN)
+                         : GATE_PUSH_BROKEN;
+
+    freeReplyObject(reply);
+
+    if (result < GATE_PUSH_COUNT || result > GATE_PUSH_APPLIED || result == GATE_PUSH_FAILED) {
+        result = GATE_PUSH_BROKEN;
+    }
+
+    if (result == GATE_PUSH_BROKEN) {
+        snprintf(conn->error, sizeof(conn->error), "the register of product %" PRIu64 " is no hash", product);
+    }
+
+    return result == GATE_PUSH_COUNT ? say_too_fast(conn, product) : (enum gate_pushed) result;
+}
+
+
 enum gate_pushed
 gate_push(struct redis_connection *conn, const struct product_row *row, unsigned options)
 {
@@ -141,38 +174,89 @@ gate_push(struct redis_connection *conn, const struct product_row *row, unsigned
 
     pushed.found = row->found && !(options & GATE_STOCK_ONLY);
 
-    args_script(&args, &checkout_script_push, 5);
-    add_stream_keys(&args);
+    args_script(&args, &checkout_script_push, 2);
     key_stock(&args, row->id);
     key_register(&args, row->id);
-    args_text(&args, options & GATE_CREATE ? "1" : "0");
-    args_text(&args, options & GATE_RECOUNT ? "1" : "0");
-    args_number(&args, row->id);
     push_words_add(&args, &pushed);
 
     redisReply *reply = EFFECT("gate.push", redis_script(conn, &checkout_script_push, &args));
 
     args_free(&args);
+    return read_pushed(conn, row->id, reply);
+}
 
-    if (reply == NULL) {
-        return GATE_PUSH_FAILED;
+
+/* One call. Returns GATE_PUSH_COUNT also where too much of the product is being worked on. */
+static enum gate_pushed
+load_once(struct redis_connection *conn, const struct product_row *row, const char *mode, struct in_flight *count,
+          struct gate_counted *counted)
+{
+    struct redis_args args = { 0 };
+    int words = 0;
+
+    args_script(&args, &checkout_script_load, 6);
+    add_stream_keys(&args);
+    key_stock(&args, row->id);
+    key_register(&args, row->id);
+    args_text(&args, mode);
+    args_text(&args, CONSUMER_GROUP);
+    args_number(&args, row->id);
+    push_words_add(&args, row);
+
+    if (count != NULL) {
+        words = in_flight_words(count, conn, row->id, &args);
+    } else {
+        args_text(&args, "-");
     }
 
-    int64_t result = reply->type == REDIS_REPLY_ARRAY && reply->elements == 1
-                         ? reply_number(reply->element[0], GATE_PUSH_BROKEN)
-                         : GATE_PUSH_BROKEN;
+    redisReply *reply = words == 0 ? EFFECT("gate.load", redis_script(conn, &checkout_script_load, &args)) : NULL;
 
-    freeReplyObject(reply);
+    args_free(&args);
 
-    if (result < GATE_PUSH_BROKEN || result > GATE_PUSH_APPLIED) {
-        result = GATE_PUSH_BROKEN;
+    if (words == 1) {
+        return say_too_fast(conn, row->id);
     }
 
-    if (result == GATE_PUSH_BROKEN) {
-        snprintf(conn->error, sizeof(conn->error), "the register of product %" PRIu64 " is no hash", row->id);
+    if (reply != NULL && reply->type == REDIS_REPLY_ARRAY && reply->elements == 3) {
+        counted->in_flight = reply_number(reply->element[1], 0);
+        counted->counted = reply_number(reply->element[2], 0);
     }
 
-    return (enum gate_pushed) result;
+    return read_pushed(conn, row->id, reply);
+}
+
+
+enum gate_pushed
+gate_load(struct redis_connection *conn, const struct product_row *row, enum gate_load what, struct in_flight *count,
+          struct gate_counted *counted)
+{
+    static const char *const modes[] = {
+        [GATE_LOAD_CREATE] = "create",
+        [GATE_LOAD_RECOUNT] = "recount",
+        [GATE_LOAD_LOOK] = "look",
+        [GATE_LOAD_FORGET] = "forget"
+    };
+    enum gate_pushed result = load_once(conn, row, modes[what], count, counted);
+
+    for (int tries = 1; result == GATE_PUSH_COUNT && count != NULL && tries < LOAD_TRIES; tries++) {
+        if (tries >= LOAD_READ_ON) {
+            in_flight_again(count);
+        }
+
+        for (int pages = 0, more = 1; more != 0; pages++) {
+            if (pages == LOAD_PAGES) {
+                return GATE_PUSH_COUNT;
+            }
+
+            if ((more = in_flight_step(count, conn)) == -1) {
+                return GATE_PUSH_FAILED;
+            }
+        }
+
+        result = load_once(conn, row, modes[what], count, counted);
+    }
+
+    return result;
 }
 
 
@@ -186,7 +270,7 @@ gate_expected_stock(const struct gate_product *product)
 
 
 int
-gate_correct_counts(struct redis_connection *conn, int64_t seen, int64_t right, uint64_t most_entries)
+gate_correct_counts(struct redis_connection *conn, int64_t seen, int64_t right, int64_t more)
 {
     struct redis_args args = { 0 };
 
@@ -195,7 +279,7 @@ gate_correct_counts(struct redis_connection *conn, int64_t seen, int64_t right, 
     key_gate(&args);
     args_signed(&args, seen);
     args_signed(&args, right);
-    args_number(&args, most_entries);
+    args_signed(&args, more);
 
     redisReply *reply = EFFECT("gate.correct_counts", redis_script(conn, &checkout_script_correct_counts, &args));
 

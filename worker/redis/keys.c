@@ -34,6 +34,13 @@ key_workers(struct redis_args *args)
 
 
 void
+key_products(struct redis_args *args)
+{
+    args_text(args, TAG "products");
+}
+
+
+void
 key_stock(struct redis_args *args, uint64_t product)
 {
     args_format(args, TAG "product:%" PRIu64 ":stock", product);

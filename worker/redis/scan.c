@@ -10,12 +10,12 @@
 
 /* key: NULL for SCAN; pattern: NULL for all. */
 static redisReply *
-read_page(struct redis_connection *conn, const struct redis_args *key, const char *cursor,
+read_page(struct redis_connection *conn, const char *command, const struct redis_args *key, const char *cursor,
           const struct redis_args *pattern, unsigned count)
 {
     struct redis_args args = { 0 };
 
-    args_text(&args, key != NULL ? "HSCAN" : "SCAN");
+    args_text(&args, command);
 
     if (key != NULL) {
         args_add(&args, key->text.data, key->text.len);
@@ -39,14 +39,14 @@ read_page(struct redis_connection *conn, const struct redis_args *key, const cha
 
 
 static int
-scan(struct redis_connection *conn, const struct redis_args *key, const struct redis_args *pattern, unsigned count,
-     scan_visit visit, void *data)
+scan(struct redis_connection *conn, const char *command, const struct redis_args *key, const struct redis_args *pattern,
+     unsigned count, scan_visit visit, void *data)
 {
     char cursor[32] = "0";
     int result;
 
     do {
-        redisReply *reply = read_page(conn, key, cursor, pattern, count);
+        redisReply *reply = read_page(conn, command, key, cursor, pattern, count);
 
         if (reply == NULL) {
             return -1;
@@ -64,12 +64,19 @@ scan(struct redis_connection *conn, const struct redis_args *key, const struct r
 int
 scan_keys(struct redis_connection *conn, const struct redis_args *pattern, scan_visit visit, void *data)
 {
-    return scan(conn, NULL, pattern, KEYS_IN_PAGE, visit, data);
+    return scan(conn, "SCAN", NULL, pattern, KEYS_IN_PAGE, visit, data);
 }
 
 
 int
 scan_fields(struct redis_connection *conn, const struct redis_args *key, unsigned count, scan_visit visit, void *data)
 {
-    return scan(conn, key, NULL, count, visit, data);
+    return scan(conn, "HSCAN", key, NULL, count, visit, data);
+}
+
+
+int
+scan_members(struct redis_connection *conn, const struct redis_args *key, unsigned count, scan_visit visit, void *data)
+{
+    return scan(conn, "SSCAN", key, NULL, count, visit, data);
 }

@@ -3,9 +3,8 @@
  * live orders, and in flight.
  *
  *   begin    buyers_begin.lua puts a token into product:<id>:buyers. From then on whoever moves a buyer's units by an
- *            order (settle, transition, dead_drop) also adds to a journal in the same hash: the order, and what it holds
- *            from now on
- *   sums     one snapshot of MySQL, no lock: the live orders of each product in pages by key, into
+ *            order (settle, transition, dead_drop) also adds to a journal in the same hash: the order, and what it
+ * holds from now on sums     one snapshot of MySQL, no lock: the live orders of each product in pages by key, into
  *            product:<id>:buyers:new in pages of a few hundred users
  *   close    where the product sold on so far, it answers 503 from now on, so that nothing comes into flight
  *   corrected  the orders for which the snapshot does not say what Redis was told, see below
@@ -15,14 +14,14 @@
  * Why it is exact. What Redis was told of an order is what its record says, and its buyer's units move with that. Once
  * the product is closed, each of its orders is in one of these sets:
  *   1. It is in the journal: something was told of it after the token was there. Its last words there count.
- *   2. It stands in the queue or among the dead letters, which are read after the product was closed: it holds its units
- *      unless its record ended (cancelled in the queue).
+ *   2. It stands in the queue or among the dead letters, which are read after the product was closed: it holds its
+ * units unless its record ended (cancelled in the queue).
  *   3. The snapshot has a notice of it (table gate_notices), so what was told last is not known: its record counts.
  *      Without a record nothing was told (telling makes one), and the snapshot less the notices' units counts.
- *   4. All others: the snapshot. Each change that it shows was told before it, since its notice was gone, and before the
- *      token, since it is not in the journal; a change after the snapshot was not told yet, or the journal had it.
- * Between the last look at the journal and the finish nothing can be told without making the journal longer. A record is
- * read after the token was put, so a later change of it is in the journal too.
+ *   4. All others: the snapshot. Each change that it shows was told before it, since its notice was gone, and before
+ * the token, since it is not in the journal; a change after the snapshot was not told yet, or the journal had it.
+ * Between the last look at the journal and the finish nothing can be told without making the journal longer. A record
+ * is read after the token was put, so a later change of it is in the journal too.
  *
  * May run twice, and be killed anywhere: the product then stays as it is (closed, or selling on), and the next count
  * begins anew with a token of its own, which stops an older one. The hash that is in use is never half written.
@@ -58,9 +57,10 @@ int buyers_mark(struct redis_connection *redis, const uint64_t *ids, size_t n);
  * `complete`, sells on until its sums are written; 0: it answers 503 from the beginning. *users grows by the users that
  * were counted. Uses 24 bytes of memory for each live order's user.
  *
- * Blocks as long as it takes: a statement for each few thousand orders, a script for each few hundred users, each short;
- * between them it stops at base/stop.h. db: connected where it is closed; no transaction may be open. The snapshot is
- * open meanwhile, and no row is locked. After anything but BUYERS_COUNTED some products may be counted already.
+ * Blocks as long as it takes: a statement for each few thousand orders, a script for each few hundred users, each
+ * short; between them it stops at base/stop.h. db: connected where it is closed; no transaction may be open. The
+ * snapshot is open meanwhile, and no row is locked. After anything but BUYERS_COUNTED some products may be counted
+ * already.
  */
 enum buyers_counted buyers_count(struct db *db, struct redis_connection *redis, const uint64_t *ids, size_t n,
                                  int beside, uint64_t *users);

@@ -12,41 +12,10 @@
 #include "redis/gate.h"
 #include "redis/keys.h"
 #include "redis/loaded_products.h"
-#include "redis/push_words.h"
 #include "repair/rebuild_products.h"
 #include "repair/sync.h"
 #include "text/buffer.h"
 #include "text/number.h"
-
-
-static redisReply *
-push_all(struct redis_connection *conn, const struct product_row *rows, size_t n)
-{
-    struct redis_args args = { 0 };
-
-    args_script(&args, &checkout_script_push, (unsigned) (3 + 2 * n));
-    key_queue(&args);
-    key_dead_letters(&args);
-    key_gate(&args);
-
-    for (size_t i = 0; i < n; i++) {
-        key_stock(&args, rows[i].id);
-        key_register(&args, rows[i].id);
-    }
-
-    args_text(&args, "1");
-    args_text(&args, "1");
-
-    for (size_t i = 0; i < n; i++) {
-        args_number(&args, rows[i].id);
-        push_words_add(&args, &rows[i]);
-    }
-
-    redisReply *reply = EFFECT("rebuild.push", redis_script(conn, &checkout_script_push, &args));
-
-    args_free(&args);
-    return reply;
-}
 
 
 static int
@@ -70,37 +39,32 @@ forget_register(struct redis_connection *conn, uint64_t product)
 }
 
 
-/* A register of another type blocks its product: delete it and push once more. */
-static enum rebuild_result
-push_group(struct rebuild *r, const struct product_row *rows, size_t n)
+/* A register of another type blocks its product: delete it and load once more. Its units in flight are counted. */
+static enum gate_pushed
+load_one(struct rebuild *r, const struct product_row *row, struct in_flight *count)
 {
-    redisReply *reply = push_all(r->redis, rows, n);
+    struct gate_counted counted;
+    enum gate_pushed pushed = EFFECT("rebuild.push", gate_load(r->redis, row, GATE_LOAD_RECOUNT, count, &counted));
 
-    if (reply == NULL) {
-        return REBUILD_REDIS_FAILED;
+    if (pushed == GATE_PUSH_BROKEN) {
+        pushed = forget_register(r->redis, row->id) == -1 ? GATE_PUSH_FAILED : GATE_PUSH_NOT_LOADED;
     }
 
-    int broken = 0;
+    return pushed != GATE_PUSH_NOT_LOADED
+               ? pushed
+               : EFFECT("rebuild.load", gate_load(r->redis, row, GATE_LOAD_CREATE, count, &counted));
+}
 
-    for (size_t i = 0; i < n && i < reply->elements; i++) {
-        if (reply_number(reply->element[i], 0) == GATE_PUSH_BROKEN) {
-            broken = 1;
 
-            if (forget_register(r->redis, rows[i].id) == -1) {
-                freeReplyObject(reply);
-                return REBUILD_REDIS_FAILED;
-            }
+static enum rebuild_result
+load_group(struct rebuild *r, const struct product_row *rows, size_t n, struct in_flight *count)
+{
+    for (size_t i = 0; i < n; i++) {
+        enum gate_pushed pushed = load_one(r, &rows[i], count);
+
+        if (pushed == GATE_PUSH_FAILED || pushed == GATE_PUSH_COUNT) {
+            return REBUILD_REDIS_FAILED;
         }
-    }
-
-    freeReplyObject(reply);
-
-    if (broken && (reply = push_all(r->redis, rows, n)) == NULL) {
-        return REBUILD_REDIS_FAILED;
-    }
-
-    if (broken) {
-        freeReplyObject(reply);
     }
 
     return REBUILD_DONE;
@@ -121,19 +85,19 @@ differs(const struct rebuild *r, const struct gate_product *gate, const struct p
  * settled in between, and found no register to push to. What is committed from now on finds one.
  */
 static enum rebuild_result
-push_again(struct rebuild *r, struct product_row *rows, size_t n)
+load_again(struct rebuild *r, struct product_row *rows, size_t n, struct in_flight *count)
 {
     if (EFFECT("rebuild.read_again", product_rows_read(r->db, rows, n, ROW_NO_LOCK)) != DB_OK) {
         return REBUILD_DB_FAILED;
     }
 
-    return push_group(r, rows, n);
+    return load_group(r, rows, n, count);
 }
 
 
 /* rows: ids ascending, n <= GATE_INSPECT_MOST. Redis is read first, so a register is never ahead for a good reason. */
 static enum rebuild_result
-rebuild_group(struct rebuild *r, struct product_row *rows, size_t n)
+rebuild_group(struct rebuild *r, struct product_row *rows, size_t n, struct in_flight *count)
 {
     struct gate_product gate[GATE_INSPECT_MOST];
     struct gate_counts counts;
@@ -143,7 +107,7 @@ rebuild_group(struct rebuild *r, struct product_row *rows, size_t n)
         gate[i] = (struct gate_product) { .id = rows[i].id };
     }
 
-    if (gate_inspect(r->redis, gate, n, 0, &counts) == -1) {
+    if (gate_inspect(r->redis, gate, n, &counts) == -1) {
         return REBUILD_REDIS_FAILED;
     }
 
@@ -178,9 +142,9 @@ rebuild_group(struct rebuild *r, struct product_row *rows, size_t n)
         return REBUILD_DONE;
     }
 
-    enum rebuild_result result = push_group(r, rows, n);
+    enum rebuild_result result = load_group(r, rows, n, count);
 
-    return result == REBUILD_DONE && created ? push_again(r, rows, n) : result;
+    return result == REBUILD_DONE && created ? load_again(r, rows, n, count) : result;
 }
 
 
@@ -208,6 +172,22 @@ read_ids(struct rebuild *r, struct product_row **rows, size_t *count)
 
     mysql_free_result(result);
     return REBUILD_DONE;
+}
+
+
+/* What is in flight of all products, counted by one pass over the queue. */
+static enum rebuild_result
+count_units(struct rebuild *r, const struct product_row *rows, size_t n, struct in_flight *count)
+{
+    uint64_t *ids = memory_resize(NULL, n + 1, sizeof(*ids));
+
+    for (size_t i = 0; i < n; i++) {
+        ids[i] = rows[i].id;
+    }
+
+    in_flight_begin(count, ids, n, 1);
+    free(ids);
+    return in_flight_read(count, r->redis) == 0 ? REBUILD_DONE : REBUILD_REDIS_FAILED;
 }
 
 
@@ -243,7 +223,7 @@ close_gone(struct rebuild *r, const struct product_row *rows, size_t count, cons
             continue;
         }
 
-        if (gate_inspect(r->redis, &gate, 1, 0, &counts) == -1) {
+        if (gate_inspect(r->redis, &gate, 1, &counts) == -1) {
             return REBUILD_REDIS_FAILED;
         }
 
@@ -272,10 +252,15 @@ rebuild_products(struct rebuild *r)
     struct product_row *rows = NULL;
     uint64_t *ids = NULL;
     size_t count = 0, loaded = 0, capacity = 0;
+    struct in_flight in_flight = { 0 };
     enum rebuild_result result = read_ids(r, &rows, &count);
 
+    if (result == REBUILD_DONE && !r->dry_run) {
+        result = count_units(r, rows, count, &in_flight);
+    }
+
     for (size_t i = 0; result == REBUILD_DONE && i < count; i += GATE_INSPECT_MOST) {
-        result = rebuild_group(r, rows + i, count - i < GATE_INSPECT_MOST ? count - i : GATE_INSPECT_MOST);
+        result = rebuild_group(r, rows + i, count - i < GATE_INSPECT_MOST ? count - i : GATE_INSPECT_MOST, &in_flight);
     }
 
     if (result == REBUILD_DONE) {
@@ -284,6 +269,7 @@ rebuild_products(struct rebuild *r)
                      : close_gone(r, rows, count, ids, loaded);
     }
 
+    in_flight_free(&in_flight);
     free(rows);
     free(ids);
     return result;

@@ -13,15 +13,15 @@
 #include "redis/loaded_products.h"
 #include "repair/sync.h"
 
-#define SUM_MOST_ENTRIES 2000 /* longer queues are not summed: that would block Redis every second */
-#define IDLE_FACTOR      20   /* a tick that keeps Redis busy for 0.1 s is followed by a pause of 2 s */
-#define PAUSE_MOST_MS    5000 /* but never by more than that (or the interval, where it is longer) */
-#define FAILED_SHOWN     5    /* lines at one tick; all are counted */
+#define BUSY_MOST_US 100000 /* of one step: Redis took longer for others' sake, or was away */
+#define PASS_PAGES   4      /* of the pass over the queue, at a tick that took longer than the interval */
+#define FAILED_SHOWN 5      /* lines at one tick; all are counted */
 
 
 static const char *const action_names[] = {
-    [RECONCILE_PUSH] = "push", [RECONCILE_RAISE] = "raise", [RECONCILE_SET_STOCK] = "set_stock",
-    [RECONCILE_LOAD] = "load", [RECONCILE_CLOSE] = "close", [RECONCILE_RECOUNT] = "recount",
+    [RECONCILE_PUSH] = "push",       [RECONCILE_RAISE] = "raise", [RECONCILE_SET_STOCK] = "set_stock",
+    [RECONCILE_LOAD] = "load",       [RECONCILE_CLOSE] = "close", [RECONCILE_FORGET] = "forget",
+    [RECONCILE_RECOUNT] = "recount",
 };
 
 
@@ -31,7 +31,7 @@ reconciler_judge(const struct gate_product *gate, const struct product_row *row)
     int loaded = gate->register_stock != GATE_MISSING;
 
     if (!loaded) {
-        return row->found && gate->stock != GATE_MISSING ? RECONCILE_LOAD : RECONCILE_NONE;
+        return row->found && gate->stock != GATE_MISSING ? RECONCILE_LOAD : RECONCILE_FORGET;
     }
 
     if (!row->found && (strcmp(gate->terms.state, "closed") != 0 || gate->register_stock != 0 || gate->damaged)) {
@@ -46,42 +46,96 @@ reconciler_judge(const struct gate_product *gate, const struct product_row *row)
         return RECONCILE_PUSH;
     }
 
-    if (gate->stock != gate_expected_stock(gate)) {
-        return RECONCILE_SET_STOCK;
-    }
-
-    return gate->in_flight_sum != GATE_MISSING && gate->in_flight != gate->in_flight_sum
-               ? RECONCILE_RECOUNT
-               : RECONCILE_NONE;
+    return gate->stock != gate_expected_stock(gate) ? RECONCILE_SET_STOCK : RECONCILE_NONE;
 }
 
 
+/*
+ * Rests in proportion to the time that Redis was busy with a step. Waits for MySQL do not count. Returns 0; 1: the tick
+ * is over, since the lease is lost or the process stops; -1: Redis failed.
+ */
 static int
-holds_id(const struct buffer *ids, uint64_t id)
+rest(struct reconciler *r, uint64_t begun_us)
 {
-    for (size_t at = 0; at + sizeof(id) <= ids->len; at += sizeof(id)) {
-        if (memcmp(ids->data + at, &id, sizeof(id)) == 0) {
-            return 1;
-        }
+    uint64_t busy = clock_us() - begun_us;
+
+    r->owed_us += (busy < BUSY_MOST_US ? busy : BUSY_MOST_US) * RECONCILER_REST;
+
+    uint64_t ms = r->owed_us / 1000;
+
+    r->owed_us %= 1000;
+
+    if (stop_wait((unsigned) ms)) {
+        return 1;
     }
 
-    return 0;
-}
-
-
-/* Returns 0, or -1 when Redis or MySQL failed. */
-static int
-recount(struct reconciler *r, const struct gate_product *gate, const struct product_row *row)
-{
-    buffer_add(&r->suspects, &gate->id, sizeof(gate->id));
-
-    if (!holds_id(&r->suspects_before, gate->id)) {
+    if (!r->leads || clock_ms() - r->renewed_ms < LEASE_RENEW_MS) {
         return 0;
     }
 
-    log_warn("event=in_flight_corrected product=%" PRIu64 " in_flight=%" PRId64 " sum=%" PRId64, gate->id,
-             gate->in_flight, gate->in_flight_sum);
-    return gate_push(&r->redis, row, GATE_RECOUNT | GATE_STOCK_ONLY) != GATE_PUSH_FAILED ? 0 : -1;
+    int held = lease_hold(&r->lease, &r->redis);
+
+    r->renewed_ms = clock_ms();
+    return held == -1 ? -1 : !held;
+}
+
+
+/* Once the product is counted the action is tried again. A product that finds no room is found again at a later tick.
+ */
+static void
+want_count(struct reconciler *r, uint64_t id, enum reconcile_action action)
+{
+    for (size_t i = 0; i < r->wanted_count; i++) {
+        if (r->wanted[i].id == id) {
+            return;
+        }
+    }
+
+    if (r->wanted_count < RECONCILER_WANTED) {
+        r->wanted[r->wanted_count++] = (struct reconciler_wanted) { .id = id, .action = action };
+    }
+}
+
+
+/* count: NULL, or a pass at its end. Returns 0, 1 where the product is to be counted first, -1 when Redis failed. */
+static int
+recount(struct reconciler *r, uint64_t id, struct in_flight *count)
+{
+    struct product_row row = { .id = id };
+    struct gate_counted counted;
+
+    switch (gate_load(&r->redis, &row, GATE_LOAD_RECOUNT, count, &counted)) {
+    case GATE_PUSH_FAILED:
+        return -1;
+    case GATE_PUSH_COUNT:
+        return 1;
+    case GATE_PUSH_APPLIED:
+    case GATE_PUSH_NOT_NEWER:
+        if (counted.in_flight != counted.counted) {
+            log_warn("event=in_flight_corrected product=%" PRIu64 " in_flight=%" PRId64 " sum=%" PRId64, id,
+                     counted.in_flight, counted.counted);
+            stats_add(STATS_RECONCILED, 1);
+        }
+
+        return 0;
+    default:
+        return 0;
+    }
+}
+
+
+static int
+forget(struct reconciler *r, uint64_t id, struct in_flight *count)
+{
+    struct product_row row = { .id = id };
+    struct gate_counted counted;
+    enum gate_pushed result = gate_load(&r->redis, &row, GATE_LOAD_FORGET, count, &counted);
+
+    if (result == GATE_PUSH_APPLIED) {
+        log_warn("event=product_forgotten product=%" PRIu64 " why=\"its register is gone\"", id);
+    }
+
+    return result == GATE_PUSH_FAILED ? -1 : result == GATE_PUSH_COUNT;
 }
 
 
@@ -117,18 +171,10 @@ report_edit(const struct product_row *row, const struct edit *edit)
 }
 
 
+/* Returns 0, or -1 where MySQL or Redis failed. */
 static int
-sync_locked(struct reconciler *r, uint64_t id, unsigned options)
+take_result(struct reconciler *r, uint64_t id, enum sync_result result)
 {
-    struct product_row row;
-    struct edit edit = { .known = 1 };
-    sync_under_lock under_lock = options & GATE_CREATE ? NULL : book_edit;
-    enum sync_result result = sync_product(&r->db, &r->redis, id, options, under_lock, &edit, &row);
-
-    if (result != SYNC_DB_FAILED && result != SYNC_REDIS_FAILED) {
-        report_edit(&row, &edit);
-    }
-
     switch (result) {
     case SYNC_DB_FAILED:
     case SYNC_REDIS_FAILED:
@@ -143,16 +189,52 @@ sync_locked(struct reconciler *r, uint64_t id, unsigned options)
 }
 
 
-/* Raises the version over Redis's, unless that was done at the last ticks already and did not help. */
+/* Brings the row's version over Redis's. */
 static int
-raise(struct reconciler *r, const struct gate_product *gate)
+raise_locked(struct reconciler *r, uint64_t id)
 {
-    int result = sync_locked(r, gate->id, gate->damaged ? GATE_RECOUNT : GATE_NEWER_ONLY);
+    struct product_row row;
+    struct edit edit = { .known = 1 };
+    enum sync_result result = sync_product(&r->db, &r->redis, id, GATE_NEWER_ONLY, book_edit, &edit, &row);
 
-    if (result == 0 && flapping_add(&r->flapping, gate->id, r->ticks, clock_ms())) {
+    if (result != SYNC_DB_FAILED && result != SYNC_REDIS_FAILED) {
+        report_edit(&row, &edit);
+    }
+
+    return take_result(r, id, result);
+}
+
+
+/* Returns 0, 1 where the product is to be counted first, -1 where MySQL or Redis failed. */
+static int
+load(struct reconciler *r, uint64_t id, struct in_flight *count)
+{
+    struct product_row row;
+    enum sync_result result = sync_load(&r->db, &r->redis, id, NULL, NULL, &row, count);
+
+    return result == SYNC_UNCOUNTED ? 1 : take_result(r, id, result);
+}
+
+
+/*
+ * Raises the version over Redis's. A damaged register is counted first: its next push would take what is no number for
+ * nothing in flight. Returns as load() does.
+ */
+static int
+raise(struct reconciler *r, uint64_t id, int damaged, struct in_flight *count)
+{
+    int result = damaged ? recount(r, id, count) : 0;
+
+    if (result != 0) {
+        return result;
+    }
+
+    result = raise_locked(r, id);
+
+    if (result == 0 && flapping_add(&r->flapping, id, r->ticks, clock_ms())) {
         log_error("event=product_restless product=%" PRIu64 " raised=%d leave_ms=%d why=\"MySQL and the gate contradict"
                   " each other again after each repair\"",
-                  gate->id, FLAPPING_TICKS, FLAPPING_SUSPEND_MS);
+                  id, FLAPPING_TICKS, FLAPPING_SUSPEND_MS);
     }
 
     return result;
@@ -175,6 +257,35 @@ shown(int64_t number)
 }
 
 
+/* Under load pushes are ordinary: a commit was seen here before its own settle. */
+static void
+tell(enum reconcile_action action, const struct gate_product *gate, const struct product_row *row)
+{
+    log_line(action == RECONCILE_PUSH ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARN,
+             "event=reconciled action=%s product=%" PRIu64 " mysql_version=%" PRIu64 " mysql_stock=%" PRId64
+             " redis_version=%" PRId64 " register_stock=%" PRId64 " redis_stock=%" PRId64 " in_flight=%" PRId64,
+             action_names[action], gate->id, row->version, row->stock, gate->version, shown(gate->register_stock),
+             shown(gate->stock), gate->in_flight);
+}
+
+
+/* The actions that may need a count. count: NULL, or a pass at its end. Returns as load() does. */
+static int
+act_counted(struct reconciler *r, enum reconcile_action action, uint64_t id, int damaged, struct in_flight *count)
+{
+    switch (action) {
+    case RECONCILE_LOAD:
+        return load(r, id, count);
+    case RECONCILE_FORGET:
+        return forget(r, id, count);
+    case RECONCILE_RECOUNT:
+        return recount(r, id, count);
+    default:
+        return raise(r, id, damaged, count);
+    }
+}
+
+
 static int
 act(struct reconciler *r, enum reconcile_action action, const struct gate_product *gate, const struct product_row *row)
 {
@@ -184,18 +295,10 @@ act(struct reconciler *r, enum reconcile_action action, const struct gate_produc
         return 0;
     }
 
-    stats_add(STATS_RECONCILED, 1);
-
-    if (action == RECONCILE_RECOUNT) {
-        return recount(r, gate, row);
+    if (action != RECONCILE_FORGET) {
+        stats_add(STATS_RECONCILED, 1);
+        tell(action, gate, row);
     }
-
-    /* Under load pushes are ordinary: a commit was seen here before its own settle. */
-    log_line(action == RECONCILE_PUSH ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARN,
-             "event=reconciled action=%s product=%" PRIu64 " mysql_version=%" PRIu64 " mysql_stock=%" PRId64
-             " redis_version=%" PRId64 " register_stock=%" PRId64 " redis_stock=%" PRId64 " in_flight=%" PRId64,
-             action_names[action], gate->id, row->version, row->stock, gate->version, shown(gate->register_stock),
-             shown(gate->stock), gate->in_flight);
 
     switch (action) {
     case RECONCILE_PUSH:
@@ -204,11 +307,17 @@ act(struct reconciler *r, enum reconcile_action action, const struct gate_produc
         return gate_push(&r->redis, row, GATE_STOCK_ONLY) != GATE_PUSH_FAILED ? 0 : -1;
     case RECONCILE_CLOSE:
         return close_gone(r, gate->id);
-    case RECONCILE_LOAD:
-        return sync_locked(r, gate->id, GATE_CREATE);
     default:
-        return raise(r, gate);
+        break;
     }
+
+    int result = act_counted(r, action, gate->id, gate->damaged, NULL);
+
+    if (result == 1) {
+        want_count(r, gate->id, action);
+    }
+
+    return result == -1 ? -1 : 0;
 }
 
 
@@ -225,19 +334,7 @@ skip_product(struct reconciler *r, uint64_t id)
 }
 
 
-/* Reads products at the gate, and measures the time that it takes Redis. */
-static int
-inspect(struct reconciler *r, struct gate_product *gate, size_t n)
-{
-    uint64_t begun = clock_us();
-    int result = gate_inspect(&r->redis, gate, n, SUM_MOST_ENTRIES, &r->counts);
-
-    r->redis_us += clock_us() - begun;
-    return result;
-}
-
-
-/* Compares up to GATE_INSPECT_MOST products. Returns 0, or -1 when Redis or MySQL failed. */
+/* Compares up to GATE_INSPECT_MOST products. Returns 0; 1: the tick is over; -1: Redis or MySQL failed. */
 static int
 compare(struct reconciler *r, const uint64_t *ids, size_t n)
 {
@@ -249,14 +346,22 @@ compare(struct reconciler *r, const uint64_t *ids, size_t n)
         rows[i] = (struct product_row) { .id = ids[i] };
     }
 
-    if (inspect(r, gate, n) == -1 || db_open(&r->db) != DB_OK
-        || product_rows_read(&r->db, rows, n, ROW_NO_LOCK) != DB_OK)
-    {
+    uint64_t begun = clock_us();
+
+    if (gate_inspect(&r->redis, gate, n, &r->counts) == -1) {
+        return -1;
+    }
+
+    uint64_t asked = clock_us();
+
+    if (db_open(&r->db) != DB_OK || product_rows_read(&r->db, rows, n, ROW_NO_LOCK) != DB_OK) {
         return -1;
     }
 
     for (size_t i = 0; i < n && !stop_requested(); i++) {
-        r->loaded += gate[i].register_stock != GATE_MISSING;
+        if (gate[i].register_stock != GATE_MISSING) {
+            flight_check_see(&r->flight, gate[i].id, gate[i].in_flight);
+        }
 
         if (act(r, reconciler_judge(&gate[i], &rows[i]), &gate[i], &rows[i]) == -1 && skip_product(r, gate[i].id) == -1)
         {
@@ -264,7 +369,7 @@ compare(struct reconciler *r, const uint64_t *ids, size_t n)
         }
     }
 
-    return 0;
+    return rest(r, begun + (clock_us() - asked));
 }
 
 
@@ -272,72 +377,179 @@ compare(struct reconciler *r, const uint64_t *ids, size_t n)
 static int
 correct_counts(struct reconciler *r)
 {
-    int wrong = r->counts.products != r->loaded;
-    int sure = wrong && r->wrong_count_before == r->loaded;
+    int64_t right = (int64_t) r->id_count;
+    int wrong = r->counts.products != right;
+    int sure = wrong && r->wrong_count_before == right;
 
-    r->wrong_count_before = wrong ? r->loaded : -1;
+    r->wrong_count_before = wrong ? right : -1;
+
+    if (!sure && r->queued_more == 0) {
+        return 0;
+    }
 
     uint64_t begun = clock_us();
-    int corrected = gate_correct_counts(&r->redis, r->counts.products, sure ? r->loaded : r->counts.products,
-                                        SUM_MOST_ENTRIES);
+    int corrected = gate_correct_counts(&r->redis, r->counts.products, sure ? right : r->counts.products,
+                                        r->queued_more);
 
-    r->redis_us += clock_us() - begun;
+    r->queued_more = 0;
 
     if (corrected > 0) {
         log_warn("event=gate_counts_corrected products=%" PRId64 " loaded=%" PRId64 " queued=%" PRId64,
-                 r->counts.products, r->loaded, r->counts.queued);
+                 r->counts.products, right, r->counts.queued);
     }
 
-    return corrected < 0 ? -1 : 0;
+    return corrected < 0 ? -1 : rest(r, begun);
+}
+
+
+static void
+suspect(uint64_t id, void *data)
+{
+    want_count(data, id, RECONCILE_RECOUNT);
+}
+
+
+/* The products that were counted are corrected. Those for which the queue moves too fast are counted again. */
+static int
+end_count(struct reconciler *r)
+{
+    size_t left = 0;
+
+    for (size_t i = 0; i < r->exact_count; i++) {
+        struct reconciler_wanted w = r->wanted[i];
+        int result = act_counted(r, w.action, w.id, w.action == RECONCILE_RAISE, &r->exact);
+
+        if (result == -1 && skip_product(r, w.id) == -1) {
+            return -1;
+        }
+
+        if (result == 1) {
+            r->wanted[left++] = w;
+        }
+    }
+
+    for (size_t i = r->exact_count; i < r->wanted_count; i++) {
+        r->wanted[left++] = r->wanted[i];
+    }
+
+    r->wanted_count = left;
+    r->exact_count = 0;
+    in_flight_free(&r->exact);
+    return 0;
 }
 
 
 static int
-tick(struct reconciler *r)
+compare_uint64(const void *a, const void *b)
 {
-    struct buffer before = r->suspects_before;
+    uint64_t x = *(const uint64_t *) a, y = *(const uint64_t *) b;
 
-    r->suspects_before = r->suspects;
-    r->suspects = before;
-    buffer_clear(&r->suspects);
-    r->loaded = 0;
-    r->failed = r->redis_us = 0;
-    r->ticks++;
+    return x < y ? -1 : x > y;
+}
 
-    uint64_t begun = clock_us();
-    int scanned = loaded_products_read(&r->redis, &r->ids, &r->id_count, &r->id_capacity);
 
-    r->redis_us += clock_us() - begun;
+static void
+begin_count(struct reconciler *r)
+{
+    uint64_t ids[RECONCILER_WANTED];
 
-    if (scanned == -1) {
-        return -1;
+    for (size_t i = 0; i < r->wanted_count; i++) {
+        ids[i] = r->wanted[i].id;
     }
 
-    for (size_t i = 0; i < r->id_count && !stop_requested(); i += GATE_INSPECT_MOST) {
+    qsort(ids, r->wanted_count, sizeof(*ids), compare_uint64);
+    in_flight_begin(&r->exact, ids, r->wanted_count, 1);
+    r->exact_count = r->wanted_count;
+}
+
+
+/* One page of the pass that is more urgent. Returns 1: there is more, 0: a pass ended, -1: Redis or MySQL failed. */
+static int
+read_queue(struct reconciler *r)
+{
+    if (r->exact_count == 0 && r->wanted_count > 0) {
+        begin_count(r);
+    }
+
+    if (r->exact_count > 0) {
+        int more = in_flight_step(&r->exact, &r->redis);
+
+        return more != 0 ? more : end_count(r);
+    }
+
+    int more = r->flight.running ? flight_check_step(&r->flight, &r->redis) : 0;
+
+    if (more == 0 && r->flight.running) {
+        r->queued_more = flight_check_judge(&r->flight, r->counts.queued, suspect, r);
+    }
+
+    return more;
+}
+
+
+/* Reads the queue until a pass or the interval ends, but always some pages. Returns as rest() does. */
+static int
+read_pages(struct reconciler *r, uint64_t begun_ms)
+{
+    int more = 1, result = 0;
+
+    for (unsigned page = 0; more == 1 && result == 0; page++) {
+        if (page >= PASS_PAGES && clock_ms() - begun_ms >= r->config->worker.reconcile_interval) {
+            return 0;
+        }
+
+        uint64_t begun = clock_us();
+
+        more = read_queue(r);
+        result = more == -1 ? -1 : rest(r, begun);
+    }
+
+    return result;
+}
+
+
+/* Returns as rest() does. */
+static int
+tick(struct reconciler *r)
+{
+    uint64_t begun = clock_us(), begun_ms = clock_ms();
+
+    r->failed = 0;
+    r->ticks++;
+
+    int result = loaded_products_read(&r->redis, &r->ids, &r->id_count, &r->id_capacity) == -1 ? -1 : rest(r, begun);
+
+    if (r->leads) {
+        flight_check_begin(&r->flight, r->ids, r->id_count);
+    }
+
+    for (size_t i = 0; result == 0 && i < r->id_count; i += GATE_INSPECT_MOST) {
         size_t left = r->id_count - i;
 
-        if (compare(r, r->ids + i, left < GATE_INSPECT_MOST ? left : GATE_INSPECT_MOST) == -1) {
-            return -1;
-        }
+        result = compare(r, r->ids + i, left < GATE_INSPECT_MOST ? left : GATE_INSPECT_MOST);
     }
 
     if (r->failed > 0) {
         log_warn("event=products_not_reconciled products=%" PRIu64, r->failed);
     }
 
-    return r->id_count > 0 && !stop_requested() ? correct_counts(r) : 0;
+    if (result == 0 && r->leads) {
+        result = read_pages(r, begun_ms);
+    }
+
+    return result == 0 && r->id_count > 0 ? correct_counts(r) : result;
 }
 
 
-/* Redis runs one command at a time, so ticks may take only a small part of its time. Waits for MySQL do not count. */
-static unsigned
-pause_ms(const struct reconciler *r)
+/* Whose turn is it? The first tick is everybody's. Returns 1, 0, or -1 when Redis failed. */
+static int
+take_turn(struct reconciler *r)
 {
-    uint64_t pause = r->redis_us / 1000 * IDLE_FACTOR;
-    unsigned interval = r->config->worker.reconcile_interval;
+    int held = lease_hold(&r->lease, &r->redis);
 
-    pause = pause < PAUSE_MOST_MS ? pause : PAUSE_MOST_MS;
-    return pause > interval ? (unsigned) pause : interval;
+    r->leads = held == 1;
+    r->renewed_ms = clock_ms();
+    return held == -1 ? -1 : r->leads || r->ticks == 0;
 }
 
 
@@ -350,14 +562,24 @@ run(void *data)
     while (!stop_wait(wait)) {
         r->db.error[0] = r->redis.error[0] = '\0';
 
-        if (tick(r) == -1) {
+        uint64_t begun = clock_ms();
+        int turn = take_turn(r);
+
+        if (turn == -1 || (turn == 1 && tick(r) == -1)) {
             wait = backoff_next(&r->backoff);
             log_warn("event=reconcile_failed mysql=\"%s\" redis=\"%s\" wait_ms=%u", r->db.error, r->redis.error, wait);
             continue;
         }
 
         backoff_reset(&r->backoff);
-        wait = pause_ms(r);
+
+        uint64_t took = clock_ms() - begun, interval = r->config->worker.reconcile_interval;
+
+        wait = took < interval ? (unsigned) (interval - took) : 0;
+    }
+
+    if (r->leads) {
+        lease_give_back(&r->lease, &r->redis);
     }
 
     db_close(&r->db);
@@ -373,6 +595,7 @@ reconciler_start(struct reconciler *r, const struct config *config)
     *r = (struct reconciler) {
         .config = config, .redis.config = config, .db.server = &config->db, .wrong_count_before = -1
     };
+    lease_init(&r->lease, "reconciler", config->worker.name);
     return pthread_create(&r->thread, NULL, run, r);
 }
 
@@ -382,7 +605,7 @@ reconciler_join(struct reconciler *r)
 {
     pthread_join(r->thread, NULL);
     redis_close(&r->redis);
-    buffer_free(&r->suspects);
-    buffer_free(&r->suspects_before);
+    flight_check_free(&r->flight);
+    in_flight_free(&r->exact);
     free(r->ids);
 }

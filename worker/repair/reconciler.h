@@ -1,14 +1,20 @@
 /*
- * The reconciler: one thread per process that compares products at the gate with their rows in MySQL, at start and then
- * every interval, and corrects the gate. Several processes may do it at once: every step is a versioned push, or
- * happens under the product's lock.
+ * The reconciler: compares products at the gate with their rows in MySQL, and corrects the gate. One process does it
+ * for all, by lease; each looks once at its start, so that what a crash left is put right at once. Several may do it at
+ * the same time: every step is a versioned push, or happens under the product's lock.
+ *
+ * A tick goes through all loaded products, in pages of GATE_INSPECT_MOST: one script call, one SELECT. After each call
+ * it rests for RECONCILER_REST times as long as Redis was busy with it, so it takes no more than 1 / (1 +
+ * RECONCILER_REST) of Redis' time, however many products there are; with very many a tick takes longer than the
+ * interval. What is left of the interval goes into the pass over the queue that checks what is in flight
+ * (repair/flight_check.h).
  *
  * Redis is always read before MySQL: a register's version comes from a committed row, so a row read later
  * is never older than it, unless MySQL lost commits.
  *
- * A failure of one product does not stop the others: a tick ends early only when a connection is lost.
+ * A failure of one product does not stop the others: a tick ends early only when a connection or the lease is lost.
  *
- * Rows are read without a lock and in no transaction; RECONCILE_PUSH, SET_STOCK and RECOUNT are calls of Redis alone.
+ * Rows are read without a lock and in no transaction; PUSH, SET_STOCK, RECOUNT and FORGET are calls of Redis alone.
  * RAISE, LOAD and CLOSE go through repair/sync.h, which says what happens under the row's lock and how long it blocks.
  */
 #ifndef CHECKOUT_WORKER_REPAIR_RECONCILER_H
@@ -22,8 +28,9 @@
 #include "mysql/db.h"
 #include "redis/connection.h"
 #include "redis/gate.h"
+#include "redis/lease.h"
 #include "repair/flapping.h"
-#include "text/buffer.h"
+#include "repair/flight_check.h"
 
 enum reconcile_action {
     RECONCILE_NONE,
@@ -32,7 +39,17 @@ enum reconcile_action {
     RECONCILE_SET_STOCK, /* the stock key does not follow from the register */
     RECONCILE_LOAD,      /* the register is gone, the stock key is left: load, counting what is in flight */
     RECONCILE_CLOSE,     /* MySQL has no such product (any more) */
-    RECONCILE_RECOUNT    /* in_flight is not the sum over queue and dead letters */
+    RECONCILE_FORGET,    /* the register is gone: no longer counted as loaded, once nothing is in flight of it */
+    RECONCILE_RECOUNT    /* in_flight is not the sum over queue and dead letters, as several passes have shown */
+};
+
+#define RECONCILER_REST   49
+#define RECONCILER_WANTED 256
+
+/* A product that has to be counted before it can be corrected. */
+struct reconciler_wanted {
+    uint64_t id;
+    enum reconcile_action action; /* LOAD, FORGET, RECOUNT, or RAISE for a damaged register */
 };
 
 /* Returns the first correction that the product needs, or RECONCILE_NONE. row: read after gate. Pure. */
@@ -45,18 +62,27 @@ struct reconciler {
     struct redis_connection redis;
     struct db db;
     struct backoff backoff;
+    struct lease lease;
+    int leads;           /* this tick is done under the lease */
+    uint64_t renewed_ms; /* when the lease was renewed last, by clock_ms() */
 
-    uint64_t *ids; /* products with a register or a stock key, ascending, distinct */
+    uint64_t *ids; /* products that count as loaded, ascending, distinct */
     size_t id_count, id_capacity;
-    struct buffer suspects;        /* ids (8 bytes each) whose in_flight was wrong at this tick */
-    struct buffer suspects_before; /* and at the tick before */
-    struct gate_counts counts;     /* as the last call of inspect read them */
-    struct flapping flapping;      /* products whose version had to be raised at tick after tick */
+    struct gate_counts counts;  /* as the last call of inspect read them */
+    struct flapping flapping;   /* products whose version had to be raised at tick after tick */
+    struct flight_check flight; /* the pass that finds what is counted wrongly */
+    int64_t queued_more;        /* to be added to the gate's count of queued orders, by that pass */
+
+    struct reconciler_wanted wanted[RECONCILER_WANTED]; /* more are taken at a later tick */
+    size_t wanted_count;
+    struct in_flight exact; /* the pass that counts the first `exact_count` of them; 0: none is under way */
+    size_t exact_count;
+
     uint64_t ticks;
-    uint64_t failed;            /* products that could not be corrected at this tick */
-    uint64_t redis_us;          /* time that this tick kept Redis busy with scans and sums */
-    int64_t loaded;             /* registers seen at this tick */
-    int64_t wrong_count_before; /* what `loaded` was when the count of products was wrong; -1: it was right */
+    uint64_t failed;  /* products that could not be corrected at this tick */
+    uint64_t owed_us; /* rest that is still to be taken */
+    int64_t
+        wrong_count_before; /* the right count of products, where it was wrong at the tick before; -1: it was right */
 };
 
 /*

@@ -63,13 +63,16 @@ raise_version(struct db *db, struct product_row *row, const struct gate_product 
  * and the gate would offer its units again. A register that is there needs no lock: the newer version wins.
  */
 static void
-create_under_lock(struct redis_connection *conn, unsigned options, const struct gate_product *gate,
-                  const struct product_row *committed, const struct product_row *row, enum gate_pushed *pushed)
+create_under_lock(struct redis_connection *conn, unsigned options, struct in_flight *count,
+                  const struct gate_product *gate, const struct product_row *committed, const struct product_row *row,
+                  enum gate_pushed *pushed)
 {
+    struct gate_counted counted;
+
     if ((options & GATE_CREATE) && gate->register_stock == GATE_MISSING && row->version == committed->version
         && row->stock == committed->stock && sale_terms_equal(&row->terms, &committed->terms))
     {
-        *pushed = gate_push(conn, row, options);
+        *pushed = gate_load(conn, row, GATE_LOAD_CREATE, count, &counted);
     }
 }
 
@@ -79,8 +82,8 @@ create_under_lock(struct redis_connection *conn, unsigned options, const struct 
  * where the product was pushed already.
  */
 static enum sync_result
-lock_and_raise(struct db *db, struct redis_connection *conn, unsigned options, sync_under_lock under_lock, void *data,
-               struct product_row *row, enum gate_pushed *pushed)
+lock_and_raise(struct db *db, struct redis_connection *conn, unsigned options, struct in_flight *count,
+               sync_under_lock under_lock, void *data, struct product_row *row, enum gate_pushed *pushed)
 {
     struct gate_product gate = { .id = row->id };
     struct gate_counts counts;
@@ -97,7 +100,7 @@ lock_and_raise(struct db *db, struct redis_connection *conn, unsigned options, s
 
     struct product_row committed = *row;
 
-    if (gate_inspect(conn, &gate, 1, 0, &counts) == -1) {
+    if (gate_inspect(conn, &gate, 1, &counts) == -1) {
         return SYNC_REDIS_FAILED;
     }
 
@@ -113,7 +116,7 @@ lock_and_raise(struct db *db, struct redis_connection *conn, unsigned options, s
         return SYNC_DB_FAILED;
     }
 
-    create_under_lock(conn, options, &gate, &committed, row, pushed);
+    create_under_lock(conn, options, count, &gate, &committed, row, pushed);
     return EFFECT("sync.commit", db_text(db, "COMMIT")) == DB_OK ? SYNC_PUSHED : SYNC_DB_FAILED;
 }
 
@@ -130,15 +133,17 @@ result_of_push(enum gate_pushed pushed)
         return SYNC_NOT_LOADED;
     case GATE_PUSH_BROKEN:
         return SYNC_BROKEN;
+    case GATE_PUSH_COUNT:
+        return SYNC_UNCOUNTED;
     default:
         return SYNC_NOT_PUSHED;
     }
 }
 
 
-enum sync_result
-sync_product(struct db *db, struct redis_connection *conn, uint64_t id, unsigned options, sync_under_lock under_lock,
-             void *data, struct product_row *row)
+static enum sync_result
+sync_once(struct db *db, struct redis_connection *conn, uint64_t id, unsigned options, struct in_flight *count,
+          sync_under_lock under_lock, void *data, struct product_row *row)
 {
     enum gate_pushed pushed = GATE_PUSH_NOT_LOADED;
 
@@ -148,7 +153,7 @@ sync_product(struct db *db, struct redis_connection *conn, uint64_t id, unsigned
         return SYNC_DB_FAILED;
     }
 
-    enum sync_result result = lock_and_raise(db, conn, options, under_lock, data, row, &pushed);
+    enum sync_result result = lock_and_raise(db, conn, options, count, under_lock, data, row, &pushed);
 
     if (result != SYNC_PUSHED) {
         db_rollback(db);
@@ -161,10 +166,37 @@ sync_product(struct db *db, struct redis_connection *conn, uint64_t id, unsigned
 
     /* The row was changed under the lock: what is committed now is loaded under the lock of a second transaction. */
     if (pushed == GATE_PUSH_NOT_LOADED && (options & GATE_CREATE) && under_lock != NULL) {
-        return sync_product(db, conn, id, options, NULL, NULL, row);
+        return sync_once(db, conn, id, options, count, NULL, NULL, row);
     }
 
     return result_of_push(pushed);
+}
+
+
+enum sync_result
+sync_load(struct db *db, struct redis_connection *conn, uint64_t id, sync_under_lock under_lock, void *data,
+          struct product_row *row, struct in_flight *count)
+{
+    return sync_once(db, conn, id, GATE_CREATE, count, under_lock, data, row);
+}
+
+
+enum sync_result
+sync_product(struct db *db, struct redis_connection *conn, uint64_t id, unsigned options, sync_under_lock under_lock,
+             void *data, struct product_row *row)
+{
+    enum sync_result result = sync_once(db, conn, id, options, NULL, under_lock, data, row);
+
+    if (result != SYNC_UNCOUNTED) {
+        return result;
+    }
+
+    struct in_flight count = { 0 };
+
+    in_flight_begin(&count, &id, 1, 1);
+    result = in_flight_read(&count, conn) == -1 ? SYNC_NOT_PUSHED : sync_load(db, conn, id, NULL, NULL, row, &count);
+    in_flight_free(&count);
+    return result == SYNC_UNCOUNTED ? SYNC_NOT_PUSHED : result;
 }
 
 
@@ -174,7 +206,7 @@ close_at_gate(struct redis_connection *conn, uint64_t id)
     struct gate_product gate = { .id = id };
     struct gate_counts counts;
 
-    if (gate_inspect(conn, &gate, 1, 0, &counts) == -1) {
+    if (gate_inspect(conn, &gate, 1, &counts) == -1) {
         return SYNC_REDIS_FAILED;
     }
 

@@ -24,14 +24,15 @@
 #include "redis/gate.h"
 
 enum sync_result {
-    SYNC_PUSHED,      /* committed; the gate now has what MySQL has */
-    SYNC_UP_TO_DATE,  /* committed; it had it already */
-    SYNC_NOT_LOADED,  /* no register, and options lack GATE_CREATE; what under_lock did is committed */
-    SYNC_NO_PRODUCT,  /* MySQL has no such product; nothing was changed */
-    SYNC_BROKEN,      /* committed; the register is no hash (conn->error) */
-    SYNC_NOT_PUSHED,  /* committed, but the push failed (conn->error): the reconciler repeats it */
-    SYNC_DB_FAILED,   /* db->error; rolled back, or the answer to COMMIT was lost */
-    SYNC_REDIS_FAILED /* conn->error, of inspect; rolled back */
+    SYNC_PUSHED,       /* committed; the gate now has what MySQL has */
+    SYNC_UP_TO_DATE,   /* committed; it had it already */
+    SYNC_NOT_LOADED,   /* no register, and options lack GATE_CREATE; what under_lock did is committed */
+    SYNC_NO_PRODUCT,   /* MySQL has no such product; nothing was changed */
+    SYNC_BROKEN,       /* committed; the register is no hash (conn->error) */
+    SYNC_NOT_PUSHED,   /* committed, but the push failed (conn->error): the reconciler repeats it */
+    SYNC_DB_FAILED,    /* db->error; rolled back, or the answer to COMMIT was lost */
+    SYNC_REDIS_FAILED, /* conn->error, of inspect; rolled back */
+    SYNC_UNCOUNTED     /* sync_load(): committed; not loaded, since what is in flight has to be counted (conn->error) */
 };
 
 /*
@@ -52,6 +53,15 @@ typedef enum db_result (*sync_under_lock)(struct db *db, struct product_row *row
  */
 enum sync_result sync_product(struct db *db, struct redis_connection *conn, uint64_t id, unsigned options,
                               sync_under_lock under_lock, void *data, struct product_row *row);
+
+/*
+ * sync_product() with GATE_CREATE, for who loads many products. A product whose register went, while orders of it were
+ * in flight, has to be counted before it is loaded. sync_product() makes a pass over the queue for that, with no lock
+ * held; here the caller makes one for all. count: NULL, or such a pass (gate_load()). Returns SYNC_UNCOUNTED where
+ * there is none, or the queue moves too fast for it.
+ */
+enum sync_result sync_load(struct db *db, struct redis_connection *conn, uint64_t id, sync_under_lock under_lock,
+                           void *data, struct product_row *row, struct in_flight *count);
 
 /* Returns 1 where the register contradicts the row, so that only a raised version can be pushed, else 0. Pure. */
 int sync_must_raise(const struct gate_product *gate, const struct product_row *row);

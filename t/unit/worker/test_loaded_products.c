@@ -8,15 +8,21 @@
 START_TEST(test_keys_of_products)
 {
     static const char *const others[] = {
-        "product:",          "product:1",
-        "product::stock",    "product:x:stock",
-        "product:1:buyers",  "product:1:stock:",
-        "product:0:stock",   "product:01:stock",
-        "orders:2026-11-21", "product:99999999999999999999:stock",
+        "product:",
+        "product:1",
+        "product::register",
+        "product:x:register",
+        "product:1:buyers",
+        "product:1:register:",
+        "product:1:stock",
+        "product:0:register",
+        "product:01:register",
+        "orders:2026-11-21",
+        "product:99999999999999999999:register",
     };
     uint64_t id;
 
-    ck_assert_int_eq(loaded_products_id("product:17:stock", 16, &id), 0);
+    ck_assert_int_eq(loaded_products_id("product:17:register", 19, &id), 0);
     ck_assert_uint_eq(id, 17);
     ck_assert_int_eq(loaded_products_id("product:9223372036854775807:register", 36, &id), 0);
     ck_assert_uint_eq(id, INT64_MAX);
