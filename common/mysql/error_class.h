@@ -34,6 +34,7 @@
 #define CHECKOUT_MYSQL_ERROR_CLASS_H
 
 #define ERROR_DUPLICATE_KEY 1062 /* ER_DUP_ENTRY */
+#define ERROR_LOCK_WAIT     1205 /* ER_LOCK_WAIT_TIMEOUT: of a row, or of a table */
 
 enum db_result {
     DB_OK,

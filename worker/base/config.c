@@ -32,6 +32,8 @@ struct option {
     int reloads; /* 1: SIGHUP takes a new value over */
 };
 
+#define STATEMENT_MARGIN_MS 1000
+
 #define AT(member) offsetof(struct config, member)
 
 /* clang-format off */
@@ -516,6 +518,19 @@ check_together(const struct config *config, char *error, size_t size)
 }
 
 
+/*
+ * The server ends a statement a little before the client gives it up: so none runs on for nobody, and a slow one is not
+ * taken for a server that does not answer.
+ */
+static unsigned
+statement_timeout(unsigned timeout)
+{
+    unsigned margin = timeout / 10 < STATEMENT_MARGIN_MS ? timeout / 10 : STATEMENT_MARGIN_MS;
+
+    return timeout - margin;
+}
+
+
 /* None of these options reloads. */
 static void
 fill_in_servers(struct config *config)
@@ -529,6 +544,7 @@ fill_in_servers(struct config *config)
         .password = config->mysql.password,
         .connect_timeout = config->mysql.connect_timeout,
         .timeout = config->mysql.timeout,
+        .statement_timeout = statement_timeout(config->mysql.timeout),
         .ssl = config->mysql.ssl != 0,
         .ssl_ca = config->mysql.ssl_ca,
         .ssl_cert = config->mysql.ssl_cert,

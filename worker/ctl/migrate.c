@@ -4,6 +4,7 @@
  */
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "checkout_migrations.h"
 #include "ctl/ctl.h"
@@ -13,8 +14,11 @@
 #include "ctl/words.h"
 #include "text/number.h"
 
-#define LOCK_WAIT_SECONDS 60
-#define STATEMENT_MOST_MS 86400000 /* a day: a statement may rebuild a large table */
+#define LOCK_WAIT_SECONDS  60
+#define TABLE_WAIT_SECONDS 3 /* of a statement for its table: behind it waits whoever else wants the table */
+#define TABLE_TRIES        5
+#define TABLE_REST_SECONDS 5
+#define STATEMENT_MOST_MS  86400000 /* a day: a statement may rebuild a large table */
 
 struct applied {
     int known; /* it was begun before */
@@ -143,6 +147,64 @@ note_progress(struct db *db, const struct checkout_migration *m, unsigned statem
 }
 
 
+/*
+ * Opens a session whose statements have no time-out, since one may build a large index, but wait for no table for long,
+ * and takes the lock of migrations. Returns 0, or -1 after a message.
+ */
+static int
+open_session(struct db *db)
+{
+    char sql[96];
+
+    snprintf(sql, sizeof(sql), "SET SESSION lock_wait_timeout = %d, innodb_lock_wait_timeout = %d", TABLE_WAIT_SECONDS,
+             TABLE_WAIT_SECONDS);
+
+    if (db_open(db) != DB_OK || db_text(db, sql) != DB_OK) {
+        fprintf(stderr, "migrate: no connection to MySQL: %s (error %u)\n", db->error, db->code);
+        return -1;
+    }
+
+    return take_lock(db);
+}
+
+
+/*
+ * A statement that changes a table waits until the transactions that use it have ended, and all that come after wait
+ * behind it. So it gives up soon, lets them pass, and tries again. Returns 0, or -1 after a message.
+ */
+static int
+run_statement(struct db *db, const struct checkout_migration *m, unsigned number, const struct buffer *sql)
+{
+    for (unsigned i = 1;; i++) {
+        if (db_run(db, sql) == DB_OK) {
+            return 0;
+        }
+
+        (void) report_statement(db, m->name, number);
+
+        if (db->code != ERROR_LOCK_WAIT) {
+            return -1;
+        }
+
+        if (i == TABLE_TRIES) {
+            fprintf(stderr,
+                    "migrate: a transaction uses the table for longer than %d s; information_schema.innodb_trx shows"
+                    " it. End it and run migrate again: it goes on at this statement\n",
+                    TABLE_WAIT_SECONDS);
+            return -1;
+        }
+
+        fprintf(stderr, "migrate: another session uses the table; trying again in %d s\n", TABLE_REST_SECONDS);
+        db_close(db);
+        (void) sleep(TABLE_REST_SECONDS);
+
+        if (open_session(db) == -1) {
+            return -1;
+        }
+    }
+}
+
+
 static int
 apply(struct db *db, const struct checkout_migration *m, unsigned done)
 {
@@ -159,15 +221,11 @@ apply(struct db *db, const struct checkout_migration *m, unsigned done)
 
         buffer_add(&sql, statement, len);
 
-        enum db_result result = db_run(db, &sql);
+        int result = run_statement(db, m, number, &sql);
 
         buffer_free(&sql);
 
-        if (result != DB_OK) {
-            return report_statement(db, m->name, number);
-        }
-
-        if (note_progress(db, m, number, 0) == -1) {
+        if (result == -1 || note_progress(db, m, number, 0) == -1) {
             return -1;
         }
     }
@@ -261,12 +319,11 @@ run_locked(struct ctl *ctl, int (*run)(struct ctl *ctl))
      * A time-out before the lock is granted, or before a long statement is done, would look like a lost connection.
      */
     slow_server.timeout = STATEMENT_MOST_MS;
+    slow_server.statement_timeout = 0;
     db_close(db);
     db->server = &slow_server;
 
-    if (db_open(db) != DB_OK) {
-        fprintf(stderr, "migrate: no connection to MySQL: %s (error %u)\n", db->error, db->code);
-    } else if (take_lock(db) == 0) {
+    if (open_session(db) == 0) {
         code = run(ctl);
     }
 

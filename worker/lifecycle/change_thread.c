@@ -19,8 +19,6 @@
  */
 #define STUCK_SCORE 20
 
-#define ERROR_LOCK_WAIT 1205
-
 
 void
 change_thread_begin_batch(struct change_thread *t)
@@ -164,6 +162,7 @@ change_thread_start(struct change_thread *t, const struct change_thread_kind *ki
         .config = config,
         .redis.config = config,
         .db.server = &config->db,
+        .db.actor = kind->name,
         .batch = change_batch_create(CHANGE_BATCH_MAX)
     };
 
