@@ -44,8 +44,8 @@ SANFLAGS := $(if $(SANITIZE),-fsanitize=address -fsanitize=undefined -fno-saniti
 # A value that is asked for once, and only when it is needed: `make deps` must work before pkg-config is there.
 once = $(eval $1 := $$(shell $2))$($1)
 MYSQL_PC     = $(call once,MYSQL_PC,pkg-config --exists mysqlclient && echo mysqlclient || echo mariadb)
-LIB_CFLAGS   = $(call once,LIB_CFLAGS,pkg-config --cflags hiredis libcjson inih libmicrohttpd libcurl libcrypto $(MYSQL_PC))
-WORKER_LIBS  = $(call once,WORKER_LIBS,pkg-config --libs hiredis libcjson inih libmicrohttpd libcurl libcrypto $(MYSQL_PC))
+LIB_CFLAGS   = $(call once,LIB_CFLAGS,pkg-config --cflags hiredis libcjson inih libmicrohttpd libcurl libcrypto zlib $(MYSQL_PC))
+WORKER_LIBS  = $(call once,WORKER_LIBS,pkg-config --libs hiredis libcjson inih libmicrohttpd libcurl libcrypto zlib $(MYSQL_PC))
 CHECK_CFLAGS = $(call once,CHECK_CFLAGS,pkg-config --cflags check)
 CHECK_LIBS   = $(call once,CHECK_LIBS,pkg-config --libs check)
 

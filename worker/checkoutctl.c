@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "ctl/actor.h"
 #include "ctl/ctl.h"
 #include "ctl/report.h"
 
@@ -105,6 +106,14 @@ static const struct command commands[] = {
       "It counts all orders and movements, in small steps; Ctrl-C ends it.\n"
       "--repair puts the gate and the counters right and looks again. Stock that MySQL's own book does not explain it\n"
       "leaves alone: look at \"stock movements\", then book it with \"stock load\". --watch repeats it until Ctrl-C.\n" },
+
+    { "archive", NULL, ctl_archive, "--before DATE (--to FILE.jsonl.gz | --discard)",
+      "moves what is finished out of MySQL",
+      "Orders that ended and did not change since DATE (a stub of identifier and status stays), with their items;\n"
+      "stock movements, bodies of processed payment events, delivered events of before DATE. A batch leaves MySQL once\n"
+      "the file with it is synced. Killed at any moment, run it again, with the same file. What is locked, waits for\n"
+      "a payment event, or counts for the buyers of a product that is on sale stays, and is counted. --dry-run counts.\n"
+      "DATE is 2026-08-01 (UTC), or a time such as 2026-08-01T00:00:00+08:00.\n" },
 
     { "rebuild", NULL, ctl_rebuild, "", "makes the gate anew after Redis or MySQL lost data",
       "From MySQL and what survives in Redis: registers, stock, units in flight, buyers, counts. Accepted orders that\n"
@@ -277,6 +286,7 @@ run(const struct command *command, struct ctl *ctl, const char *path, int argc, 
     }
 
     ctl->db.server = &ctl->config.db;
+    ctl->db.actor = actor_name();
     ctl->redis.config = &ctl->config;
     (void) log_open(NULL, LOG_LEVEL_ERROR);
     (void) signal(SIGPIPE, SIG_IGN);

@@ -206,6 +206,7 @@ fill_in(struct changed_order *o, MYSQL_ROW row)
     snprintf(o->payment_id, sizeof(o->payment_id), "%s", row[4]);
     snprintf(o->code, sizeof(o->code), "%s", row[5]);
     snprintf(o->now, sizeof(o->now), "%s", row[6]);
+    o->archived = row[7][0] == '1';
     o->passed_over = 0;
 }
 
@@ -226,7 +227,7 @@ lock_orders(struct change_batch *batch, struct db *db)
 
     buffer_clear(&batch->sql);
     buffer_text(&batch->sql, "SELECT order_identifier, status, user_id, total_price, COALESCE(payment_id, ''),"
-                             " COALESCE(failure_code, ''), " OUTGOING_EVENT_NOW
+                             " COALESCE(failure_code, ''), " OUTGOING_EVENT_NOW ", archived_at IS NOT NULL"
                              " FROM orders FORCE INDEX (PRIMARY) WHERE order_identifier IN (");
 
     for (size_t i = 0; i < batch->order_count; i++) {
@@ -420,6 +421,7 @@ change_batch_apply(struct change_batch *batch, struct db *db)
         return DB_OK;
     }
 
+    batch->actor = db->actor;
     collect_orders(batch);
     statements_begin(batch);
 

@@ -144,7 +144,9 @@ static struct order_facts
 facts_of(const struct change_batch *batch, const struct order_change *c)
 {
     const struct changed_order *o = &batch->orders[c->order];
-    struct order_facts facts = { .due = o->due, .too_old = c->too_old, .without_items = o->items == 0 };
+    struct order_facts facts = {
+        .archived = o->archived, .due = o->due, .too_old = c->too_old, .without_items = o->items == 0
+    };
     uint64_t total;
 
     if (o->status == ORDER_UNKNOWN) {

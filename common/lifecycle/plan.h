@@ -52,6 +52,7 @@ struct changed_order {
     uint64_t total; /* hundredths */
 
     char now[24]; /* by the database's clock, "2026-11-21T06:30:00.123" */
+    int archived; /* 1: a stub (checkoutctl archive): no buyer, product, price or item */
     int due;      /* ORDER_IS_OVERDUE; set only for EVENT_EXPIRE */
     int total_known;
     char second_payment[PAYMENT_ID_MAX + 1]; /* another one that came and did not go back; read for refunds */
@@ -79,6 +80,7 @@ struct stock_delta {
 struct change_batch {
     char currency[MONEY_CURRENCY_LEN + 1]; /* of all orders */
     int writes_events;                     /* 1: outgoing_events are written */
+    const char *actor;                     /* of stock movements; not owned; NULL: nobody says */
     int skip_locked;                       /* 1: orders whose locks another session has are passed over */
 
     struct order_change *changes;

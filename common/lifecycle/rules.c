@@ -64,6 +64,7 @@ static const struct {
     [OUTCOME_MALFORMED] = { "malformed", 1 },
     [OUTCOME_REJECTED] = { "rejected", 1 },
     [OUTCOME_LOCKED] = { "left", 0 },
+    [OUTCOME_ARCHIVED] = { "archived", 1 },
 };
 
 /* Payments that succeeded or went back depend on more than the status: functions below. */
@@ -232,9 +233,21 @@ refunded(enum order_status status, const struct order_facts *facts)
 }
 
 
+/* What came or was sold cannot be looked up any more. A payment that failed, or time that ran out, changes nothing. */
+static int
+needs_its_data(enum order_event event)
+{
+    return event != EVENT_PAYMENT_FAILED && event != EVENT_EXPIRE;
+}
+
+
 struct lifecycle_decision
 lifecycle_decide(enum order_status status, enum order_event event, const struct order_facts *facts)
 {
+    if (facts->archived && status != ORDER_UNKNOWN && needs_its_data(event)) {
+        return unchanged(status, OUTCOME_ARCHIVED);
+    }
+
     switch (event) {
     case EVENT_PAYMENT_SUCCEEDED:
         return succeeded(status, facts);

@@ -24,6 +24,8 @@
  *                       paid             late payment, and there is stock        taken
  *                       refund_pending   late payment, and there is none        unchanged
  *     refund_pending    refunded         provider, operator                     unchanged
+ *
+ * A stub (checkoutctl archive) stays what it is. Money that comes or goes back for it is a person's to look at.
  */
 #ifndef CHECKOUT_LIFECYCLE_RULES_H
 #define CHECKOUT_LIFECYCLE_RULES_H
@@ -78,11 +80,13 @@ enum event_outcome {
     OUTCOME_MALFORMED,        /* the event's body cannot be used */
     OUTCOME_REJECTED,         /* MySQL refuses its data */
     OUTCOME_LOCKED,           /* another session has the order's lock; nothing was done */
+    OUTCOME_ARCHIVED,         /* the order is a stub, its data is in the archive; nothing was done */
     EVENT_OUTCOMES
 };
 
 /* What is known when the decision is made. */
 struct order_facts {
+    int archived;       /* a stub: status and identifier are all that is left of it */
     int due;            /* pay_by has passed */
     int currency_right; /* of payment events, as are the next five */
     int amount_right;
@@ -108,7 +112,8 @@ struct lifecycle_decision {
 
 /*
  * Decides what an event does to an order in that status (ORDER_UNKNOWN too). facts: never NULL; of an event that is no
- * payment only `due` counts. Where nothing changes, the decision has the status as it was and STOCK_UNCHANGED.
+ * payment only `due` and `archived` count. Where nothing changes, the decision has the status as it was and
+ * STOCK_UNCHANGED.
  */
 struct lifecycle_decision lifecycle_decide(enum order_status status, enum order_event event,
                                            const struct order_facts *facts);

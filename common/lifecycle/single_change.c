@@ -211,6 +211,9 @@ enum db_result
 single_change_job(struct db *db, const void *input, struct sql_result *result)
 {
     struct single_change_result answer;
+
+    db->actor = "buyer";
+
     enum db_result outcome = single_change_run(db, input, &answer);
 
     if (outcome == DB_OK) {

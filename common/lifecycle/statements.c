@@ -66,11 +66,13 @@ statements_add_movement(struct change_batch *batch, const struct order_change *c
     buffer_format(&batch->movements, "%s(%" PRIu64 ",'%s',%" PRId64 ",%" PRId64 ",'%s','",
                   batch->movements.len > 0
                       ? ","
-                      : "INSERT INTO stock_movements (product_id, kind, units, stock_after, order_identifier, reason)"
-                        " VALUES ",
+                      : "INSERT INTO stock_movements (product_id, kind, units, stock_after, order_identifier, reason,"
+                        " actor) VALUES ",
                   item->product, kind_of(c->event, from, stock), units,
                   batch->products[item->place].stock + batch->deltas[item->place].delta, c->identifier);
     add_plain(&batch->movements, reason, 200);
+    buffer_text(&batch->movements, "','");
+    add_plain(&batch->movements, batch->actor != NULL ? batch->actor : "", 255);
     buffer_text(&batch->movements, "')");
 }
 

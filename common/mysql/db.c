@@ -132,18 +132,17 @@ set_options(struct db *db)
 
 
 /*
- * MariaDB counts seconds, for all statements; MySQL milliseconds, for those that only read. Each finds its own in a
- * comment that the other passes over: MariaDB does so with versions of MySQL that are not its own, 5.7.0 and later.
+ * MariaDB counts seconds, for all statements; MySQL milliseconds, for those that only read: there, those that write are
+ * bounded by their waits for locks. Each finds its own in a comment that the other passes over: MariaDB does so with
+ * versions of MySQL that are not its own, 5.7.0 and later. 0, which the server may have another default for: none.
  */
 static void
 add_statement_timeout(struct buffer *sql, unsigned ms)
 {
-    if (ms > 0) {
-        buffer_format(sql,
-                      "; /*M! SET SESSION max_statement_time = %u.%03u */"
-                      "/*!50708 SET SESSION max_execution_time = %u */",
-                      ms / 1000, ms % 1000, ms);
-    }
+    buffer_format(sql,
+                  "; /*M! SET SESSION max_statement_time = %u.%03u */"
+                  "/*!50708 SET SESSION max_execution_time = %u */",
+                  ms / 1000, ms % 1000, ms);
 }
 
 
@@ -154,13 +153,15 @@ prepare_session(struct db *db)
     unsigned lock_wait = db->server->timeout / 2000;
 
     /*
-     * A wait for a lock that is longer than a read may take would look like a lost connection. The servers count whole
-     * seconds; with 0, MariaDB would not wait at all.
+     * A wait for a lock that is longer than a read may take would look like a lost connection: for a row's, and for a
+     * table's, which a migration may have. The servers count whole seconds; with 0, MariaDB would not wait at all.
      */
+    lock_wait = lock_wait > 0 ? lock_wait : 1;
     buffer_format(&sql,
                   "SET SESSION autocommit = 1, time_zone = '+00:00', sql_mode = 'STRICT_ALL_TABLES',"
-                  " innodb_lock_wait_timeout = %u; SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
-                  lock_wait > 0 ? lock_wait : 1);
+                  " innodb_lock_wait_timeout = %u, lock_wait_timeout = %u;"
+                  " SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
+                  lock_wait, lock_wait);
     add_statement_timeout(&sql, db->server->statement_timeout);
 
     enum db_result result = EFFECT("mysql.session", db_run(db, &sql));
@@ -346,6 +347,15 @@ change(struct db *db, const struct buffer *sql, uint64_t *rows, size_t *changed_
     }
 
     return result;
+}
+
+
+enum db_result
+db_run_counted(struct db *db, const struct buffer *sql, uint64_t *rows)
+{
+    size_t changed_one;
+
+    return change(db, sql, rows, &changed_one);
 }
 
 

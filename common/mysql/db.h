@@ -35,7 +35,7 @@ struct db_server {
     const char *database, *user;
     const char *password;                    /* NULL: none; never logged */
     unsigned connect_timeout, timeout;       /* ms, rounded up to the client library's whole seconds */
-    unsigned statement_timeout;              /* ms, after which the server ends a statement itself; 0: it does not */
+    unsigned statement_timeout;              /* ms, after which the server ends a statement itself; 0: never */
     int ssl;                                 /* 1: a connection without TLS is refused; also with ssl_ca */
     const char *ssl_ca, *ssl_cert, *ssl_key; /* files */
     int ssl_verify;                          /* 1: with TLS, the server's certificate and its name are checked */
@@ -44,6 +44,7 @@ struct db_server {
 
 struct db {
     const struct db_server *server;        /* not owned */
+    const char *actor;                     /* who works over it, for stock_movements; not owned; NULL: nobody says */
     MYSQL *mysql;                          /* NULL: closed */
     void *attached;                        /* what ends with the connection; NULL: nothing (mysql/prepared.h uses it) */
     void (*free_attached)(void *attached); /* called once the connection is closed, where attached is not NULL */
@@ -67,6 +68,9 @@ void db_begin(struct db *db);
 /* Runs one statement, or several divided by ";", of which none gives rows. sql stays the caller's, here and below. */
 enum db_result db_run(struct db *db, const struct buffer *sql);
 enum db_result db_text(struct db *db, const char *sql);
+
+/* The same; *rows: how many rows they changed in all, after DB_OK. */
+enum db_result db_run_counted(struct db *db, const struct buffer *sql, uint64_t *rows);
 
 /* Runs one statement that gives rows. After DB_OK the caller frees *rows with mysql_free_result(); else it is not set.
  */

@@ -6,12 +6,12 @@
 #include "order/order_json.h"
 #include "text/number.h"
 
-/* A row for each item; one without an item for an order that has none. */
+/* A row for each item; one without an item for an order that has none. A stub of the archive is nobody's order. */
 static const char select_head[] =
     "SELECT o.user_id, o.status, o.total_price, o.pay_by, o.failure_code, o.payment_id, o.paid_at,"
     " o.created_at, o.updated_at, COALESCE(i.product_id, o.product_id), COALESCE(i.quantity, o.quantity), i.unit_price"
     " FROM orders o LEFT JOIN order_items i ON i.order_identifier = o.order_identifier"
-    " WHERE o.order_identifier = '";
+    " WHERE o.archived_at IS NULL AND o.order_identifier = '";
 
 enum column {
     USER_ID,

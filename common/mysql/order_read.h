@@ -21,8 +21,8 @@ enum order_read_number {
 
 /*
  * A job (mysql/sql_job.h) on an open connection; input is a struct order_read. Blocks for one statement; takes no lock.
- * DB_OK: result->rows is 1, or 0 when MySQL has no such order (yet), and then there is no body; result->numbers: enum
- * order_read_number. Else db->code and db->error are set.
+ * DB_OK: result->rows is 1, or 0 when MySQL has no such order (yet, or only its stub), and then there is no body;
+ * result->numbers: enum order_read_number. Else db->code and db->error are set.
  */
 enum db_result order_read(struct db *db, const void *input, struct sql_result *result);
 

@@ -186,6 +186,9 @@ stock_init_run(struct db *db, const void *input, struct sql_result *result)
 {
     const struct stock_init *in = input;
     struct product_row row = { .id = in->request.product_id };
+
+    db->actor = "admin";
+
     enum db_result outcome = db_text(db, "START TRANSACTION");
 
     if (outcome == DB_OK) {

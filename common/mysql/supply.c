@@ -118,10 +118,12 @@ supply_book(struct db *db, uint64_t product, const char *kind, int64_t units, in
     struct buffer sql = { 0 };
 
     buffer_format(&sql,
-                  "INSERT INTO stock_movements (product_id, kind, units, stock_after, reason) VALUES"
+                  "INSERT INTO stock_movements (product_id, kind, units, stock_after, reason, actor) VALUES"
                   " (%" PRIu64 ", '%s', %" PRId64 ", %" PRId64 ", ",
                   product, kind, units, stock);
     db_quote(db, &sql, reason);
+    buffer_text(&sql, ",");
+    db_quote(db, &sql, db->actor != NULL ? db->actor : "");
     buffer_format(&sql, ");UPDATE products SET supplied_units = supplied_units + %" PRId64 " WHERE id = %" PRIu64,
                   units, product);
 

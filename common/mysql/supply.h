@@ -69,7 +69,7 @@ void supply_add_new_values(struct buffer *sql, uint64_t product);
 /*
  * Books units, as a movement and in supplied_units, in the caller's transaction, which holds the product's lock. kind:
  * of ORDER_SQL_SUPPLY, constant text ("load"). stock: what the product has with them. reason: any text, escaped here;
- * not NULL.
+ * not NULL. Who did it is db->actor.
  */
 enum db_result supply_book(struct db *db, uint64_t product, const char *kind, int64_t units, int64_t stock,
                            const char *reason);

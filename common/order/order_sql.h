@@ -13,6 +13,12 @@
 #define ORDER_SQL_LIVE "'pending_payment', 'paid', 'completed'"
 
 /*
+ * For IN (…): the statuses of orders that have come to their end, and may be archived. A completed order is both: its
+ * units were supplied and are sold.
+ */
+#define ORDER_SQL_FINISHED "'completed', 'failed', 'failed_payment', 'cancelled', 'refunded'"
+
+/*
  * For IN (…): the kinds of stock_movements whose sum is what was supplied of a product: law 1. An archive movement
  * takes along what was supplied by rows that were moved away, less what they sold.
  */

@@ -402,6 +402,10 @@ ngx_http_checkout_cancel_decided(ngx_http_checkout_cancel_t *cancel)
     case OUTCOME_REFUSED:
         return ngx_http_checkout_cancel_refuse(cancel);
 
+    case OUTCOME_ARCHIVED:
+        return ngx_http_checkout_refuse(
+            cancel->request, NGX_HTTP_CHECKOUT_ORDER_NOT_FOUND, NULL, 0);
+
     default:
         /*
          * There is no row. Where Redis gave no answer, the order may be

@@ -73,6 +73,7 @@ subtest 'stock get, set, adjust, movements' => sub {
     is_deeply([ map { [ $_->{kind}, $_->{units}, $_->{stock_after} ] } @$book ],
         [ [ 'adjust', -5, 7 ], [ 'adjust', -3, 12 ], [ 'adjust', 5, 15 ], [ 'load', 10, 10 ] ], 'every change is booked');
     is($book->[2]{reason}, q(it's a gift));
+    is_deeply([ map { $_->{actor} } @$book ], [ (scalar getpwuid $<) x 4 ], 'and who made it');
     is(scalar @{ json(0, 'stock', 'movements', 2, '--limit', 1)->{movements} }, 1);
     $stack->{supplied}{2} = 7;
     code_is(3, 'stock', 'adjust', 999, '+1');

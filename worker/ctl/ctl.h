@@ -56,6 +56,7 @@ int ctl_events_list(struct ctl *ctl, int argc, char **argv);     /* events that 
 int ctl_events_retry(struct ctl *ctl, int argc, char **argv);    /* one, or every dead one, is sent again */
 int ctl_events_drop(struct ctl *ctl, int argc, char **argv);     /* gives an event up; needs --yes */
 int ctl_audit(struct ctl *ctl, int argc, char **argv);           /* checks the laws; --repair corrects the gate */
+int ctl_archive(struct ctl *ctl, int argc, char **argv);         /* moves finished orders out of MySQL */
 int ctl_rebuild(struct ctl *ctl, int argc, char **argv);         /* makes the gate anew from MySQL and what is left */
 
 #endif

@@ -77,6 +77,10 @@ report_change(struct ctl *ctl, const struct single_change *change, const struct 
         return report_not_found("there is no order %s", change->identifier);
     }
 
+    if (result->outcome == OUTCOME_ARCHIVED) {
+        return report_error("order %s was %s when it was archived, and stays so", change->identifier, status);
+    }
+
     if (result->outcome == OUTCOME_REFUSED) {
         return report_error("order %s is %s: it cannot be %s", change->identifier, status,
                             change->event == EVENT_CANCEL     ? "cancelled"

@@ -158,10 +158,11 @@ static int
 add_mysql(struct ctl *ctl, cJSON *o, const char *identifier)
 {
     if (db_open(&ctl->db) != DB_OK
-        || add_rows(ctl, o, "orders",
-                    "SELECT status, failure_code, user_id, product_id, quantity, total_price,"
-                    " pay_by, payment_id, paid_at, created_at, updated_at FROM orders WHERE order_identifier = '%s'",
-                    identifier)
+        || add_rows(
+               ctl, o, "orders",
+               "SELECT status, failure_code, user_id, product_id, quantity, total_price,"
+               " pay_by, payment_id, paid_at, created_at, updated_at, archived_at FROM orders WHERE order_identifier = '%s'",
+               identifier)
                == -1
         || add_rows(ctl, o, "items",
                     "SELECT product_id, quantity, unit_price FROM order_items"
@@ -169,7 +170,7 @@ add_mysql(struct ctl *ctl, cJSON *o, const char *identifier)
                     identifier)
                == -1
         || add_rows(ctl, o, "movements",
-                    "SELECT id, product_id, kind, units, stock_after, reason, created_at"
+                    "SELECT id, product_id, kind, units, stock_after, reason, actor, created_at"
                     " FROM stock_movements WHERE order_identifier = '%s' ORDER BY id",
                     identifier)
                == -1

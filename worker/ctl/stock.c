@@ -416,7 +416,7 @@ ctl_stock_movements(struct ctl *ctl, int argc, char **argv)
 
     buffer_format(&sql,
                   "SELECT id, created_at AS at, kind, units, stock_after,"
-                  " COALESCE(order_identifier, '') AS order_identifier, reason FROM stock_movements"
+                  " COALESCE(order_identifier, '') AS order_identifier, reason, actor FROM stock_movements"
                   " WHERE product_id = %" PRIu64 " ORDER BY id DESC LIMIT %" PRIu64,
                   id, limit);
 

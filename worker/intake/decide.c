@@ -22,13 +22,13 @@ give_verdict(struct order *o, enum verdict verdict, const char *status, const ch
 
 /*
  * An identifier has one verdict: the same order shares it. Another order under that identifier is not made, and the
- * identifier's record keeps the existing verdict.
+ * identifier's record keeps the existing verdict. asked NULL: what stands is a stub, and any order shares its verdict.
  */
 static void
 take_existing_verdict(struct order *o, const struct checkout_order *asked, uint64_t ms, const char *status,
                       const char *reason)
 {
-    if (same_content(&o->asked, asked)) {
+    if (asked == NULL || same_content(&o->asked, asked)) {
         give_verdict(o, VERDICT_EXISTS, status, reason);
         return;
     }
@@ -62,7 +62,8 @@ decide(struct order *orders, const size_t *leaders, const struct stored_verdict 
         const struct stored_verdict *before = &stored[leaders[i]];
 
         if (before->found) {
-            take_existing_verdict(&orders[i], &before->asked, before->created_ms, before->status, before->reason);
+            take_existing_verdict(&orders[i], before->archived ? NULL : &before->asked, before->created_ms,
+                                  before->status, before->reason);
             orders[i].repeated |= orders[i].accepted_ms > before->created_ms + FORGOTTEN_AFTER_MS;
         } else if (leaders[i] != i) {
             take_existing_verdict(&orders[i], &leader->asked, leader->accepted_ms, leader->status, leader->reason);

@@ -9,6 +9,7 @@
 /* What MySQL holds of an identifier already. */
 struct stored_verdict {
     int found;
+    int archived; /* a stub: what was asked for is in the archive, and cannot be compared */
     struct checkout_order asked;
     char status[RECORD_STATUS_MAX + 1];
     char reason[RECORD_REASON_MAX + 1];

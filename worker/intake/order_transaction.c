@@ -85,6 +85,7 @@ store_verdict(struct order_transaction *tx, MYSQL_ROW row)
     snprintf(v->status, sizeof(v->status), "%s", row[1]);
     snprintf(v->reason, sizeof(v->reason), "%s", row[2]);
     v->created_ms = number_of_column(row[6]);
+    v->archived = row[7][0] == '1';
     v->asked = (struct checkout_order) {
         .user_id = number_of_column(row[3]),
         .product_id = number_of_column(row[4]),
@@ -102,7 +103,7 @@ read_verdicts(struct order_transaction *tx, const struct range *r)
     buffer_text(&tx->sql,
                 "SELECT o.order_identifier, o.status, COALESCE(o.failure_code, ''), o.user_id,"
                 " COALESCE(o.product_id, i.product_id, 0), COALESCE(o.quantity, i.quantity, 0),"
-                " TIMESTAMPDIFF(MICROSECOND, '1970-01-01', o.created_at) DIV 1000"
+                " TIMESTAMPDIFF(MICROSECOND, '1970-01-01', o.created_at) DIV 1000, o.archived_at IS NOT NULL"
                 " FROM orders o LEFT JOIN order_items i ON i.order_identifier = o.order_identifier"
                 " WHERE o.order_identifier IN (");
 
@@ -176,7 +177,8 @@ add_conflict(struct order_transaction *tx, const struct order *o)
              o->asked.user_id, o->asked.quantity, o->accepted_ms);
     buffer_format(&tx->items,
                   "%sINSERT INTO stock_movements (product_id, kind, units, stock_after, order_identifier,"
-                  " reason) SELECT %" PRIu64 ", 'failure', 0, %" PRId64 ", '%.36s', '%s' FROM DUAL WHERE NOT EXISTS"
+                  " reason, actor) SELECT %" PRIu64 ", 'failure', 0, %" PRId64
+                  ", '%.36s', '%s', 'intake' FROM DUAL WHERE NOT EXISTS"
                   " (SELECT 1 FROM stock_movements WHERE product_id = %" PRIu64 " AND order_identifier = '%.36s'"
                   " AND reason = '%s')",
                   tx->items.len > 0 ? ";" : "", o->asked.product_id, tx->after[o->product].stock, o->identifier, reason,

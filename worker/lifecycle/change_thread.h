@@ -37,7 +37,7 @@ enum change_round {
 };
 
 struct change_thread_kind {
-    const char *name;                                    /* in log lines */
+    const char *name;                                    /* in log lines and stock movements */
     enum change_round (*round)(struct change_thread *t); /* blocks on MySQL and Redis; need not roll back */
     unsigned idle_ms;                                    /* pause after an empty round */
     unsigned pause_factor; /* during a sale the pause after a batch is so many times as long as the batch took */

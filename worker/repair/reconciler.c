@@ -593,7 +593,10 @@ int
 reconciler_start(struct reconciler *r, const struct config *config)
 {
     *r = (struct reconciler) {
-        .config = config, .redis.config = config, .db.server = &config->db, .wrong_count_before = -1
+        .config = config,
+        .redis.config = config,
+        .db = { .server = &config->db, .actor = "reconciler" },
+        .wrong_count_before = -1
     };
     lease_init(&r->lease, "reconciler", config->worker.name);
     return pthread_create(&r->thread, NULL, run, r);

@@ -14,7 +14,7 @@
 #include "text/money.h"
 
 #define ID    "01a1fc4d-a3c0-7000-a938-43790cd90f5a"
-#define FACTS 256
+#define FACTS 512
 
 
 /* --- the table, for every status, event and combination of facts -------------------------------------------------- */
@@ -31,7 +31,8 @@ facts_number(unsigned i)
         .too_old = i >> 4 & 1,
         .stock_suffices = i >> 5 & 1,
         .without_items = i >> 6 & 1,
-        .paid_twice = i >> 7 & 1
+        .paid_twice = i >> 7 & 1,
+        .archived = i >> 8 & 1
     };
 }
 
@@ -158,6 +159,27 @@ START_TEST(test_events_repeat)
         facts.same_payment = 1;
         facts.without_items &= step.stock != STOCK_TAKEN;
         ck_assert_int_eq(lifecycle_decide(step.status, e, &facts).status, step.status);
+    }
+}
+END_TEST
+
+
+/* A stub stays as it is; whoever moves money for it is told of. */
+START_TEST(test_S13_a_stub_never_changes)
+{
+    FOR_EACH_STEP(s, e, f)
+    {
+        struct order_facts facts = facts_number(f);
+
+        if (!facts.archived || s == ORDER_UNKNOWN || s == ORDER_PENDING_PAYMENT) {
+            continue;
+        }
+
+        struct lifecycle_decision step = lifecycle_decide(s, e, &facts);
+
+        ck_assert_int_eq(step.status, s);
+        ck_assert_int_eq(step.stock, STOCK_UNCHANGED);
+        ck_assert_int_eq(outcome_is_flagged(step.outcome), e != EVENT_PAYMENT_FAILED && e != EVENT_EXPIRE);
     }
 }
 END_TEST
@@ -401,6 +423,7 @@ main(void)
     tcase_add_test(tests, test_no_money_is_lost);
     tcase_add_test(tests, test_one_of_two_payments_goes_back);
     tcase_add_test(tests, test_events_repeat);
+    tcase_add_test(tests, test_S13_a_stub_never_changes);
     tcase_add_test(tests, test_names);
     tcase_add_loop_test(tests, test_amounts, 0, sizeof amounts / sizeof *amounts);
     tcase_add_test(tests, test_large_amounts);

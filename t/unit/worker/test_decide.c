@@ -160,6 +160,27 @@ START_TEST(test_orders_of_several_products)
 END_TEST
 
 
+/* What a stub's order asked for is in the archive: whatever comes under its identifier shares its verdict. */
+START_TEST(test_S13_a_stub_keeps_its_verdict)
+{
+    struct order o[3];
+    size_t leaders[3];
+    struct stored_verdict stored[3];
+    struct product_row p = { .id = 17, .found = 1, .stock = 10 };
+
+    fill_orders(o, leaders, stored);
+    stored[0] = (struct stored_verdict) { .found = 1, .archived = 1, .status = "completed" };
+    o[0].accepted_ms = FORGOTTEN_AFTER_MS + 1;
+    decide(o, leaders, stored, 1, &p);
+
+    ck_assert_int_eq(o[0].verdict, VERDICT_EXISTS);
+    ck_assert_str_eq(o[0].status, "completed");
+    ck_assert_int_eq(batch_order_gives_back(&o[0]), GIVES_BACK);
+    ck_assert_int_eq(p.stock, 10);
+}
+END_TEST
+
+
 int
 main(void)
 {
@@ -172,6 +193,7 @@ main(void)
     tcase_add_test(tcase, test_W22_other_content_is_a_conflict);
     tcase_add_test(tcase, test_an_order_that_comes_again_after_half_a_day);
     tcase_add_test(tcase, test_orders_of_several_products);
+    tcase_add_test(tcase, test_S13_a_stub_keeps_its_verdict);
     suite_add_tcase(suite, tcase);
 
     return suite_run(suite);
