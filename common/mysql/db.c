@@ -150,7 +150,7 @@ static enum db_result
 prepare_session(struct db *db)
 {
     struct buffer sql = { 0 };
-    unsigned lock_wait = db->server->timeout / 2000;
+    unsigned lock_wait = db->lock_wait > 0 ? db->lock_wait : db->server->timeout / 2000;
 
     /*
      * A wait for a lock that is longer than a read may take would look like a lost connection: for a row's, and for a

@@ -48,9 +48,10 @@ struct db {
     MYSQL *mysql;                          /* NULL: closed */
     void *attached;                        /* what ends with the connection; NULL: nothing (mysql/prepared.h uses it) */
     void (*free_attached)(void *attached); /* called once the connection is closed, where attached is not NULL */
-    uint64_t statement_at;                 /* of db_begun() */
-    unsigned code;                         /* MySQL's number of the last error; 0: ours */
-    char error[512];                       /* its text, fit to stand between double quotes on a line of a log */
+    unsigned lock_wait;    /* s that a statement waits for a row's lock; 0: half of the server's timeout */
+    uint64_t statement_at; /* of db_begun() */
+    unsigned code;         /* MySQL's number of the last error; 0: ours */
+    char error[512];       /* its text, fit to stand between double quotes on a line of a log */
 };
 
 /* Connects when the connection is closed; blocks up to connect_timeout. Returns DB_OK or DB_RETRY. */

@@ -36,7 +36,11 @@ order_sql_add_tombstone(struct buffer *sql, const struct tombstone *t)
         add_literal(sql, t->failure_code);
     }
 
-    buffer_format(sql, ",0,NULL,%" PRIu64 ",%" PRIu64 ")", t->product, t->quantity);
+    if (t->product == 0) {
+        buffer_text(sql, ",0,NULL,NULL,NULL)");
+    } else {
+        buffer_format(sql, ",0,NULL,%" PRIu64 ",%" PRIu64 ")", t->product, t->quantity);
+    }
 }
 
 

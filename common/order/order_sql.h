@@ -38,7 +38,7 @@ struct tombstone {
     const char *identifier;           /* CHECKOUT_IDENTIFIER_LEN characters that were checked; no NUL needed */
     const char *status;               /* of an order that ended: "failed", "cancelled". Is escaped */
     const char *failure_code;         /* "": NULL. Is escaped */
-    uint64_t user, product, quantity; /* as asked for */
+    uint64_t user, product, quantity; /* as asked for; product 0: it is left out, with the quantity (NULL) */
 };
 
 /* Adds "(…)" for ORDER_SQL_INSERT. */

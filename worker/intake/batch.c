@@ -84,6 +84,14 @@ batch_add(struct batch *batch, const redisReply *reply, const char **why)
 }
 
 
+void
+batch_drop_last(struct batch *batch)
+{
+    batch->entry_count--;
+    batch->order_count = batch->entries[batch->entry_count].first_order;
+}
+
+
 static int
 compare_products(const void *a, const void *b)
 {

@@ -67,6 +67,9 @@ struct batch {
  */
 int batch_add(struct batch *batch, const redisReply *reply, const char **why);
 
+/* Takes the entry that was added last off again; there is one. */
+void batch_drop_last(struct batch *batch);
+
 /* Fills in products, and each order's product and repeated, once all entries were added. */
 void batch_complete(struct batch *batch);
 

@@ -216,7 +216,7 @@ read_own(struct consumer *c)
     if (count == 0) {
         if (is_last) {
             set_aside_end_pass(&c->set_aside);
-            atomic_store(&c->status->set_aside, (unsigned) c->set_aside.count);
+            atomic_store(&c->status->set_aside, (unsigned) set_aside_broken(&c->set_aside));
             end_own(c);
         }
 
@@ -258,15 +258,39 @@ read_new(struct consumer *c)
 }
 
 
-/* Entries were set aside whose lines were left out. */
+/* Lines that were left out of the log. */
 static void
 log_rest(struct consumer *c)
 {
     uint64_t left_out;
 
+    if (log_limit_rest(&c->locked_lines, clock_ms(), &left_out)) {
+        log_warn("event=product_locked consumer=%s left_out=%" PRIu64 " why=\"lines like the last one\"",
+                 c->status->name, left_out);
+    }
+
     if (log_limit_rest(&c->set_aside_lines, clock_ms(), &left_out)) {
         log_error("event=entry_set_aside consumer=%s left_out=%" PRIu64 " why=\"lines like the last one\"",
                   c->status->name, left_out);
+    }
+}
+
+
+/* Rows that are free again: their entries are own ones, and read anew. */
+static void
+ask_for_locked(struct consumer *c)
+{
+    uint64_t free_ids[LOCKED_PRODUCTS_MOST];
+    size_t n = locked_products_ask(&c->locked, &c->db, free_ids, clock_ms());
+
+    for (size_t i = 0; i < n; i++) {
+        log_info("event=product_unlocked consumer=%s product=%" PRIu64, c->status->name, free_ids[i]);
+        set_aside_release(&c->set_aside, free_ids[i]);
+    }
+
+    if (n > 0) {
+        atomic_store(&c->status->locked_products, (unsigned) c->locked.count);
+        start_with_own(c);
     }
 }
 
@@ -300,6 +324,10 @@ on_read(struct consumer *c)
     }
 
     log_rest(c);
+
+    if (locked_products_is_due(&c->locked, clock_ms())) {
+        ask_for_locked(c);
+    }
 
     /* No batch is in hand here, so what is pending for this consumer was not settled, for whatever reason. */
     if (!c->own_pending && clock_ms() - c->own_ended_ms >= OWN_AGAIN_MS) {
@@ -346,7 +374,43 @@ update_entry_size(struct consumer *c)
 }
 
 
-/* Adds an entry to the batch; not one that was set aside. Returns 0, or -1 when Redis failed. */
+/*
+ * A pass over own entries that finds one which cannot be remembered as set aside stops behind it, and the next pass
+ * goes on there: else it would read such entries without an end.
+ */
+static void
+stop_own(struct consumer *c, const char *id)
+{
+    if (c->is_own && c->own_pending) {
+        snprintf(c->own_after, sizeof(c->own_after), "%s", id);
+        c->own_stopped = 1;
+        end_own(c);
+    }
+}
+
+
+/* Takes the last entry out of the batch again where its product's row is locked. */
+static void
+leave_out_locked(struct consumer *c)
+{
+    const struct entry *e = &c->batch.entries[c->batch.entry_count - 1];
+
+    if (!locked_products_has(&c->locked, e->product_id)) {
+        return;
+    }
+
+    if (set_aside_add(&c->set_aside, e->id, e->product_id) == -1) {
+        stop_own(c, e->id);
+    }
+
+    batch_drop_last(&c->batch);
+}
+
+
+/*
+ * Adds an entry to the batch; not one that was set aside, or whose product's row is locked. Returns 0, or -1 when Redis
+ * failed.
+ */
 static int
 add_entry(struct consumer *c, const redisReply *entry)
 {
@@ -358,8 +422,13 @@ add_entry(struct consumer *c, const redisReply *entry)
         return 0;
     }
 
+    if (batch_add(&c->batch, entry, &why) == 0) {
+        leave_out_locked(c);
+        return 0;
+    }
+
     /* Before alone_until, what does not read was buried when these entries were one batch. */
-    return batch_add(&c->batch, entry, &why) == 0 || c->next < c->alone_until ? 0 : bury(c, entry, why);
+    return c->next < c->alone_until ? 0 : bury(c, entry, why);
 }
 
 
@@ -409,10 +478,10 @@ static enum consumer_state
 set_aside(struct consumer *c)
 {
     const struct entry *e = &c->batch.entries[0];
-    int is_full = set_aside_add(&c->set_aside, e->id) == -1;
+    int is_full = set_aside_add(&c->set_aside, e->id, 0) == -1;
     uint64_t left_out;
 
-    atomic_store(&c->status->set_aside, (unsigned) c->set_aside.count);
+    atomic_store(&c->status->set_aside, (unsigned) set_aside_broken(&c->set_aside));
 
     if (log_limit_pass(&c->set_aside_lines, clock_ms(), &left_out)) {
         log_error("event=entry_set_aside consumer=%s entry=%s product=%" PRIu64 " orders=%zu left_out=%" PRIu64
@@ -424,10 +493,34 @@ set_aside(struct consumer *c)
         return go_on(c);
     }
 
-    snprintf(c->own_after, sizeof(c->own_after), "%s", e->id);
-    c->own_stopped = 1;
-    end_own(c);
+    stop_own(c, e->id);
     return CONSUMER_READ;
+}
+
+
+/* The batch is filled again without the products that others hold locked. */
+static enum consumer_state
+leave_locked(struct consumer *c)
+{
+    const struct product_row *rows = c->tx.after;
+    uint64_t left_out;
+
+    if (locked_products_add(&c->locked, rows, c->tx.waited_for) == -1) {
+        return wait_after(c, "mysql_failed", "too many rows are locked", ERROR_LOCK_WAIT, CONSUMER_COMMIT);
+    }
+
+    c->locked.ask_ms = clock_ms() + LOCK_WAIT_S * 1000;
+    atomic_store(&c->status->locked_products, (unsigned) c->locked.count);
+
+    if (log_limit_pass(&c->locked_lines, clock_ms(), &left_out)) {
+        log_warn("event=product_locked consumer=%s product=%" PRIu64 " of_products=%zu left_out=%" PRIu64
+                 " why=\"another session holds its row: its orders wait, others go on\"",
+                 c->status->name, rows[0].id, c->tx.waited_for, left_out);
+    }
+
+    clear_failure(c);
+    c->next = c->first;
+    return go_on(c);
 }
 
 
@@ -483,6 +576,8 @@ on_commit(struct consumer *c)
         return CONSUMER_SETTLE;
     case ORDERS_INCONSISTENT:
         return divide(c);
+    case ORDERS_LOCKED:
+        return leave_locked(c);
     default:
         break;
     }
@@ -587,7 +682,7 @@ consumer_start(struct consumer *c, const struct config *config, unsigned number,
         .status = status,
         .peers = peers,
         .redis.config = config,
-        .db.server = &config->db,
+        .db = { .server = &config->db, .lock_wait = LOCK_WAIT_S },
         .state = CONSUMER_JOIN,
         .orders_per_entry = FIRST_GUESS,
         .strays_after = "-",
@@ -597,6 +692,7 @@ consumer_start(struct consumer *c, const struct config *config, unsigned number,
     snprintf(status->name, sizeof(status->name), "%s-%u", config->worker.name, number);
     atomic_init(&status->waits_for, CONSUMER_WAITS_NOT);
     atomic_init(&status->set_aside, 0);
+    atomic_init(&status->locked_products, 0);
     return pthread_create(&c->thread, NULL, run, c);
 }
 

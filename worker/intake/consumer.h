@@ -15,6 +15,10 @@
  * aside and stays pending. Where the list of these is full (intake/set_aside.h), a pass over own entries stops at the
  * next one that fails, and the next pass goes on behind it: new orders do not wait for them.
  *
+ * Where another session holds a product's row locked for longer than a batch waits (intake/locked_products.h), the
+ * batch is filled again without the entries of that product, and so is each one after it: they are set aside, too. When
+ * the row is free, own entries are read again.
+ *
  * Nothing is read while a batch is in hand, so an outage of MySQL stops the reading and nothing else; one exception
  * is a small batch that fails for no known reason: it is widened, to see whether other orders can be committed. Every
  * wait ends when the stop is requested; what is not settled then stays in the queue for others. While this thread
@@ -30,6 +34,7 @@
 #include "base/config.h"
 #include "base/log_limit.h"
 #include "intake/batch.h"
+#include "intake/locked_products.h"
 #include "intake/order_transaction.h"
 #include "intake/set_aside.h"
 #include "observe/consumer_status.h"
@@ -66,13 +71,14 @@ struct consumer {
     size_t next;                /* entries before it are in the batch in hand, or ended */
     size_t first;               /* of the batch in hand: entries first .. next - 1 */
     size_t alone_until;         /* entries before it make a batch each, after a check failed for all of them */
-    struct set_aside set_aside; /* entries for which a check failed alone */
-    int own_pending;            /* a pass over own unsettled entries is under way */
-    char own_after[48];         /* the pass goes on behind this entry; "0" at first */
-    int own_stopped;            /* the last pass stopped there, and the next one goes on */
-    uint64_t own_ended_ms;      /* when the last pass ended or stopped */
-    int is_own;                 /* the reply in hand is of such a pass */
-    struct log_limit divided_lines, set_aside_lines;
+    struct set_aside set_aside; /* entries for which a check failed alone, or whose product is locked */
+    struct locked_products locked;
+    int own_pending;       /* a pass over own unsettled entries is under way */
+    char own_after[48];    /* the pass goes on behind this entry; "0" at first */
+    int own_stopped;       /* the last pass stopped there, and the next one goes on */
+    uint64_t own_ended_ms; /* when the last pass ended or stopped */
+    int is_own;            /* the reply in hand is of such a pass */
+    struct log_limit divided_lines, set_aside_lines, locked_lines;
     uint64_t last_heartbeat_ms;
     char strays_after[48];   /* where the next heartbeat looks for entries that are pending for nobody */
     int paused;              /* by checkoutctl, as of the last heartbeat */

@@ -16,7 +16,8 @@
 #include "order/order_sql.h"
 #include "text/number.h"
 
-#define AGAIN_MOST          5  /* runs at once after a deadlock or a duplicate key; then the caller waits */
+#define AGAIN_MOST          5  /* runs at once after a deadlock; then the caller waits */
+#define DUPLICATES_MOST     1  /* runs at once after a duplicate key; then it counts as refused data */
 #define PROBE_FAILURES_MOST 32 /* of a probe that committed nothing yet; more than the halves of 4096 orders */
 
 
@@ -67,6 +68,36 @@ lock_products(struct order_transaction *tx, const struct range *r)
     }
 
     return EFFECT("order.lock", product_rows_read(tx->db, tx->locked, r->batch->product_count, ROW_FOR_UPDATE));
+}
+
+
+/*
+ * A locking read may pass over a row that is there (a session's setting, a row on its way): before a product is called
+ * gone it is read without a lock. Returns DB_AGAIN where that finds one.
+ */
+static enum db_result
+confirm_gone(struct order_transaction *tx, size_t products)
+{
+    size_t gone = 0, there = 0;
+
+    for (size_t i = 0; i < products; i++) {
+        if (!tx->locked[i].found) {
+            tx->after[gone++] = (struct product_row) { .id = tx->locked[i].id };
+        }
+    }
+
+    enum db_result result = product_rows_read(tx->db, tx->after, gone, ROW_NO_LOCK);
+
+    for (size_t i = 0; i < gone && result == DB_OK; i++) {
+        there += tx->after[i].found != 0;
+    }
+
+    if (there > 0) {
+        tx->db->code = 0;
+        return DB_AGAIN;
+    }
+
+    return result;
 }
 
 
@@ -316,7 +347,8 @@ attempt(struct order_transaction *tx, const struct range *r)
     enum db_result result = db_open(tx->db);
 
     if (result != DB_OK || (result = EFFECT("order.begin", db_text(tx->db, "START TRANSACTION"))) != DB_OK
-        || (result = lock_products(tx, r)) != DB_OK || (result = read_verdicts(tx, r)) != DB_OK)
+        || (result = lock_products(tx, r)) != DB_OK || (result = confirm_gone(tx, products)) != DB_OK
+        || (result = read_verdicts(tx, r)) != DB_OK)
     {
         return result;
     }
@@ -346,6 +378,7 @@ static enum db_result
 run_range(struct order_transaction *tx, const struct range *r)
 {
     enum db_result result = DB_AGAIN;
+    unsigned duplicates = 0;
 
     reserve_memory(tx, r);
     find_leaders(tx, r);
@@ -365,6 +398,10 @@ run_range(struct order_transaction *tx, const struct range *r)
             stats_mysql_retry(tx->db->code);
         }
 
+        if (result == DB_AGAIN && tx->db->code == ERROR_DUPLICATE_KEY && ++duplicates > DUPLICATES_MOST) {
+            result = DB_POISON;
+        }
+
         db_rollback(tx->db);
     }
 
@@ -372,17 +409,30 @@ run_range(struct order_transaction *tx, const struct range *r)
 }
 
 
-/* An order that is refused by itself: written down as failed, without the data that MySQL refused. */
+/*
+ * An order that is refused by itself: written down as failed, without the data that MySQL refused. anonymous: also
+ * without product and quantity.
+ */
 static enum db_result
-write_tombstone(struct order_transaction *tx, struct order *o)
+insert_tombstone(struct order_transaction *tx, struct order *o, int anonymous)
 {
+    struct tombstone tombstone = {
+        .identifier = o->identifier, .status = "failed", .failure_code = "rejected", .user = o->asked.user_id
+    };
+
     o->verdict = VERDICT_FAILED;
     strcpy(o->status, "failed");
     strcpy(o->reason, "rejected");
 
     buffer_clear(&tx->sql);
     buffer_text(&tx->sql, ORDER_SQL_INSERT);
-    add_order_row(tx, o, "", 0);
+
+    if (!anonymous) {
+        tombstone.product = o->asked.product_id;
+        tombstone.quantity = o->asked.quantity;
+    }
+
+    order_sql_add_tombstone(&tx->sql, &tombstone);
 
     if (config_sends_events(tx->config)) {
         buffer_text(&tx->sql, ";" OUTGOING_EVENTS_INSERT "VALUES (");
@@ -400,6 +450,20 @@ write_tombstone(struct order_transaction *tx, struct order *o)
     }
 
     return result;
+}
+
+
+/* Returns DB_POISON where not even a row without product and quantity can be written. */
+static enum db_result
+write_tombstone(struct order_transaction *tx, struct order *o)
+{
+    enum db_result result = insert_tombstone(tx, o, 0);
+
+    if (result == DB_AGAIN && tx->db->code == ERROR_DUPLICATE_KEY) {
+        result = insert_tombstone(tx, o, 1);
+    }
+
+    return result == DB_AGAIN && tx->db->code == ERROR_DUPLICATE_KEY ? DB_POISON : result;
 }
 
 
@@ -598,6 +662,27 @@ order_transaction_is_suspicious(const struct order_transaction *tx)
 }
 
 
+/* Returns how many rows of the batch's products others hold, now that waiting for one was in vain; 0: none, any more.
+ */
+static size_t
+find_locked(struct order_transaction *tx, const struct batch *batch)
+{
+    size_t locked = 0;
+
+    for (size_t i = 0; i < batch->product_count; i++) {
+        tx->after[i] = (struct product_row) { .id = batch->products[i].id };
+    }
+
+    enum db_result result = db_open(tx->db);
+
+    if (result == DB_OK) {
+        result = locked_products_find(tx->db, tx->after, batch->product_count, &locked);
+    }
+
+    return result == DB_OK ? locked : 0;
+}
+
+
 enum order_result
 order_transaction_run(struct order_transaction *tx, struct batch *batch)
 {
@@ -623,7 +708,8 @@ order_transaction_run(struct order_transaction *tx, struct batch *batch)
     }
 
     if (!tx->inconsistent) {
-        return ORDERS_WAIT;
+        tx->waited_for = result == DB_RETRY && tx->db->code == ERROR_LOCK_WAIT ? find_locked(tx, batch) : 0;
+        return tx->waited_for > 0 ? ORDERS_LOCKED : ORDERS_WAIT;
     }
 
     tx->rows_committed = 0;

@@ -16,6 +16,13 @@
  * treated as refused; if none can, all wait on. So an unknown error costs an order only beside others that it spares.
  *
  * An order that is refused alone is tried [worker] tries times in all before it gets its tombstone.
+ *
+ * A duplicate key means that another worker was first: the transaction runs again and finds that one's verdicts. One
+ * that stays is a unique key of the shop's own, and counts as refused data. So that the tombstone does not meet the
+ * same key, it is tried without product and quantity, too.
+ *
+ * A lock is waited for LOCK_WAIT_S: two workers on one product take turns. When that is over, the caller is told which
+ * products' rows are locked, and goes on without them.
  */
 #ifndef CHECKOUT_WORKER_INTAKE_ORDER_TRANSACTION_H
 #define CHECKOUT_WORKER_INTAKE_ORDER_TRANSACTION_H
@@ -24,6 +31,7 @@
 #include "base/identifier_table.h"
 #include "intake/batch.h"
 #include "intake/decide.h"
+#include "intake/locked_products.h"
 #include "mysql/db.h"
 #include "text/buffer.h"
 
@@ -47,6 +55,7 @@ struct order_transaction {
     struct product_row *after;  /* as the decision leaves them */
     int64_t *left;              /* for the check of the decision: stock by the orders' quantities */
     size_t locked_capacity;
+    size_t waited_for; /* after ORDERS_LOCKED: so many of `after` are products whose rows others hold, ids ascending */
 
     int inconsistent;          /* a check failed in this run: the transaction was rolled back */
     unsigned unknown_runs;     /* runs in sequence that ended with an unlisted error */
@@ -60,6 +69,7 @@ struct order_transaction {
 enum order_result {
     ORDERS_COMMITTED, /* every order has its verdict, and the batch's products are as committed */
     ORDERS_WAIT,      /* MySQL failed (db->code, db->error): run the same batch again later */
+    ORDERS_LOCKED,    /* rows of tx->after[0 .. waited_for) are locked: run the batch again without these products */
     /*
      * batch_check_decided() failed (intake/batch_check.h), and the transaction under way was rolled back: do not run or
      * settle these entries together again. The second check, before settling, is the consumer's (intake/consumer.h).
@@ -69,9 +79,9 @@ enum order_result {
 
 /*
  * Gives every order of the batch its verdict, in one transaction or in several. The batch must be complete
- * (batch_complete()). After ORDERS_WAIT and ORDERS_INCONSISTENT a part of the orders may be committed; run again they
- * are found as verdicts. Blocks on MySQL, up to [mysql] timeout for each statement, and holds the locks of the batch's
- * products while a transaction is open.
+ * (batch_complete()). After each other result than ORDERS_COMMITTED a part of the orders may be committed; run again
+ * they are found as verdicts. Blocks on MySQL, up to [mysql] timeout for each statement, and holds the locks of the
+ * batch's products while a transaction is open.
  */
 enum order_result order_transaction_run(struct order_transaction *tx, struct batch *batch);
 

@@ -45,9 +45,9 @@ find(const struct set_aside *list, const struct set_aside_entry *key)
 
 
 int
-set_aside_add(struct set_aside *list, const char *id)
+set_aside_add(struct set_aside *list, const char *id, uint64_t product)
 {
-    struct set_aside_entry entry = { .seen = 1 };
+    struct set_aside_entry entry = { .product = product, .seen = 1 };
 
     if (parse_id(&entry, id) == -1) {
         return -1;
@@ -87,6 +87,34 @@ set_aside_see(struct set_aside *list, const char *id)
 
     list->entries[i].seen = 1;
     return 1;
+}
+
+
+size_t
+set_aside_broken(const struct set_aside *list)
+{
+    size_t broken = 0;
+
+    for (size_t i = 0; i < list->count; i++) {
+        broken += list->entries[i].product == 0;
+    }
+
+    return broken;
+}
+
+
+void
+set_aside_release(struct set_aside *list, uint64_t product)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < list->count; i++) {
+        if (list->entries[i].product != product) {
+            list->entries[kept++] = list->entries[i];
+        }
+    }
+
+    list->count = kept;
 }
 
 

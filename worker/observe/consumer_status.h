@@ -20,7 +20,8 @@ enum consumer_wait {
 struct consumer_status {
     char name[CONSUMER_NAME_SIZE]; /* of the consumer in the consumer group, unique among all processes */
     atomic_int waits_for;          /* enum consumer_wait: what failed last and was not reached again yet */
-    atomic_uint set_aside;         /* entries that it set aside (intake/set_aside.h), as far as it remembers them */
+    atomic_uint set_aside; /* entries for which a check failed (intake/set_aside.h), as far as it remembers them */
+    atomic_uint locked_products; /* whose entries wait until the row is free (intake/locked_products.h) */
 };
 
 #endif

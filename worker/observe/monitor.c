@@ -152,6 +152,21 @@ entries_set_aside(const struct monitor *m)
 }
 
 
+static unsigned
+products_locked(const struct monitor *m)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < m->count; i++) {
+        unsigned one = atomic_load(&m->consumers[i].locked_products);
+
+        n = one > n ? one : n;
+    }
+
+    return n;
+}
+
+
 static void
 write_gauge(struct buffer *text, const char *name, const char *help, int64_t value)
 {
@@ -195,6 +210,8 @@ monitor_write_metrics(struct monitor *m, struct buffer *text)
                 consumers_waiting(m, CONSUMER_WAITS_FOR_REDIS));
     write_gauge(text, "entries_set_aside", "Entries that failed a check and stay pending; each waits for a person.",
                 entries_set_aside(m));
+    write_gauge(text, "locked_products", "Products whose row another session holds locked; their orders wait.",
+                products_locked(m));
     write_gauge(text, "paused", "1 while this process takes nothing new (SIGUSR1).", pause_requested());
     write_queue(text, &queue);
     laws_write(&m->laws, text);

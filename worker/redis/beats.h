@@ -1,14 +1,15 @@
 /*
  * Heartbeats: fields of the hash `workers`, one for each consumer of all processes (common/lua/heartbeat.lua).
  *
- *     <consumer>     "<ms>.<release><mysql>"  ms of Redis' clock, for workers of the release before and for people alone;
- *                                             release: one digit, BEAT_RELEASE; mysql: 1 where MySQL answered last, or 0
+ *     <consumer>     "<ms>.<release><mysql>"  ms of Redis' clock, for workers of the release before and for people
+ * alone; release: one digit, BEAT_RELEASE; mysql: 1 where MySQL answered last, or 0
  *                    "<ms>"                   of a worker of the release before: an old one
  *                    "0"                      it left, and what was pending for it is free
  *     paused         the operator's pause     lease:<task>  see redis/lease.h
  *
- * Workers of the release before read each field as a number of ms and delete it once that is 60 s old by Redis' clock, or
- * at once where it is no number: nothing here may depend on it that a later beat, or another process, does not make good.
+ * Workers of the release before read each field as a number of ms and delete it once that is 60 s old by Redis' clock,
+ * or at once where it is no number: nothing here may depend on it that a later beat, or another process, does not make
+ * good.
  */
 #ifndef CHECKOUT_WORKER_REDIS_BEATS_H
 #define CHECKOUT_WORKER_REDIS_BEATS_H
