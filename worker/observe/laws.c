@@ -220,7 +220,7 @@ check_products(struct laws *laws)
 /* --- orders and events -------------------------------------------------------------------------------------------- */
 
 
-/* Counts the rows of a statement that ends after the first LAWS_COUNT_MOST; it reads an index. */
+/* Counts the rows of a statement that ends after the first STATS_COUNT_MOST; it reads an index. */
 static int
 count_rows(struct laws *laws, enum law_gauge gauge, const char *rows)
 {
@@ -229,7 +229,7 @@ count_rows(struct laws *laws, enum law_gauge gauge, const char *rows)
     enum db_result outcome = db_open(&laws->db);
     int64_t count = 0;
 
-    buffer_format(&sql, "SELECT COUNT(*) FROM (SELECT 1 FROM %s LIMIT %d) counted", rows, LAWS_COUNT_MOST);
+    buffer_format(&sql, "SELECT COUNT(*) FROM (SELECT 1 FROM %s LIMIT %d) counted", rows, STATS_COUNT_MOST);
 
     if (outcome == DB_OK) {
         outcome = EFFECT("laws.count", db_rows(&laws->db, &sql, &result));

@@ -4,7 +4,8 @@
  *
  * One process at a time measures, by the lease "laws" (redis/lease.h); the others leave these gauges out. Nothing that
  * is read grows with what was sold: law 1 is a comparison within the rows of the products (mysql/supply.h), and what is
- * counted is counted up to LAWS_COUNT_MOST. Each statement is ended by the server after LAWS_STATEMENT_MS.
+ * counted is counted up to STATS_COUNT_MOST (observe/stats.h). Each statement is ended by the server after
+ * LAWS_STATEMENT_MS.
  *
  * A struct belongs to the monitor's thread, but for laws_write(), which any thread may call.
  */
@@ -19,7 +20,6 @@
 #include "redis/lease.h"
 #include "text/buffer.h"
 
-#define LAWS_COUNT_MOST   10000
 #define LAWS_STATEMENT_MS 5000
 
 /* Names and meanings: the table in laws.c, and docs/operations.md. */

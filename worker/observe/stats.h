@@ -35,6 +35,8 @@ void stats_add(enum stats_count count, uint64_t n);
 /* Returns what was added so far. */
 uint64_t stats_read(enum stats_count count);
 
+#define STATS_COUNT_MOST 10000 /* rows that a gauge counts at most: it says "so many, or more" */
+
 enum stats_gauge {
     STATS_OUTGOING_WAITING, /* outgoing events that are not delivered yet */
     STATS_OUTGOING_DEAD,    /* outgoing events given up */

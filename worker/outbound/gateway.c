@@ -539,7 +539,10 @@ update_gauges(struct sender *s)
     MYSQL_RES *rows = NULL;
 
     buffer_clear(&s->sql);
-    buffer_text(&s->sql, "SELECT COUNT(*) FROM gateway_calls WHERE next_try_at IS NOT NULL");
+    buffer_format(&s->sql,
+                  "SELECT COUNT(*) FROM (SELECT 1 FROM gateway_calls FORCE INDEX (gateway_calls_due)"
+                  " WHERE next_try_at IS NOT NULL LIMIT %d) open",
+                  STATS_COUNT_MOST);
 
     if (EFFECT("gateway.survey", db_rows(&s->db, &s->sql, &rows)) != DB_OK) {
         stats_set(STATS_GATEWAY_OPEN, -1);

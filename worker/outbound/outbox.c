@@ -298,8 +298,12 @@ update_gauges(struct sender *s)
     MYSQL_RES *rows = NULL;
 
     buffer_clear(&s->sql);
-    buffer_text(&s->sql, "SELECT (SELECT COUNT(*) FROM outgoing_events WHERE next_try_at IS NOT NULL),"
-                         " (SELECT COUNT(*) FROM outgoing_events WHERE dead_at IS NOT NULL)");
+    buffer_format(&s->sql,
+                  "SELECT (SELECT COUNT(*) FROM (SELECT 1 FROM outgoing_events FORCE INDEX (outgoing_events_due)"
+                  " WHERE next_try_at IS NOT NULL LIMIT %d) waiting),"
+                  " (SELECT COUNT(*) FROM (SELECT 1 FROM outgoing_events FORCE INDEX (outgoing_events_dead)"
+                  " WHERE dead_at IS NOT NULL LIMIT %d) dead)",
+                  STATS_COUNT_MOST, STATS_COUNT_MOST);
 
     if (EFFECT("outbox.survey", db_rows(&s->db, &s->sql, &rows)) != DB_OK) {
         stats_set(STATS_OUTGOING_WAITING, -1);
