@@ -113,7 +113,7 @@ supply_count_begin(struct db *primary, uint64_t product, const char *era)
     buffer_text(&sql, "SELECT 1 FROM settings WHERE name = '" SUPPLY_SETTING "' AND value = ");
     db_quote(primary, &sql, era);
     buffer_text(&sql, " LOCK IN SHARE MODE");
-    result = EFFECT("supply.era", db_any(primary, &sql, &counts));
+    result = EFFECT("supply.begin", db_any(primary, &sql, &counts));
 
     if (result == DB_OK && counts) {
         buffer_clear(&sql);
@@ -122,11 +122,11 @@ supply_count_begin(struct db *primary, uint64_t product, const char *era)
                       " updated_at = updated_at WHERE id = %" PRIu64
                       " AND (live_units IS NULL OR supplied_units IS NULL)",
                       product);
-        result = EFFECT("supply.begin_count", db_run(primary, &sql));
+        result = EFFECT("supply.begin", db_run(primary, &sql));
     }
 
     if (result == DB_OK) {
-        result = EFFECT("supply.commit", db_text(primary, "COMMIT"));
+        result = EFFECT("supply.begin", db_text(primary, "COMMIT"));
     }
 
     if (result != DB_OK) {

@@ -141,6 +141,31 @@ subtest 'S1: --finish is refused while a worker of the release before lives, and
     is(counters(1), '0 0 0', 'all begin at 0, not yet counted');
 };
 
+subtest 'S1: --finish killed at any step has done nothing, or all' => sub {
+    for my $point (qw(set_counters.before set_counters.after era.before era.after)) {
+        unfinished();
+        my $pid = worker();
+        $test->place_new(1, 2);
+        $test->wait_drained;
+        my $ctl = fork // die "fork: $!";
+        if ($ctl == 0) {
+            open STDERR, '>', '/dev/null';
+            $ENV{CHECKOUT_FAILPOINT} = "migrate.$point";
+            { exec "$stack->{build}/failpoints/checkoutctl", '-c', $stack->{env}{WORKER_CONF}, 'migrate', '--finish' }
+            POSIX::_exit(127);
+        }
+        waitpid $ctl, 0;
+        is($? & 127, 9, "killed at $point");
+        $test->place_new(1, 3);
+        $test->wait_drained;
+        is($stack->value("SELECT value <> '' FROM settings WHERE name = 'counters'"), $point eq 'era.after' ? 1 : 0, 'what counts');
+        is(($stack->checkoutctl('migrate', '--finish'))[0], 0, 'again');
+        becomes(1, '5 10000 1', 'the numbers');
+        $test->laws_hold('the laws');
+        $test->end_worker($pid);
+    }
+};
+
 subtest 'S1: --unfinish is the way back' => sub {
     fresh();
     $test->load(1, 100);
