@@ -764,6 +764,13 @@ config_free(struct config *config)
 }
 
 
+unsigned
+config_statement_timeout(const struct config *config, unsigned wanted)
+{
+    return wanted < config->db.statement_timeout ? wanted : config->db.statement_timeout;
+}
+
+
 int
 config_has_replica(const struct config *config)
 {

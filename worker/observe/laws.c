@@ -376,7 +376,7 @@ void
 laws_init(struct laws *laws, const struct config *config, struct redis_connection *redis)
 {
     *laws = (struct laws) { .config = config, .redis = redis, .server = config->db, .held = 1 };
-    laws->server.statement_timeout = LAWS_STATEMENT_MS;
+    laws->server.statement_timeout = config_statement_timeout(config, LAWS_STATEMENT_MS);
     laws->db.server = &laws->server;
     lease_init(&laws->lease, "laws", config->worker.name);
     pthread_mutex_init(&laws->lock, NULL);

@@ -243,7 +243,8 @@ recount_start(struct recount *r, const struct config *config)
         .reader_server = config_has_replica(config) ? config->replica : config->db,
         .rows = memory_resize(NULL, SUPPLY_ROWS_MOST, sizeof(struct supply))
     };
-    r->primary_server.statement_timeout = r->reader_server.statement_timeout = RECOUNT_STATEMENT_MS;
+    r->primary_server.statement_timeout = config_statement_timeout(config, RECOUNT_STATEMENT_MS);
+    r->reader_server.statement_timeout = r->primary_server.statement_timeout;
     r->primary.server = &r->primary_server;
     r->reader.server = &r->reader_server;
     lease_init(&r->lease, "recount", config->worker.name);
