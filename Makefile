@@ -3,6 +3,7 @@
 #   make                    builds everything into build/
 #   make run                a whole shop on this machine and a sale in it, until Ctrl-C
 #   make test               installs what is missing, builds, runs all tests
+#   make test-full          the same with the large sizes, all of the model, and a longer campaign: SECONDS=1200 SEED=n
 #   make up, make down      the same shop in the background, and its end
 #   make bench              the benchmarks, as ratios
 #   make campaign           a sale under random faults, then all laws: SECONDS=600 SEED=n
@@ -210,7 +211,7 @@ export TEST_NGINX_BINARY := $(if $(SANITIZE),$(ROOT)/$(BUILD)/nginx,$(NGINX_BINA
 PARALLEL := $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(shell nproc))
 STACK := NGINX_BINARY=$(TEST_NGINX_BINARY) deploy/local/stack
 
-.PHONY: deps test check-unit lint format lint-flags run up down campaign bench clean install FORCE
+.PHONY: deps test test-full check-unit lint format lint-flags run up down campaign bench clean install FORCE
 deps:
 	$(Q)deploy/local/install
 
@@ -224,6 +225,11 @@ check-unit: unit
 test: built
 	$(Q)$(MAKE) --no-print-directory $(PARALLEL) unit fuzzers failpoints
 	$(Q)NGINX_BINARY=$(TEST_NGINX_BINARY) t/lib/run all $(UNIT_TESTS) -- $(FUZZERS)
+
+# What is large: sizes of 10^6, the model within all its bounds, a campaign of SECONDS. Half an hour is not enough for it.
+test-full:
+	$(Q)CHECKOUT_FULL=1 SUITE_SECONDS=$(or $(SUITE_SECONDS),7200) $(MAKE) --no-print-directory test
+	$(Q)$(MAKE) --no-print-directory campaign SECONDS=$(or $(SECONDS),1200)
 
 lint:
 	$(Q)deploy/local/install build test lint
