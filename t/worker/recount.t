@@ -91,6 +91,7 @@ subtest 'S1: the counters are NULL until --finish, and stay so' => sub {
     ok($test->wait_until(sub { (metric('products_not_counted') // 0) == 1 }), 'one product is not counted');
     is(metric('oversold_units'), undef, 'whether law 1 holds is not known');
     is(metric('counter_drift_units'), undef, 'nor whether the counters are right');
+    like(($stack->checkoutctl('migrate'))[1], qr/^counters do not count yet/m, 'migrate says what is missing');
     my ($code, $text) = $stack->checkoutctl('audit');
     is($code, 0, 'the audit counts itself') or diag($text);
     like($text, qr/not yet counted 1$/m, '… and says what is not counted');

@@ -279,7 +279,7 @@ static int
 apply_all(struct ctl *ctl)
 {
     struct db *db = &ctl->db;
-    int result = 0, fresh;
+    int result = 0, fresh, counts = 0;
 
     if (db_text(db, "CREATE TABLE IF NOT EXISTS schema_migrations ("
                     " name VARCHAR(255) CHARACTER SET ascii NOT NULL PRIMARY KEY,"
@@ -298,8 +298,12 @@ apply_all(struct ctl *ctl)
         result = apply_if_new(db, &checkout_migrations[i]);
     }
 
-    if (result == 0 && fresh && migrate_begin_era(db) != DB_OK) {
+    if (result == 0 && ((fresh && migrate_begin_era(db) != DB_OK) || migrate_has_era(db, &counts) != DB_OK)) {
         result = report_statement(db, "settings", 1);
+    }
+
+    if (result == 0 && !counts) {
+        printf("counters do not count yet: \"migrate --finish\" once all programs, nginx too, are of this release\n");
     }
 
     return result == 0 ? CTL_OK : CTL_ERROR;

@@ -43,15 +43,14 @@ end_era(struct db *db)
 }
 
 
-/* *has: 1 where the counters count. */
-static enum db_result
-has_era(struct db *db, int *has)
+enum db_result
+migrate_has_era(struct db *db, int *counts)
 {
     struct buffer sql = { 0 };
 
     buffer_text(&sql, "SELECT 1 FROM settings WHERE name = '" SUPPLY_SETTING "' AND value <> ''");
 
-    enum db_result result = db_any(db, &sql, has);
+    enum db_result result = db_any(db, &sql, counts);
 
     buffer_free(&sql);
     return result;
@@ -196,7 +195,7 @@ finish(struct ctl *ctl, struct db *db)
         return code;
     }
 
-    if (db_open(db) != DB_OK || has_era(db, &has) != DB_OK) {
+    if (db_open(db) != DB_OK || migrate_has_era(db, &has) != DB_OK) {
         return report_failed(db);
     }
 

@@ -20,4 +20,7 @@ int migrate_unfinish(struct ctl *ctl);
 /* For a database that was empty: no program can have worked on it. Returns DB_OK, or what failed, db->error set. */
 enum db_result migrate_begin_era(struct db *db);
 
+/* *counts: 1 where the counters count, else 0. Returns as the last one. */
+enum db_result migrate_has_era(struct db *db, int *counts);
+
 #endif
