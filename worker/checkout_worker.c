@@ -57,6 +57,7 @@
 #include "outbound/outbox.h"
 #include "repair/reconciler.h"
 #include "repair/recount.h"
+#include "repair/recovery.h"
 
 #define EXIT_USAGE 2
 #define LEAVE_MS   2000 /* least time for the heartbeat to report to Redis that the consumers left */
@@ -71,6 +72,7 @@ struct daemon {
     struct heartbeat heartbeat;
     struct reconciler reconciler;
     struct recount recount;
+    struct recovery_thread recovery;
     struct change_thread payments, expiry;
     struct sender gateway, outbox;
     struct monitor monitor;
@@ -176,6 +178,10 @@ start_threads(struct daemon *d)
 
     if (error == 0) {
         error = recount_start(&d->recount, &d->config);
+    }
+
+    if (error == 0) {
+        error = recovery_start(&d->recovery, &d->config);
     }
 
     if (error == 0) {
@@ -302,7 +308,8 @@ consumers_ended(const struct daemon *d)
 static int
 others_ended(const struct daemon *d)
 {
-    return atomic_load(&d->reconciler.ended) && atomic_load(&d->recount.ended) && atomic_load(&d->monitor.ended)
+    return atomic_load(&d->reconciler.ended) && atomic_load(&d->recount.ended) && atomic_load(&d->recovery.ended)
+           && atomic_load(&d->monitor.ended)
            && atomic_load(&d->heartbeat.ended) && atomic_load(&d->payments.ended) && atomic_load(&d->expiry.ended)
            && sender_ended(&d->gateway) && sender_ended(&d->outbox);
 }
@@ -365,6 +372,7 @@ join_threads(struct daemon *d)
     sender_join(&d->gateway);
     change_thread_join(&d->expiry);
     change_thread_join(&d->payments);
+    recovery_join(&d->recovery);
     recount_join(&d->recount);
     reconciler_join(&d->reconciler);
     heartbeat_join(&d->heartbeat);

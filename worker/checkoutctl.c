@@ -43,6 +43,7 @@ static const struct command commands[] = {
       "adjustment. Orders keep the price of their commit.\n"
       TERMS_HELP },
     { "product", "show", ctl_product_show, "ID", "what MySQL and the gate hold of it", "" },
+    { "product", "open", ctl_product_open, "ID", "sells on after a loss of MySQL that could not be explained", "" },
     { "product", "close", ctl_product_close, "ID", "no new orders from now on",
       "Orders accepted before become orders as usual. \"product set ID --state open\" opens it again.\n" },
 

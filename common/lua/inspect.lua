@@ -7,7 +7,7 @@
 --         then for each product: product id
 -- returns { summed (0 or 1), products and queued of the gate,
 --         then for each product { stock, version, register stock, in_flight, sum in flight (-1 when not
---         summed), opens_at, closes_at, per_user_limit, max_quantity, state } }
+--         summed), opens_at, closes_at, per_user_limit, max_quantity, state, recovering } }
 --         Nothing is in flight of a product that was never loaded: its sum is 0, however long the queue is.
 --         A field that is missing, or whose key has another type, is an empty string.
 --#include in_flight.lua
@@ -19,12 +19,12 @@ local reply = { sum and 1 or 0, redis.call('HGET', gate, 'products') or '', redi
 for i = 1, (#KEYS - 4) / 2 do
     local stock = redis.pcall('GET', KEYS[3 + 2 * i])
     local f = redis.pcall('HMGET', KEYS[4 + 2 * i], 'version', 'stock', 'in_flight', 'opens_at', 'closes_at',
-                         'per_user_limit', 'max_quantity', 'state')
+                         'per_user_limit', 'max_quantity', 'state', 'recovering')
     local units = sum and (sum[ARGV[1 + i]] or 0) or -1
     if asked and not sum and not f[2] and is_new(gate, products, ARGV[1 + i]) then units = 0 end
     reply[#reply + 1] = {
         type(stock) == 'string' and stock or '', f[1] or '', f[2] or '', f[3] or '',
-        units, f[4] or '', f[5] or '', f[6] or '', f[7] or '', f[8] or '',
+        units, f[4] or '', f[5] or '', f[6] or '', f[7] or '', f[8] or '', f[9] or '',
     }
 end
 return reply

@@ -68,12 +68,13 @@ end
 local function read_product(k)
     local stock = redis.pcall('GET', KEYS[k])
     local reg = redis.pcall('HMGET', KEYS[k + 1], 'stock', 'in_flight', 'max_quantity',
-                            'per_user_limit', 'opens_at', 'closes_at', 'state')
+                            'per_user_limit', 'opens_at', 'closes_at', 'state', 'recovering')
     if is_error(stock) or is_error(reg) then return nil, 'broken' end
     if rebuilding then return nil, 'rebuilding' end
     if not stock or not reg[1] then
         return nil, products == 0 and 'stock_not_loaded' or 'unknown_product'
     end
+    if reg[8] then return nil, 'rebuilding' end   -- MySQL lost something of it: loss.lua
     local p = {
         key = k, stock = count(stock), register = count(reg[1]), in_flight = count(reg[2]),
         max_quantity = count(reg[3]), limit = count(reg[4]),

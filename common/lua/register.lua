@@ -6,7 +6,8 @@
 --                 two names of keys; released: units, a number; version .. state: words of the call, version "-" for
 --                 "nothing to push". Returns true where what was pushed was newer and was taken, else false
 --
--- register.stock and register.version are what MySQL said last; in_flight is what Redis alone knows.
+-- register.stock and register.version are what MySQL said last; in_flight is what Redis alone knows. While `recovering`
+-- stands in the register (loss.lua), version and stock prove what MySQL lost: nothing that is pushed replaces them.
 
 -- A whole number; nil for what is none (Lua itself would take "nan" and "1e300" too), or is too long to be exact.
 local function whole(text)
@@ -18,14 +19,16 @@ end
 -- must not keep the others of the same call from their due. A register whose stock is no number takes the
 -- same version again. True when the push was applied.
 local function push(stock_key, register, released, version, stock, opens_at, closes_at, limit, max_quantity, state)
-    local now = redis.pcall('HMGET', register, 'version', 'in_flight', 'stock')
+    local now = redis.pcall('HMGET', register, 'version', 'in_flight', 'stock', 'recovering', 'gone')
     if now.err or not now[3] then return false end
     local in_flight = math.max(0, (whole(now[2]) or 0) - released)
     local units, held = whole(now[3]), whole(now[1]) or -1
-    local newer = version ~= '-' and (tonumber(version) > held or not units and tonumber(version) == held)
+    local newer = version ~= '-' and not now[4]
+                  and (tonumber(version) > held or not units and tonumber(version) == held)
     if newer then
         redis.call('HSET', register, 'version', version, 'stock', stock, 'opens_at', opens_at,
                    'closes_at', closes_at, 'per_user_limit', limit, 'max_quantity', max_quantity, 'state', state)
+        if now[5] then redis.call('HDEL', register, 'gone') end
         units = tonumber(stock)
     end
     redis.call('HSET', register, 'in_flight', in_flight)

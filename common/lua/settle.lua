@@ -4,7 +4,7 @@
 -- KEYS    1 order-processing-queue   2 gate   3 dead-letter-queue
 --         then B buckets orders:<day>
 --         then for each product: product:<id>:stock   product:<id>:register   product:<id>:buyers
--- ARGV    1 consumer group   2 buckets B   3 products P
+-- ARGV    1 consumer group   2 buckets B   3 products P   4 epoch: of the gate, as it was read before the entries were
 --         then for each product: version ("-": nothing to push), stock, opens_at, closes_at,
 --         per_user_limit, max_quantity, state
 --         then for each entry: id, nonce, product 1..P, bucket 1..B, units released, orders,
@@ -13,12 +13,13 @@
 --         then b times: user, units, identifier ("-": the units come back in any case; else as the
 --         change of the order's record says: taken_by() of record.lua)
 --         then d times: units, reason, "<identifier> <record>"
--- returns entries settled by this call
+-- returns entries settled by this call, or -1: the epoch is another one, and nothing was done
 -- law     An entry counts only once: the same entry (nonce), still pending (XACK = 1). Never creates
 --         a register, a stock or a bucket. Runs when Redis is out of memory. The stock is always
 --         set from the register: that is the compensating increment. What may fail is tried before the
 --         first write; a key of another type (buyers, bucket, gate) harms nothing but itself. A record that
---         says more already (paid, cancelled …) stays.
+--         says more already (paid, cancelled …) stays. A raised epoch says that MySQL may have lost what
+--         was committed: then nothing is taken off the queue before it was found committed again.
 --#include register.lua
 --#include record.lua
 
@@ -43,10 +44,12 @@ local function take_off(id, nonce)
     return true
 end
 
+local held = redis.pcall('HGET', gate, 'epoch')
+if (type(held) == 'string' and held or '0') ~= ARGV[4] then return -1 end
 redis.call('XLEN', dead)   -- another type is an error, here and not between the writes
 local settled, left_queue = 0, 0
 local released = {}
-local a = 4 + 7 * products
+local a = 5 + 7 * products
 while a <= #ARGV do
     local id, nonce, product, bucket = ARGV[a], ARGV[a + 1], tonumber(ARGV[a + 2]), KEYS[3 + tonumber(ARGV[a + 3])]
     local units, orders = tonumber(ARGV[a + 4]), tonumber(ARGV[a + 5])
@@ -58,7 +61,7 @@ while a <= #ARGV do
         local k = product_key(product)
         settled, left_queue = settled + 1, left_queue + orders
         released[product] = (released[product] or 0) + units
-        local limit = tonumber(ARGV[4 + 7 * (product - 1) + 4]) or 0
+        local limit = tonumber(ARGV[5 + 7 * (product - 1) + 4]) or 0
         settle_buyers(bucket, KEYS[k + 2], limit, first_record, first_buyer, first_dead - 1)
         write_records(bucket, first_record, first_buyer - 1)
         for i = first_dead, first_dead + 3 * d - 1, 3 do
@@ -71,7 +74,7 @@ while a <= #ARGV do
 end
 
 for p = 1, products do
-    local k, v = product_key(p), 4 + 7 * (p - 1)
+    local k, v = product_key(p), 5 + 7 * (p - 1)
     push(KEYS[k], KEYS[k + 1], released[p] or 0, ARGV[v], unpack(ARGV, v + 1, v + 6))
 end
 if left_queue > 0 and redis.call('TYPE', gate).ok == 'hash' then

@@ -2,10 +2,12 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <time.h>
 
 #include "failpoint.h"
 #include "text/log_text.h"
+#include "text/number.h"
 
 
 static void
@@ -177,6 +179,118 @@ prepare_session(struct db *db)
 }
 
 
+/* 0 and OFF; MariaDB 12 has several words for "on". */
+static int
+is_off(const char *value)
+{
+    return value == NULL || strcmp(value, "0") == 0 || strcasecmp(value, "OFF") == 0;
+}
+
+
+/* A word of it: the log and the gate's scripts know no spaces in words. */
+static void
+note_server(struct db *db, const char *name)
+{
+    snprintf(db->server_name, sizeof(db->server_name), "%s", name);
+
+    for (char *c = db->server_name; *c != '\0'; c++) {
+        *c = (unsigned char) *c <= ' ' ? '_' : *c;
+    }
+}
+
+
+/* *now: the server's time of day, in seconds since 1970. */
+static enum db_result
+ask_server(struct db *db, uint64_t *now)
+{
+    struct buffer sql = { 0 };
+    MYSQL_RES *rows;
+
+    /* MariaDB passes over the comment, and has no server_uuid. On a reader of Aurora innodb_read_only alone is set. */
+    buffer_text(&sql, "SELECT @@global.read_only, @@global.innodb_read_only, UNIX_TIMESTAMP(),"
+                      " CONCAT_WS('/', @@server_id, @@hostname, @@port/*!50708 , @@server_uuid */)");
+
+    enum db_result result = EFFECT("mysql.writable", db_rows(db, &sql, &rows));
+
+    buffer_free(&sql);
+
+    if (result != DB_OK) {
+        return DB_RETRY;
+    }
+
+    MYSQL_ROW row = mysql_fetch_row(rows);
+    int writable = row != NULL && is_off(row[0]) && is_off(row[1]);
+
+    if (row != NULL) {
+        *now = number_of_column(row[2]);
+        note_server(db, row[3] != NULL ? row[3] : "");
+    }
+
+    mysql_free_result(rows);
+
+    if (!writable) {
+        db->code = DB_READ_ONLY;
+        snprintf(db->error, sizeof(db->error), "the server is read-only: it is no primary, and nothing is done on it");
+        return DB_RETRY;
+    }
+
+    return DB_OK;
+}
+
+
+enum db_result
+db_check_writable(struct db *db)
+{
+    uint64_t now = 0;
+
+    return ask_server(db, &now);
+}
+
+
+static enum db_result
+read_start(struct db *db, uint64_t now)
+{
+    struct buffer sql = { 0 };
+    MYSQL_RES *rows;
+
+    buffer_text(&sql, "SHOW GLOBAL STATUS LIKE 'Uptime'");
+
+    enum db_result result = EFFECT("mysql.uptime", db_rows(db, &sql, &rows));
+
+    buffer_free(&sql);
+
+    if (result != DB_OK) {
+        return DB_RETRY;
+    }
+
+    MYSQL_ROW row = mysql_fetch_row(rows);
+
+    db->server_started = now - (row != NULL ? number_of_column(row[1]) : 0);
+    mysql_free_result(rows);
+    return DB_OK;
+}
+
+
+static enum db_result
+check_server(struct db *db)
+{
+    uint64_t now = 0;
+    enum db_result result = db->server->writable ? ask_server(db, &now) : DB_OK;
+
+    if (result == DB_OK && db->server->writable) {
+        result = read_start(db, now);
+    }
+
+    if (result != DB_OK) {
+        close_mysql(db);
+        return DB_RETRY;
+    }
+
+    db->sessions++;
+    return DB_OK;
+}
+
+
 static MYSQL *
 dial(struct db *db)
 {
@@ -210,7 +324,10 @@ db_open(struct db *db)
     }
 
     FAILPOINT_MYSQL_SOCKET((int) db->mysql->net.fd);
-    return prepare_session(db);
+
+    enum db_result result = prepare_session(db);
+
+    return result == DB_OK ? check_server(db) : result;
 }
 
 

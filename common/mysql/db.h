@@ -40,7 +40,11 @@ struct db_server {
     const char *ssl_ca, *ssl_cert, *ssl_key; /* files */
     int ssl_verify;                          /* 1: with TLS, the server's certificate and its name are checked */
     int server_public_key;                   /* 1: without TLS, the server may be asked for its key */
+    int writable;                            /* 1: a read-only server is refused at the connect: it is no primary */
 };
+
+#define DB_SERVER_NAME_MAX 192
+#define DB_READ_ONLY       1290 /* what a server says that runs with --read-only */
 
 struct db {
     const struct db_server *server;        /* not owned */
@@ -48,14 +52,26 @@ struct db {
     MYSQL *mysql;                          /* NULL: closed */
     void *attached;                        /* what ends with the connection; NULL: nothing (mysql/prepared.h uses it) */
     void (*free_attached)(void *attached); /* called once the connection is closed, where attached is not NULL */
-    unsigned lock_wait;    /* s that a statement waits for a row's lock; 0: half of the server's timeout */
-    uint64_t statement_at; /* of db_begun() */
-    unsigned code;         /* MySQL's number of the last error; 0: ours */
-    char error[512];       /* its text, fit to stand between double quotes on a line of a log */
+    unsigned lock_wait;                    /* s that a statement waits for a row's lock; 0: half of the server's timeout */
+    uint64_t statement_at;                 /* of db_begun() */
+    uint64_t sessions;                     /* opened so far: another number, another session */
+    char server_name[DB_SERVER_NAME_MAX];  /* of the open session, where server->writable: the same for all sessions */
+    uint64_t server_started;               /* on that server; seconds since 1970, exact to a few; as is the name */
+    unsigned code;                         /* MySQL's number of the last error; 0: ours */
+    char error[512];                       /* its text, fit to stand between double quotes on a line of a log */
 };
 
-/* Connects when the connection is closed; blocks up to connect_timeout. Returns DB_OK or DB_RETRY. */
+/*
+ * Connects when the connection is closed; blocks up to connect_timeout, and for a statement or two. Returns DB_OK or
+ * DB_RETRY; where server->writable is set, also for a server that is read-only (code DB_READ_ONLY).
+ */
 enum db_result db_open(struct db *db);
+
+/*
+ * Asks the server of the open session anew whether it can be written, for whoever is about to conclude something from
+ * what it lacks. Blocks for a statement. Returns DB_OK, or DB_RETRY (code DB_READ_ONLY: it cannot).
+ */
+enum db_result db_check_writable(struct db *db);
 
 /*
  * When the last statement was begun: µs of CLOCK_MONOTONIC, 0 when none was. Another thread may ask while the

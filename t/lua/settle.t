@@ -9,7 +9,7 @@ use Test::More;
 my $redis = CheckoutRedis->start;
 my $r     = $redis->client;
 my ($queue, $dead, $group, $day) = ('order-processing-queue', 'dead-letter-queue', 'checkout-worker', '2026-11-21');
-my ($serial, $strays_after) = (0, '-');
+my ($serial, $strays_after, $epoch) = (0, '-', 0);
 
 sub fresh { $strays_after = '-'; $r->flushdb; $redis->load(@$_) for @_ }
 
@@ -50,7 +50,7 @@ sub take {
 # Settles entries of product 1. An entry: { id, nonce, units, count } and records, buyers, dead (lists).
 sub settle {
     my ($push, @entries) = @_;
-    my @args = ($group, 1, 1, @$push);
+    my @args = ($group, 1, 1, $epoch, @$push);
     for my $e (@entries) {
         my @lists = map { $e->{$_} // [] } qw(records buyers dead);
         push @args, @$e{qw(id nonce)}, 1, 1, @$e{qw(units count)}, @{ $lists[0] } / 2, @{ $lists[1] } / 3, @{ $lists[2] } / 3, map { @$_ } @lists;

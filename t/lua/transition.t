@@ -129,7 +129,7 @@ subtest 'settle leaves a later status alone' => sub {
     my $entry = $r->xreadgroup('GROUP', $group, 'me', 'STREAMS', $queue, '>')->[0][1][0][0];
     move('paid', 0, version => 4, stock => 3);
     is $redis->script('settle', [ $queue, 'gate', $dead, $today, CheckoutRedis::product_keys(1), 'product:1:buyers' ],
-        [ $group, 1, 1, 4, 3, 0, 0, 4, 0, 'open', $entry, 'abcdef0123456789', 1, 1, 2, 1, 1, 0, 0, $id, 'pending_payment - 1 2 7 1763700000123' ]),
+        [ $group, 1, 1, 0, 4, 3, 0, 0, 4, 0, 'open', $entry, 'abcdef0123456789', 1, 1, 2, 1, 1, 0, 0, $id, 'pending_payment - 1 2 7 1763700000123' ]),
         1, 'settled';
     like record(), qr/^paid /, 'it was paid before its settle';
     is $r->get('product:1:stock'), 3;

@@ -315,12 +315,15 @@ subtest 'W18: register or stock key deleted with orders in flight' => sub {
     is($test->row($ids[0]), 'pending_payment', 'the order stands');
 };
 
-subtest 'W19: MySQL is behind Redis, or edited by hand' => sub {
+subtest 'W19, S2: MySQL is behind Redis, or edited by hand' => sub {
     fresh();
     $test->worker;
     $redis->hset('product:1:register', 'version', 50, 'stock', 90);
     $redis->set('product:1:stock', 90);
-    settled_right('older than Redis');
+    ok($test->wait_until(sub { $test->log_holds(qr/event=product_not_recovered product=1 /) }), 'older than Redis: it stays closed');
+    is($test->value('SELECT version FROM products WHERE id = 1'), 1, 'nothing was changed');
+    $test->stack->checkoutctl_ok('product', 'open', 1);
+    settled_right('an operator opened it');
     is($test->value('SELECT version FROM products WHERE id = 1'), 51, 'the version is raised over that of Redis');
     $test->sql('UPDATE products SET stock = stock - 6 WHERE id = 1');
     $test->{supplied}{1} -= 6;

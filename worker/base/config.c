@@ -551,6 +551,7 @@ fill_in_servers(struct config *config)
         .ssl_key = config->mysql.ssl_key,
         .ssl_verify = config->mysql.ssl_verify != 0,
         .server_public_key = config->mysql.server_public_key != 0,
+        .writable = 1,
     };
     config->replica = config->db;
     config->replica.host = config->mysql.replica_host;

@@ -374,6 +374,8 @@ repair_product(struct ctl *ctl, struct audit *a, uint64_t id)
     case SYNC_NOT_PUSHED:
     case SYNC_BROKEN:
         return report_redis_failed(ctl);
+    case SYNC_RECOVERING:
+        return CTL_OK;
     default:
         if (!ctl->json) {
             printf("repaired  product %" PRIu64 "\n", id);

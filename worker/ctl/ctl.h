@@ -34,6 +34,7 @@ int ctl_migrate(struct ctl *ctl, int argc, char **argv);         /* makes or upd
 int ctl_product_add(struct ctl *ctl, int argc, char **argv);     /* a new one in MySQL; its stock is a load */
 int ctl_product_set(struct ctl *ctl, int argc, char **argv);     /* changes it in MySQL and, if loaded, at the gate */
 int ctl_product_show(struct ctl *ctl, int argc, char **argv);    /* what MySQL and the gate hold of a product */
+int ctl_product_open(struct ctl *ctl, int argc, char **argv);    /* sells on what a recovery could not explain */
 int ctl_product_close(struct ctl *ctl, int argc, char **argv);   /* the gate takes no new orders of a product */
 int ctl_stock_load(struct ctl *ctl, int argc, char **argv);      /* opens one, or all, at the gate */
 int ctl_stock_get(struct ctl *ctl, int argc, char **argv);       /* stock in MySQL and at the gate */

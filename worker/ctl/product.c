@@ -1,5 +1,5 @@
 /*
- * checkoutctl product add | set | show | close
+ * checkoutctl product add | set | show | close | open
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -12,6 +12,7 @@
 #include "ctl/report.h"
 #include "ctl/words.h"
 #include "mysql/supply.h"
+#include "repair/recovery_products.h"
 #include "repair/sync.h"
 #include "text/buffer.h"
 
@@ -207,6 +208,33 @@ ctl_product_close(struct ctl *ctl, int argc, char **argv)
     }
 
     return words_product_id(argv[0], &id) == 0 ? change_product(ctl, id, &w, "closed") : CTL_ERROR;
+}
+
+
+int
+ctl_product_open(struct ctl *ctl, int argc, char **argv)
+{
+    struct product_row row;
+    uint64_t id;
+
+    if (argc != 1) {
+        return report_error("product open takes one product id");
+    }
+
+    if (words_product_id(argv[0], &id) == -1) {
+        return CTL_ERROR;
+    }
+
+    if (ctl->dry_run) {
+        cJSON *o = cJSON_CreateObject();
+
+        json_uint(o, "product_id", id);
+        return report_result(ctl, o, "product %" PRIu64 " would be opened", id);
+    }
+
+    enum sync_result result = recovery_open_by_hand(&ctl->db, &ctl->redis, id, &row);
+
+    return report_sync(ctl, result, &row, result == SYNC_UP_TO_DATE ? "not closed by a recovery" : "open");
 }
 
 

@@ -73,6 +73,11 @@ report_sync(const struct ctl *ctl, enum sync_result result, const struct product
         break;
     case SYNC_BROKEN:
         return report_error("%s in MySQL, but the gate cannot take it: %s", done, ctl->redis.error);
+    case SYNC_RECOVERING:
+        return report_error("product %" PRIu64
+                            " is being recovered, since MySQL lost something of it: nothing was changed;"
+                            " look at `checkoutctl product show`",
+                            row->id);
     case SYNC_NO_PRODUCT:
         return report_not_found("MySQL has no product %" PRIu64, row->id);
     case SYNC_REDIS_FAILED:

@@ -105,6 +105,8 @@ load_one(struct ctl *ctl, uint64_t id, struct in_flight *count, struct uncounted
         return report_loaded(ctl, &row, &booking);
     case SYNC_NO_PRODUCT:
         return report_not_found("MySQL has no product %" PRIu64, id);
+    case SYNC_RECOVERING:
+        return report_sync(ctl, SYNC_RECOVERING, &row, "");
     case SYNC_DB_FAILED:
         return report_db_failed(ctl);
     case SYNC_UNCOUNTED:

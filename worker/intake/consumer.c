@@ -2,10 +2,12 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "base/pause.h"
 #include "base/stop.h"
 #include "intake/batch_check.h"
@@ -18,6 +20,7 @@
 #define HURRY_MS     250  /* the same while somebody is known to be dead */
 #define SILENT_MOST  16   /* dead consumers in one call */
 #define OWN_AGAIN_MS 5000 /* from the end of one pass over own entries to the next */
+#define HELD_LOOK_MS 1000  /* from one look at which products were recovered to the next */
 #define PENDING_PAGE 256  /* ids of own entries looked at in one call */
 
 
@@ -115,9 +118,35 @@ entries_wanted(const struct consumer *c)
 }
 
 
+/*
+ * Before entries are read, so that these are settled under this epoch or a later one's batch runs again. A session from
+ * before the epoch may be on a server that was replaced: under the new epoch there is a new one (redis/loss.h).
+ */
+static int
+read_epoch(struct consumer *c)
+{
+    int64_t epoch;
+
+    if (loss_read_epoch(&c->redis, &epoch) == -1) {
+        return -1;
+    }
+
+    if (epoch != c->epoch) {
+        db_close(&c->db);
+    }
+
+    c->epoch = epoch;
+    return 0;
+}
+
+
 static enum consumer_state
 send_heartbeat(struct consumer *c)
 {
+    if (read_epoch(c) == -1) {
+        return redis_failed(c);
+    }
+
     struct silent_consumer silent[SILENT_MOST];
     struct heartbeat_call call = {
         .consumer = c->status->name,
@@ -306,6 +335,99 @@ heartbeat_is_due(struct consumer *c)
 }
 
 
+/* --- products that are being recovered ---------------------------------------------------------------------------- */
+
+
+static int
+compare_ids(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *) a, y = *(const uint64_t *) b;
+
+    return x < y ? -1 : x > y;
+}
+
+
+static int
+is_held(const struct consumer *c, uint64_t product)
+{
+    return c->held_count > 0 && bsearch(&product, c->held, c->held_count, sizeof(product), compare_ids) != NULL;
+}
+
+
+static void
+hold(struct consumer *c, uint64_t product)
+{
+    if (is_held(c, product)) {
+        return;
+    }
+
+    if (c->held_count == c->held_capacity) {
+        c->held_capacity = c->held_capacity == 0 ? 16 : 2 * c->held_capacity;
+        c->held = memory_resize(c->held, c->held_capacity, sizeof(*c->held));
+    }
+
+    c->held[c->held_count++] = product;
+    qsort(c->held, c->held_count, sizeof(*c->held), compare_ids);
+}
+
+
+/* Products that were recovered are held no longer, and own entries are read again. Returns 0, or -1: Redis failed. */
+static int
+release(struct consumer *c)
+{
+    unsigned char recovering[LOSS_LOOK_MOST];
+    size_t left = 0, before = c->held_count;
+
+    if (c->held_count == 0 || clock_ms() - c->held_looked_ms < HELD_LOOK_MS) {
+        return 0;
+    }
+
+    for (size_t i = 0; i < c->held_count; i += LOSS_LOOK_MOST) {
+        size_t n = c->held_count - i < LOSS_LOOK_MOST ? c->held_count - i : LOSS_LOOK_MOST;
+
+        if (loss_recovering(&c->redis, c->held + i, n, recovering) == -1) {
+            return -1;
+        }
+
+        for (size_t k = 0; k < n; k++) {
+            if (recovering[k]) {
+                c->held[left++] = c->held[i + k];
+            } else {
+                set_aside_release(&c->set_aside, c->held[i + k]);
+            }
+        }
+    }
+
+    c->held_count = left;
+    c->held_looked_ms = clock_ms();
+
+    if (left < before) {
+        start_with_own(c);
+    }
+
+    return 0;
+}
+
+
+/* The entries in hand again, but for those of the products that were just found to be recovering. */
+static enum consumer_state
+hold_closed(struct consumer *c)
+{
+    for (size_t i = 0; i < c->batch.product_count; i++) {
+        if (c->tx.closed[i]) {
+            hold(c, c->batch.products[i].id);
+            log_warn("event=product_held consumer=%s product=%" PRIu64
+                     " why=\"it is being recovered: its orders wait\"",
+                     c->status->name, c->batch.products[i].id);
+        }
+    }
+
+    c->held_looked_ms = clock_ms();
+    c->next = c->first;
+    return CONSUMER_FILL;
+}
+
+
 static enum consumer_state
 on_read(struct consumer *c)
 {
@@ -330,6 +452,10 @@ on_read(struct consumer *c)
     }
 
     /* No batch is in hand here, so what is pending for this consumer was not settled, for whatever reason. */
+    if (release(c) == -1) {
+        return redis_failed(c);
+    }
+
     if (!c->own_pending && clock_ms() - c->own_ended_ms >= OWN_AGAIN_MS) {
         begin_own(c);
     }
@@ -389,13 +515,13 @@ stop_own(struct consumer *c, const char *id)
 }
 
 
-/* Takes the last entry out of the batch again where its product's row is locked. */
+/* Takes the last entry out of the batch again where its product's row is locked, or the product is being recovered. */
 static void
 leave_out_locked(struct consumer *c)
 {
     const struct entry *e = &c->batch.entries[c->batch.entry_count - 1];
 
-    if (!locked_products_has(&c->locked, e->product_id)) {
+    if (!locked_products_has(&c->locked, e->product_id) && !is_held(c, e->product_id)) {
         return;
     }
 
@@ -570,10 +696,14 @@ widen(struct consumer *c)
 static enum consumer_state
 on_commit(struct consumer *c)
 {
+    c->tx.epoch = c->epoch;
+
     switch (order_transaction_run(&c->tx, &c->batch)) {
     case ORDERS_COMMITTED:
         clear_failure(c);
         return CONSUMER_SETTLE;
+    case ORDERS_HELD:
+        return hold_closed(c);
     case ORDERS_INCONSISTENT:
         return divide(c);
     case ORDERS_LOCKED:
@@ -619,6 +749,19 @@ count_settled(const struct batch *batch)
 }
 
 
+/* MySQL may have lost what was committed: over a new session the transaction finds out. */
+static enum consumer_state
+run_again(struct consumer *c)
+{
+    if (read_epoch(c) == -1) {
+        return redis_failed(c);
+    }
+
+    return wait_after(c, "settle_stale", "MySQL was replaced, or a recovery began, after these entries were read", 0,
+                      CONSUMER_COMMIT);
+}
+
+
 static enum consumer_state
 on_settle(struct consumer *c)
 {
@@ -626,7 +769,12 @@ on_settle(struct consumer *c)
         return divide(c);
     }
 
-    int64_t settled = settle_batch(&c->redis, &c->args, &c->batch);
+    int64_t settled = settle_batch(&c->redis, &c->args, &c->batch, c->epoch);
+
+    if (settled == SETTLE_STALE) {
+        return run_again(c);
+    }
+
 
     if (settled < 0) {
         stats_redis_retry(1);
@@ -688,6 +836,7 @@ consumer_start(struct consumer *c, const struct config *config, unsigned number,
         .strays_after = "-",
     };
     c->tx.db = &c->db;
+    c->tx.redis = &c->redis;
     c->tx.config = config;
     snprintf(status->name, sizeof(status->name), "%s-%u", config->worker.name, number);
     atomic_init(&status->waits_for, CONSUMER_WAITS_NOT);
@@ -705,4 +854,5 @@ consumer_free(struct consumer *c)
     order_transaction_free(&c->tx);
     batch_free(&c->batch);
     args_free(&c->args);
+    free(c->held);
 }

@@ -19,6 +19,9 @@
  * batch is filled again without the entries of that product, and so is each one after it: they are set aside, too. When
  * the row is free, own entries are read again.
  *
+ * Entries of a product that is being recovered (redis/loss.h) stay pending too: they are passed over until it is not,
+ * then own entries are read again.
+ *
  * Nothing is read while a batch is in hand, so an outage of MySQL stops the reading and nothing else; one exception
  * is a small batch that fails for no known reason: it is widened, to see whether other orders can be committed. Every
  * wait ends when the stop is requested; what is not settled then stays in the queue for others. While this thread
@@ -80,8 +83,12 @@ struct consumer {
     int is_own;            /* the reply in hand is of such a pass */
     struct log_limit divided_lines, set_aside_lines, locked_lines;
     uint64_t last_heartbeat_ms;
-    char strays_after[48];   /* where the next heartbeat looks for entries that are pending for nobody */
-    int paused;              /* by checkoutctl, as of the last heartbeat */
+    char strays_after[48]; /* where the next heartbeat looks for entries that are pending for nobody */
+    int paused;            /* by checkoutctl, as of the last heartbeat */
+    int64_t epoch;         /* of the gate, read before the entries in hand were */
+    uint64_t *held;        /* products that are being recovered, ascending: their entries stay pending */
+    size_t held_count, held_capacity;
+    uint64_t held_looked_ms; /* when it was last looked which of them were recovered */
     double orders_per_entry; /* of the last ones, to read about one batch at a time */
 };
 

@@ -43,6 +43,7 @@ reserve_memory(struct order_transaction *tx, const struct range *r)
         tx->locked = memory_resize(tx->locked, tx->locked_capacity, sizeof(struct product_row));
         tx->after = memory_resize(tx->after, tx->locked_capacity, sizeof(struct product_row));
         tx->left = memory_resize(tx->left, tx->locked_capacity, sizeof(*tx->left));
+        tx->closed = memory_resize(tx->closed, tx->locked_capacity, sizeof(*tx->closed));
     }
 }
 
@@ -98,6 +99,38 @@ confirm_gone(struct order_transaction *tx, size_t products)
     }
 
     return result;
+}
+
+
+/* The gate must know on which server this session is, before anything is committed there. */
+static enum db_result
+announce(struct order_transaction *tx)
+{
+    int64_t epoch;
+
+    if (tx->announced == tx->db->sessions) {
+        return DB_OK;
+    }
+
+    if (loss_announce(tx->redis, tx->db, &epoch) == -1) {
+        tx->db->code = 0;
+        snprintf(tx->db->error, sizeof(tx->db->error), "Redis: %.400s", tx->redis->error);
+        return DB_RETRY;
+    }
+
+    tx->announced = tx->db->sessions;
+    return DB_OK;
+}
+
+
+/* Under the locks. Where a product is being recovered, nothing is written. */
+static enum db_result
+look_for_losses(struct order_transaction *tx, size_t products)
+{
+    enum db_result result = loss_look_cached(&tx->losses, tx->epoch, tx->db, tx->redis, tx->locked, products,
+                                             tx->closed, &tx->held);
+
+    return result == DB_OK && tx->held > 0 ? DB_RETRY : result;
 }
 
 
@@ -346,8 +379,10 @@ attempt(struct order_transaction *tx, const struct range *r)
     size_t products = r->batch->product_count;
     enum db_result result = db_open(tx->db);
 
-    if (result != DB_OK || (result = EFFECT("order.begin", db_text(tx->db, "START TRANSACTION"))) != DB_OK
+    if (result != DB_OK || (result = announce(tx)) != DB_OK
+        || (result = EFFECT("order.begin", db_text(tx->db, "START TRANSACTION"))) != DB_OK
         || (result = lock_products(tx, r)) != DB_OK || (result = confirm_gone(tx, products)) != DB_OK
+        || (result = look_for_losses(tx, products)) != DB_OK
         || (result = read_verdicts(tx, r)) != DB_OK)
     {
         return result;
@@ -394,7 +429,7 @@ run_range(struct order_transaction *tx, const struct range *r)
             continue;
         }
 
-        if (!tx->inconsistent) {
+        if (!tx->inconsistent && tx->held == 0) {
             stats_mysql_retry(tx->db->code);
         }
 
@@ -546,7 +581,7 @@ run_halving(struct order_transaction *tx, struct range r)
 static int
 is_unknown(const struct order_transaction *tx, enum db_result result)
 {
-    return result == DB_RETRY && !tx->inconsistent && !error_is_environmental(tx->db->code);
+    return result == DB_RETRY && !tx->inconsistent && tx->held == 0 && !error_is_environmental(tx->db->code);
 }
 
 
@@ -690,6 +725,7 @@ order_transaction_run(struct order_transaction *tx, struct batch *batch)
 
     tx->refused.count = tx->stuck.count = 0;
     tx->inconsistent = 0;
+    tx->held = 0;
 
     enum db_result result = order_transaction_is_suspicious(tx) ? run_probe(tx, all) : run_halving(tx, all);
 
@@ -705,6 +741,10 @@ order_transaction_run(struct order_transaction *tx, struct batch *batch)
 
     if (is_unknown(tx, result)) {
         tx->unknown_runs++;
+    }
+
+    if (tx->held > 0) {
+        return ORDERS_HELD;
     }
 
     if (!tx->inconsistent) {
@@ -730,4 +770,6 @@ order_transaction_free(struct order_transaction *tx)
     free(tx->locked);
     free(tx->after);
     free(tx->left);
+    free(tx->closed);
+    loss_cache_free(&tx->losses);
 }

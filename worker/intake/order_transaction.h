@@ -23,6 +23,10 @@
  *
  * A lock is waited for LOCK_WAIT_S: two workers on one product take turns. When that is over, the caller is told which
  * products' rows are locked, and goes on without them.
+ *
+ * Before anything of a product is written it is looked whether MySQL has lost commits of it (redis/loss.h): once for
+ * each product, session and epoch, under its lock. Then nothing of the batch is committed, and the caller leaves the
+ * orders of these products in the queue until they have been recovered (repair/recovery.h).
  */
 #ifndef CHECKOUT_WORKER_INTAKE_ORDER_TRANSACTION_H
 #define CHECKOUT_WORKER_INTAKE_ORDER_TRANSACTION_H
@@ -33,6 +37,7 @@
 #include "intake/decide.h"
 #include "intake/locked_products.h"
 #include "mysql/db.h"
+#include "redis/loss.h"
 #include "text/buffer.h"
 
 #define SUSPICIOUS_RUNS 3
@@ -42,10 +47,12 @@ struct order_list {
     size_t count, capacity;
 };
 
-/* Memory and state of one consumer's transactions. Set db and config, all else zero; belongs to one thread. */
+/* Memory and state of one consumer's transactions. Set db, redis, config, all else zero; belongs to one thread. */
 struct order_transaction {
-    struct db *db;               /* not owned */
-    const struct config *config; /* not owned */
+    struct db *db;                  /* not owned */
+    struct redis_connection *redis; /* not owned */
+    const struct config *config;    /* not owned */
+    int64_t epoch;                  /* of the gate, as it was read before the batch's entries; set by the caller */
     struct buffer sql, items;
     struct identifier_table found;
     size_t *leaders;
@@ -56,6 +63,11 @@ struct order_transaction {
     int64_t *left;              /* for the check of the decision: stock by the orders' quantities */
     size_t locked_capacity;
     size_t waited_for; /* after ORDERS_LOCKED: so many of `after` are products whose rows others hold, ids ascending */
+
+    uint64_t announced;       /* db.sessions of the session of which the gate was told */
+    struct loss_cache losses; /* products that this session may change */
+    unsigned char *closed;    /* after ORDERS_HELD: 1 for those of batch->products that are being recovered */
+    size_t held;              /* how many: nothing was committed for that */
 
     int inconsistent;          /* a check failed in this run: the transaction was rolled back */
     unsigned unknown_runs;     /* runs in sequence that ended with an unlisted error */
@@ -68,6 +80,7 @@ struct order_transaction {
 
 enum order_result {
     ORDERS_COMMITTED, /* every order has its verdict, and the batch's products are as committed */
+    ORDERS_HELD,      /* products of the batch are being recovered (tx->closed): run it again without their entries */
     ORDERS_WAIT,      /* MySQL failed (db->code, db->error): run the same batch again later */
     ORDERS_LOCKED,    /* rows of tx->after[0 .. waited_for) are locked: run the batch again without these products */
     /*

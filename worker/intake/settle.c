@@ -5,9 +5,9 @@
 
 
 int64_t
-settle_batch(struct redis_connection *conn, struct redis_args *args, const struct batch *batch)
+settle_batch(struct redis_connection *conn, struct redis_args *args, const struct batch *batch, int64_t epoch)
 {
-    settle_words(args, batch);
+    settle_words(args, batch, epoch);
 
     redisReply *reply = EFFECT("settle.script", redis_script(conn, &checkout_script_settle, args));
 
@@ -18,5 +18,5 @@ settle_batch(struct redis_connection *conn, struct redis_args *args, const struc
     int64_t settled = reply_number(reply, 0);
 
     freeReplyObject(reply);
-    return settled;
+    return settled < 0 ? SETTLE_STALE : settled;
 }

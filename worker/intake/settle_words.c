@@ -128,10 +128,11 @@ add_entry(struct redis_args *args, const struct batch *b, size_t entry)
 
 
 void
-settle_words(struct redis_args *args, const struct batch *batch)
+settle_words(struct redis_args *args, const struct batch *batch, int64_t epoch)
 {
     args_clear(args);
     add_keys(args, batch);
+    args_signed(args, epoch);
 
     for (size_t i = 0; i < batch->product_count; i++) {
         push_words_add(args, &batch->products[i]);

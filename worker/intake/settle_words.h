@@ -9,8 +9,8 @@
 
 /*
  * Replaces args by the call for a batch of at least one entry. The batch is complete (batch_complete()) and every order
- * of it has its verdict. args owns copies of all words.
+ * of it has its verdict. epoch: of the gate, as it was read before the batch's entries. args owns copies of all words.
  */
-void settle_words(struct redis_args *args, const struct batch *batch);
+void settle_words(struct redis_args *args, const struct batch *batch, int64_t epoch);
 
 #endif

@@ -54,7 +54,7 @@ read_field(struct gate_product *p, const redisReply *field, int64_t least, int64
 static int
 read_product(struct gate_product *p, const redisReply *reply)
 {
-    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 10) {
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 11) {
         return -1;
     }
 
@@ -69,6 +69,7 @@ read_product(struct gate_product *p, const redisReply *reply)
     p->terms.per_user_limit = (uint64_t) read_field(p, reply->element[7], 0, 0);
     p->terms.max_quantity = (uint64_t) read_field(p, reply->element[8], 0, 0);
     copy_state(p->terms.state, reply->element[9]);
+    p->recovering = reply->element[10]->type == REDIS_REPLY_STRING && reply->element[10]->len > 0;
     return 0;
 }
 
@@ -257,6 +258,29 @@ gate_load(struct redis_connection *conn, const struct product_row *row, enum gat
     }
 
     return result;
+}
+
+
+int
+gate_close_gone(struct redis_connection *conn, uint64_t product)
+{
+    struct redis_args args = { 0 };
+
+    args_script(&args, &checkout_script_close_gone, 1);
+    key_register(&args, product);
+
+    redisReply *reply = EFFECT("gate.close_gone", redis_script(conn, &checkout_script_close_gone, &args));
+
+    args_free(&args);
+
+    if (reply == NULL) {
+        return -1;
+    }
+
+    int closed = reply_number(reply, 0) == 1;
+
+    freeReplyObject(reply);
+    return closed;
 }
 
 

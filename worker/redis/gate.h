@@ -21,7 +21,8 @@ struct gate_product {
     int64_t in_flight;
     int64_t in_flight_sum; /* over queue and dead letters, as who reads them sets it; GATE_MISSING: not summed */
     struct sale_terms terms;
-    int damaged; /* a field of the register is no number; it then reads as 0, the version as -1 */
+    int recovering; /* 1: MySQL lost something of it, and it is not sold until that was recovered (redis/loss.h) */
+    int damaged;    /* a field of the register is no number; it then reads as 0, the version as -1 */
 };
 
 struct gate_counts {
@@ -78,6 +79,12 @@ struct gate_counted {
  */
 enum gate_pushed gate_load(struct redis_connection *conn, const struct product_row *row, enum gate_load what,
                            struct in_flight *count, struct gate_counted *counted);
+
+/*
+ * MySQL has no such product (any more): the gate refuses it. Version and stock stay. Returns 1: closed, 0: it is not
+ * loaded, or -1 with conn->error set.
+ */
+int gate_close_gone(struct redis_connection *conn, uint64_t product);
 
 /* The stock that follows from the register, max(0, register_stock - in_flight). Pure. The product must be loaded. */
 int64_t gate_expected_stock(const struct gate_product *product);

@@ -41,6 +41,13 @@ key_products(struct redis_args *args)
 
 
 void
+key_recovering(struct redis_args *args)
+{
+    args_text(args, TAG "products:recovering");
+}
+
+
+void
 key_stock(struct redis_args *args, uint64_t product)
 {
     args_format(args, TAG "product:%" PRIu64 ":stock", product);

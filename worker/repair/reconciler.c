@@ -19,7 +19,7 @@
 
 
 static const char *const action_names[] = {
-    [RECONCILE_PUSH] = "push",       [RECONCILE_RAISE] = "raise", [RECONCILE_SET_STOCK] = "set_stock",
+    [RECONCILE_RECOVER] = "recover", [RECONCILE_PUSH] = "push",       [RECONCILE_RAISE] = "raise", [RECONCILE_SET_STOCK] = "set_stock",
     [RECONCILE_LOAD] = "load",       [RECONCILE_CLOSE] = "close", [RECONCILE_FORGET] = "forget",
     [RECONCILE_RECOUNT] = "recount",
 };
@@ -34,8 +34,16 @@ reconciler_judge(const struct gate_product *gate, const struct product_row *row)
         return row->found && gate->stock != GATE_MISSING ? RECONCILE_LOAD : RECONCILE_FORGET;
     }
 
-    if (!row->found && (strcmp(gate->terms.state, "closed") != 0 || gate->register_stock != 0 || gate->damaged)) {
+    if (gate->recovering) {
+        return RECONCILE_NONE;
+    }
+
+    if (!row->found && strcmp(gate->terms.state, "closed") != 0) {
         return RECONCILE_CLOSE;
+    }
+
+    if (row->found && sync_must_recover(gate, row)) {
+        return RECONCILE_RECOVER;
     }
 
     if (row->found && sync_must_raise(gate, row)) {
@@ -307,6 +315,8 @@ act(struct reconciler *r, enum reconcile_action action, const struct gate_produc
         return gate_push(&r->redis, row, GATE_STOCK_ONLY) != GATE_PUSH_FAILED ? 0 : -1;
     case RECONCILE_CLOSE:
         return close_gone(r, gate->id);
+    case RECONCILE_RECOVER:
+        return sync_locked(r, gate->id, GATE_NEWER_ONLY);
     default:
         break;
     }

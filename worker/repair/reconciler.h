@@ -35,6 +35,7 @@
 enum reconcile_action {
     RECONCILE_NONE,
     RECONCILE_PUSH,      /* MySQL is newer */
+    RECONCILE_RECOVER,   /* the register is newer: prove under the lock that MySQL lost commits, begin the recovery */
     RECONCILE_RAISE,     /* the register contradicts MySQL, or is damaged: lock, raise the version, push */
     RECONCILE_SET_STOCK, /* the stock key does not follow from the register */
     RECONCILE_LOAD,      /* the register is gone, the stock key is left: load, counting what is in flight */

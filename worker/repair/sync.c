@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "failpoint.h"
+#include "redis/loss.h"
 
 
 int
@@ -19,11 +20,26 @@ sync_must_raise(const struct gate_product *gate, const struct product_row *row)
         return 1;
     }
 
-    if (gate->version != (int64_t) row->version) {
-        return gate->version > (int64_t) row->version;
-    }
+    return gate->version == (int64_t) row->version
+           && (gate->register_stock != row->stock || !sale_terms_equal(&gate->terms, &row->terms));
+}
 
-    return gate->register_stock != row->stock || !sale_terms_equal(&gate->terms, &row->terms);
+
+int
+sync_must_recover(const struct gate_product *gate, const struct product_row *row)
+{
+    return gate->register_stock != GATE_MISSING && (gate->recovering || gate->version > (int64_t) row->version);
+}
+
+
+/* Proves it under the lock that is held. Returns any enum sync_result but SYNC_PUSHED. */
+static enum sync_result
+begin_recovery(struct db *db, struct redis_connection *conn, const struct product_row *row)
+{
+    unsigned char closed;
+    size_t count;
+
+    return loss_look(db, conn, row, 1, &closed, &count) == DB_OK ? SYNC_RECOVERING : SYNC_DB_FAILED;
 }
 
 
@@ -31,7 +47,7 @@ static enum db_result
 raise_version(struct db *db, struct product_row *row, const struct gate_product *gate)
 {
     struct buffer sql = { 0 };
-    uint64_t version = gate->version > (int64_t) row->version ? (uint64_t) gate->version + 1 : row->version + 1;
+    uint64_t version = row->version + 1;
 
     if (version > GATE_NUMBER_MOST) {
         db->code = 0;
@@ -102,6 +118,10 @@ lock_and_raise(struct db *db, struct redis_connection *conn, unsigned options, s
 
     if (gate_inspect(conn, &gate, 1, &counts) == -1) {
         return SYNC_REDIS_FAILED;
+    }
+
+    if (sync_must_recover(&gate, row)) {
+        return begin_recovery(db, conn, row);
     }
 
     if (gate.register_stock == GATE_MISSING && !(options & GATE_CREATE) && under_lock == NULL) {
@@ -200,27 +220,6 @@ sync_product(struct db *db, struct redis_connection *conn, uint64_t id, unsigned
 }
 
 
-static enum sync_result
-close_at_gate(struct redis_connection *conn, uint64_t id)
-{
-    struct gate_product gate = { .id = id };
-    struct gate_counts counts;
-
-    if (gate_inspect(conn, &gate, 1, &counts) == -1) {
-        return SYNC_REDIS_FAILED;
-    }
-
-    if (gate.register_stock == GATE_MISSING) {
-        return SYNC_UP_TO_DATE;
-    }
-
-    struct product_row gone = { .id = id, .found = 1, .version = (uint64_t) (gate.version + 1), .terms = gate.terms };
-
-    strcpy(gone.terms.state, "closed");
-    return gate_push(conn, &gone, GATE_NEWER_ONLY) != GATE_PUSH_FAILED ? SYNC_PUSHED : SYNC_REDIS_FAILED;
-}
-
-
 enum sync_result
 sync_close_gone(struct db *db, struct redis_connection *conn, uint64_t id)
 {
@@ -228,11 +227,15 @@ sync_close_gone(struct db *db, struct redis_connection *conn, uint64_t id)
     enum sync_result result;
 
     if (db_open(db) != DB_OK || EFFECT("sync.begin", db_text(db, "START TRANSACTION")) != DB_OK
-        || product_rows_read(db, &row, 1, ROW_FOR_UPDATE) != DB_OK)
+        || product_rows_read(db, &row, 1, ROW_FOR_UPDATE) != DB_OK || db_check_writable(db) != DB_OK)
     {
         result = SYNC_DB_FAILED;
+    } else if (row.found) {
+        result = SYNC_UP_TO_DATE;
     } else {
-        result = row.found ? SYNC_UP_TO_DATE : close_at_gate(conn, id);
+        int closed = gate_close_gone(conn, id);
+
+        result = closed == -1 ? SYNC_REDIS_FAILED : closed ? SYNC_PUSHED : SYNC_UP_TO_DATE;
     }
 
     db_rollback(db);

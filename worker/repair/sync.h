@@ -1,10 +1,12 @@
 /*
  * Brings one product at the gate to its row in MySQL, under the row's lock.
  *
- * A register that is newer than MySQL, or of the same version with other content, means that MySQL lost or
- * changed something (failover, restore, an edit by hand). Then MySQL's version is raised over Redis's before
- * it is pushed, so that a register's version always comes from a committed row. The same heals a register whose
- * fields are no numbers.
+ * A register of the same version with other content means that somebody changed the row by hand. Then MySQL's version
+ * is raised over Redis's before it is pushed, so that a register's version always comes from a committed row. The same
+ * heals a register whose fields are no numbers.
+ *
+ * A register that is newer than MySQL means that MySQL lost commits. Then nothing is written, and the product's
+ * recovery begins (redis/loss.h, repair/recovery.h); the same where it is under way.
  *
  *   BEGIN -> lock the row -> inspect (Redis) -> raise the version if needed -> under_lock() -> COMMIT -> push (Redis)
  *
@@ -27,6 +29,7 @@ enum sync_result {
     SYNC_PUSHED,       /* committed; the gate now has what MySQL has */
     SYNC_UP_TO_DATE,   /* committed; it had it already */
     SYNC_NOT_LOADED,   /* no register, and options lack GATE_CREATE; what under_lock did is committed */
+    SYNC_RECOVERING,   /* MySQL lost something of it; nothing was changed: it waits until that was recovered */
     SYNC_NO_PRODUCT,   /* MySQL has no such product; nothing was changed */
     SYNC_BROKEN,       /* committed; the register is no hash (conn->error) */
     SYNC_NOT_PUSHED,   /* committed, but the push failed (conn->error): the reconciler repeats it */
@@ -66,9 +69,12 @@ enum sync_result sync_load(struct db *db, struct redis_connection *conn, uint64_
 /* Returns 1 where the register contradicts the row, so that only a raised version can be pushed, else 0. Pure. */
 int sync_must_raise(const struct gate_product *gate, const struct product_row *row);
 
+/* Returns 1 where the register is later than the row, or is being recovered, else 0. Pure. */
+int sync_must_recover(const struct gate_product *gate, const struct product_row *row);
+
 /*
  * For a product that seems to be deleted from MySQL: reads it again under lock, and where it is gone closes it at the
- * gate with a stock of 0. Both calls of Redis happen inside the transaction, which writes nothing and is rolled back.
+ * gate (gate_close_gone()). The call of Redis happens inside the transaction, which writes nothing and is rolled back.
  * Returns SYNC_PUSHED: closed; SYNC_UP_TO_DATE: it is there, or is not at the gate; SYNC_DB_FAILED: nothing was done;
  * SYNC_REDIS_FAILED: it is closed or it is not, do it again.
  */

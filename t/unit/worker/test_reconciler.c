@@ -21,7 +21,7 @@ static const struct {
     { "W17: more in flight than there is", 0, 3, 2, 4, 4, 1, 2, 3, RECONCILE_NONE },
     { "not summed", 6, 3, 10, 4, MISSING, 1, 10, 3, RECONCILE_NONE },
     { "W16: MySQL newer", 10, 3, 10, 0, 0, 1, 7, 4, RECONCILE_PUSH },
-    { "W19: MySQL older", 10, 5, 10, 0, 0, 1, 7, 4, RECONCILE_RAISE },
+    { "S2: MySQL older", 10, 5, 10, 0, 0, 1, 7, 4, RECONCILE_RECOVER },
     { "W19: edited by hand", 10, 4, 10, 0, 0, 1, 7, 4, RECONCILE_RAISE },
     { "W18: stock key gone", MISSING, 4, 10, 0, 0, 1, 10, 4, RECONCILE_SET_STOCK },
     { "stock key wrong", 11, 4, 10, 0, 0, 1, 10, 4, RECONCILE_SET_STOCK },

@@ -43,7 +43,7 @@ START_TEST(test_settle_call)
     b.orders[2].verdict = VERDICT_FAILED;
     strcpy(b.orders[2].status, "failed");
     strcpy(b.orders[2].reason, "product_gone");
-    settle_words(&args, &b);
+    settle_words(&args, &b, 7);
 
     char *words = join_words(&args);
 
@@ -52,7 +52,7 @@ START_TEST(test_settle_call)
         "10|order-processing-queue|gate|dead-letter-queue|orders:2026-11-21"
         "|product:9:stock|product:9:register|product:9:buyers"
         "|product:17:stock|product:17:register|product:17:buyers"
-        "|checkout-worker|1|2"
+        "|checkout-worker|1|2|7"
         "|-|0|0|0|0|0|open"
         "|8|5|0|0|0|0|open"
         "|5-1|00112233aabbccdd|2|1|2|2|1|0|1"
@@ -86,12 +86,12 @@ START_TEST(test_a_conflict)
     strcpy(b.orders[0].status, "paid");
 
     for (int round = 0; round < 2; round++) {
-        settle_words(&args, &b);
+        settle_words(&args, &b, 7);
 
         char *words = join_words(&args);
 
         ck_assert_str_eq(words, "7|order-processing-queue|gate|dead-letter-queue|orders:2026-11-21"
-                                "|product:17:stock|product:17:register|product:17:buyers|checkout-worker|1|1"
+                                "|product:17:stock|product:17:register|product:17:buyers|checkout-worker|1|1|7"
                                 "|8|5|0|0|0|0|open"
                                 "|5-1|00112233aabbccdd|1|1|2|1|1|1|0"
                                 "|" ID_A "|paid - 17 1 9 1763700000000"

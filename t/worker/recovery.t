@@ -1,0 +1,143 @@
+# S2: MySQL lost its last commits. What the gate's records show is made again, and the product sells on by itself; what
+# they cannot explain keeps it closed. The loss is made by statements here; t/stack/failover.t has real servers.
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/../lib";
+use Test::More;
+use Time::HiRes qw(sleep time);
+use PaymentEvents;
+use WorkerTest;
+
+my $test = WorkerTest->start;
+my $redis = $test->redis;
+my $queue = 'order-processing-queue';
+my $events = PaymentEvents->new(sub { $test->sql(@_) });
+
+sub fresh {
+    my ($units) = @_;
+    $test->clear;
+    $test->forget_log;
+    $test->load(1, $units // 20);
+    $test->load(2, 20);
+}
+
+sub version { return $test->value('SELECT version FROM products WHERE id = ?', $_[0]) }
+sub recovering { return $redis->hget("product:$_[0]:register", 'recovering') }
+sub state_of { my $state = $test->row($_[0]); return $state // 'no row' }
+
+# What stands in MySQL of these tables, and brings it back as it was: a backup that is restored.
+my @tables = qw(products orders order_items stock_movements payment_events outgoing_events);
+
+sub backup {
+    my %kept;
+    for my $table (@tables) {
+        my $rows = $test->stack->primary->selectall_arrayref("SELECT * FROM $table", { Slice => {} });
+        $kept{$table} = $rows;
+    }
+    return \%kept;
+}
+
+sub restore {
+    my ($kept) = @_;
+    my $db = $test->stack->primary;
+    $db->begin_work;
+    $db->do('SET FOREIGN_KEY_CHECKS = 0');
+    $db->do("DELETE FROM $_") for @tables;
+    for my $table (@tables) {
+        for my $row (@{ $kept->{$table} }) {
+            my @columns = sort keys %$row;
+            $db->do("INSERT INTO $table (" . join(', ', @columns) . ') VALUES (' . join(', ', ('?') x @columns) . ')',
+                undef, @$row{@columns});
+        }
+    }
+    $db->do('SET FOREIGN_KEY_CHECKS = 1');
+    $db->commit;
+}
+
+sub becomes {
+    my ($seconds, $condition, $name) = @_;
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+    ok($test->wait_until($condition, $seconds), $name) or diag(qx(grep -E 'recover|level=(warn|error)' $test->{log} | tail -20));
+}
+
+sub sells_again {
+    my ($product) = @_;
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+    becomes(15, sub { !recovering($product) }, 'it is recovered without help');
+    my ($id) = $test->place_new($product, 1);
+    ok($test->wait_drained, 'and sells');
+    is(state_of($id), 'pending_payment', 'as before');
+}
+
+subtest 'S2: orders among what was lost' => sub {
+    fresh();
+    my $pid = $test->worker;
+    my ($first) = $test->place_new(1, 1);
+    $test->wait_drained;
+    my $kept = backup();
+    my @lost = $test->place_new(1, 3);
+    my ($other) = $test->place_new(2, 1);
+    $test->wait_drained;
+    my $version = version(1);
+    $test->end_worker($pid);
+    restore($kept);
+    is(state_of($lost[0]), 'no row', 'MySQL went back');
+    $test->worker;
+    sells_again(1);
+    sells_again(2);
+    is(state_of($_), 'pending_payment', 'an order stands again') for $first, @lost, $other;
+    cmp_ok(version(1), '>', $version, 'under a greater version');
+    ok($test->log_holds(qr/level=error event=recovery_begun product=1 /), 'it is said loudly');
+    $test->laws_hold('the laws hold');
+};
+
+subtest 'S2: payments, cancellations and failures among what was lost' => sub {
+    fresh();
+    my $pid = $test->worker;
+    my ($paid, $cancelled) = $test->place_new(1, 2);
+    $test->wait_drained;
+    my $kept = backup();
+    my ($new, $gone) = $test->place_new(1, 2);
+    $test->wait_drained;
+    $events->add(succeeded => $_) for $paid, $new;
+    $test->stack->checkoutctl_ok('order', 'cancel', $_) for $cancelled, $gone;
+    becomes(5, sub { state_of($new) eq 'paid' && state_of($paid) eq 'paid' }, 'paid');
+    $test->end_worker($pid);
+    restore($kept);
+    $test->worker;
+    sells_again(1);
+    is(state_of($paid), 'paid', 'an order that was paid is paid');
+    is(state_of($new), 'paid', 'also one that was lost with its payment');
+    like(state_of($cancelled), qr/^cancelled/, 'a cancelled one is cancelled');
+    like(state_of($gone), qr/^cancelled/, 'also one without a row');
+    is($test->value("SELECT COUNT(*) FROM payment_events WHERE provider = 'gate' AND outcome = 'paid'"), 2,
+        'the payments stand in the inbox');
+    $test->laws_hold('the laws hold');
+};
+
+subtest 'S2: a load among what was lost stays closed until an operator opens it' => sub {
+    fresh();
+    my $pid = $test->worker;
+    $test->wait_until(sub { $redis->hget('gate', 'server') });
+    my $kept = backup();
+    $test->stack->checkoutctl_ok('product', 'set', 1, '--stock', 25);
+    my ($lost) = $test->place_new(1, 1);
+    $test->wait_drained;
+    $test->end_worker($pid);
+    restore($kept);
+    $test->worker;
+    becomes(15, sub { $test->log_holds(qr/level=error event=product_not_recovered product=1 mysql_stock=19 register_stock=24/) },
+        'it says that it cannot explain the stock');
+    is(state_of($lost), 'pending_payment', 'the order stands again');
+    ok(recovering(1), 'the product stays closed');
+    is(($test->place([ 1, [ WorkerTest::identifier(), 1, 1 ] ]))[0], 'rebuilding', 'the gate refuses it');
+    sells_again(2);
+    $test->stack->checkoutctl_ok('product', 'open', 1);
+    $test->{supplied}{1} = 20;
+    ok(!recovering(1), 'the operator opens it');
+    sells_again(1);
+    $test->laws_hold('the laws hold');
+};
+
+done_testing;
