@@ -9,6 +9,7 @@
  * environment arms one point: CHECKOUT_FAILPOINT=name[:nth][:action], nth from 1. It acts once. Actions:
  *
  *   kill         SIGKILL to the own process (the default)
+ *   stop         SIGSTOP: the process stands still until a SIGCONT
  *   cut_redis    this thread's connection to Redis is shut down
  *   cut_mysql    this thread's connection to MySQL is shut down
  *   lose_redis   the next call on it reaches the server, and its answer is lost; then the connection is closed

@@ -133,7 +133,9 @@ mark_moving(struct change_batch *batch)
         struct changed_order *o = &batch->orders[batch->changes[i].order];
         int ended = o->seen == ORDER_FAILED || o->seen == ORDER_FAILED_PAYMENT || o->seen == ORDER_CANCELLED;
 
-        o->moves_stock |= batch->changes[i].event != EVENT_PAYMENT_SUCCEEDED || ended;
+        enum order_event event = batch->changes[i].event;
+
+        o->moves_stock |= (event != EVENT_PAYMENT_SUCCEEDED && event != EVENT_COMPLETE) || ended;
     }
 }
 
@@ -254,6 +256,20 @@ lock_orders(struct change_batch *batch, struct db *db)
     }
 
     mysql_free_result(rows);
+    return DB_OK;
+}
+
+
+/* Where units may move: MySQL must not have lost what the gate knows of these products and orders. */
+static enum db_result
+look(struct change_batch *batch, struct db *db)
+{
+    for (size_t i = 0; i < batch->order_count && batch->look != NULL; i++) {
+        if (batch->orders[i].moves_stock && !batch->orders[i].passed_over) {
+            return batch->look(batch, db, batch->look_data);
+        }
+    }
+
     return DB_OK;
 }
 
@@ -426,8 +442,9 @@ change_batch_apply(struct change_batch *batch, struct db *db)
     statements_begin(batch);
 
     if ((result = read_items(batch, db)) != DB_OK || (result = lock_products(batch, db)) != DB_OK
-        || (result = lock_orders(batch, db)) != DB_OK || (result = check_items(batch, db)) != DB_OK
-        || (result = find_overdue(batch, db)) != DB_OK || (result = find_second_payments(batch, db)) != DB_OK)
+        || (result = lock_orders(batch, db)) != DB_OK || (result = look(batch, db)) != DB_OK
+        || (result = check_items(batch, db)) != DB_OK || (result = find_overdue(batch, db)) != DB_OK
+        || (result = find_second_payments(batch, db)) != DB_OK)
     {
         return result;
     }

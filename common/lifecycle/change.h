@@ -1,8 +1,8 @@
 /*
  * A batch of changes of orders (lifecycle/plan.h) in one transaction of MySQL.
  *
- *   read items -> lock products in id order -> lock orders in identifier order -> decide each (lifecycle/rules.h)
- *   -> write statuses, stock, movements, outgoing events
+ *   read items -> lock products in id order -> lock orders in identifier order -> look at the gate, where units may
+ * move (batch->look) -> decide each (lifecycle/rules.h) -> write statuses, stock, movements, outgoing events
  *
  * A payment of an order that waits for it moves no stock, so its product is not locked, and does not hold up the sale;
  * where the order's lock then shows another status than was read before, all begins again.

@@ -57,6 +57,7 @@ void
 change_batch_clear(struct change_batch *batch)
 {
     batch->count = batch->order_count = batch->item_count = batch->product_count = 0;
+    batch->behind = 0;
     batch->inconsistent = 0;
 }
 

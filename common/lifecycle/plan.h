@@ -41,7 +41,7 @@ struct order_change {
 struct changed_order {
     char identifier[CHECKOUT_IDENTIFIER_LEN + 1];
     enum order_status before, status; /* as locked, and as written; ORDER_UNKNOWN: no row */
-    int passed_over;                  /* another session has its lock, or its product's */
+    int passed_over;                  /* another session has its lock, or its product's; or the gate knows more of it */
     enum order_status seen;           /* of change.c alone, as are the next three: as read without a lock */
     int product_passed_over, was_read, moves_stock;
     uint64_t user, product, quantity; /* asked for; of the last item where the row has none */
@@ -77,6 +77,16 @@ struct stock_delta {
     int moved;        /* 1: units of an order moved */
 };
 
+struct change_batch;
+
+/*
+ * Looks whether the gate knows more than MySQL, which then has lost commits. Called by change_batch_apply() when the
+ * batch's products and orders are locked and before anything is decided; sets passed_over of orders that must not be
+ * changed now, and counts in batch->behind those of which it knows for certain. Only orders whose moves_stock is set
+ * need a look. Returns DB_OK, or DB_RETRY with db->error set.
+ */
+typedef enum db_result (*change_look)(struct change_batch *batch, struct db *db, void *data);
+
 struct change_batch {
     char currency[MONEY_CURRENCY_LEN + 1]; /* of all orders */
     int writes_events;                     /* 1: outgoing_events are written */
@@ -93,6 +103,10 @@ struct change_batch {
     struct product_row *products; /* ids ascending; after change_batch_apply() as they will be committed */
     struct stock_delta *deltas;   /* beside products */
     size_t product_count;
+
+    change_look look; /* NULL: nobody looks; kept by change_batch_clear(), as is the next */
+    void *look_data;  /* not owned */
+    size_t behind;    /* orders of which the gate knows more than MySQL, set by look */
 
     int inconsistent; /* set by change_batch_apply(): units were to move of a product that is not locked */
 

@@ -88,7 +88,29 @@ static int
 is_to_insert(const struct change_batch *batch, const struct single_change *change)
 {
     return change->event == EVENT_CANCEL && change->is_queued && batch->orders[0].status == ORDER_UNKNOWN
-           && (change->user == 0 || change->user == change->asked.user_id);
+           && !batch->orders[0].passed_over && (change->user == 0 || change->user == change->asked.user_id);
+}
+
+
+/* What the caller read at the gate before. A version that is later than the locked row's proves that MySQL lost
+ * commits. */
+static enum db_result
+look_at_change(struct change_batch *batch, struct db *db, void *data)
+{
+    const struct single_change *change = data;
+    struct changed_order *o = &batch->orders[0];
+    int is_lost = change->is_recovering || order_status_rank(change->recorded) > order_status_rank(o->status);
+
+    (void) db;
+
+    for (size_t i = 0; i < batch->product_count; i++) {
+        is_lost |= batch->products[i].found && batch->products[i].id == change->asked.product_id
+                   && change->gate_version > batch->products[i].version;
+    }
+
+    o->passed_over |= is_lost;
+    batch->behind += (size_t) is_lost;
+    return DB_OK;
 }
 
 
@@ -121,13 +143,15 @@ read_settings(struct change_batch *batch, struct db *db)
 
 
 static enum db_result
-attempt(struct change_batch *batch, struct db *db, const struct single_change *change)
+attempt(struct change_batch *batch, struct db *db, struct single_change *change)
 {
     enum db_result result;
 
     change_batch_clear(batch);
     memcpy(batch->currency, change->currency, sizeof(batch->currency));
     batch->writes_events = change->writes_events;
+    batch->look = change->look != NULL ? change->look : look_at_change;
+    batch->look_data = change->look != NULL ? change->look_data : change;
 
     struct order_change *c = change_batch_add(batch, change->identifier, change->event);
 
@@ -154,6 +178,7 @@ enum db_result
 single_change_run(struct db *db, const struct single_change *change, struct single_change_result *answer)
 {
     struct change_batch *batch = change_batch_create(1);
+    struct single_change own = *change;
     enum db_result result = DB_AGAIN;
 
     *answer = (struct single_change_result) { .outcome = OUTCOME_UNKNOWN_ORDER };
@@ -165,7 +190,7 @@ single_change_run(struct db *db, const struct single_change *change, struct sing
     }
 
     for (unsigned i = 0; i < AGAIN_MOST && result == DB_AGAIN; i++) {
-        result = attempt(batch, db, change);
+        result = attempt(batch, db, &own);
 
         if (result != DB_OK) {
             db_rollback(db);

@@ -27,6 +27,11 @@ struct single_change {
     int has_record;                        /* 1: the gate has a record of it; `asked` is its content */
     int is_queued;                         /* 1: the order still waits in the queue, by its record */
     struct checkout_order asked;
+    enum order_status recorded; /* by its record: a row of an earlier status has lost something, and stays as it is */
+    uint64_t gate_version; /* of the register of asked.product_id, read before: the same for its row; 0: not read */
+    int is_recovering;     /* 1: that product is being recovered: nothing of it is changed */
+    change_look look;      /* for who can ask the gate under the locks, instead of these three; NULL: nobody */
+    void *look_data;       /* not owned */
 };
 
 /*
@@ -41,7 +46,8 @@ struct single_change_result {
 
 /*
  * In one transaction of its own, which is rolled back unless DB_OK is returned. Connects where db is closed; no
- * transaction may be open. Blocks. DB_OK: *answer is whole. DB_AGAIN: races were lost again and again; DB_RETRY: it may
+ * transaction may be open. Blocks. DB_OK: *answer is whole. Its outcome is OUTCOME_LOCKED where the gate knows
+ * more than MySQL, and nothing was changed. DB_AGAIN: races were lost again and again; DB_RETRY: it may
  * be committed or not, run it again; DB_POISON: MySQL refuses the data.
  */
 enum db_result single_change_run(struct db *db, const struct single_change *change,

@@ -489,7 +489,7 @@ ngx_http_checkout_init_inspected(ngx_http_checkout_init_t *init,
 
     if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 4
         || reply->element[3]->type != REDIS_REPLY_ARRAY
-        || reply->element[3]->elements != 10
+        || reply->element[3]->elements != 11
         || reply->element[3]->element[2]->type != REDIS_REPLY_STRING
         || reply->element[3]->element[4]->type != REDIS_REPLY_INTEGER)
     {

@@ -161,7 +161,6 @@ subtest 'W19: MySQL lost its last commits' => sub {
     $stack->do('UPDATE products SET stock = stock + 4, version = version - 1 WHERE id = 7');
     $stack->recount;
     is(json(0, 'rebuild')->{orders_enqueued_again}, 4, 'found from the records');
-    is($stack->redis_stock(7), 90, 'their units are held');
     $stack->start_server('worker');
     $stack->wait_drained;
     is($stack->live_orders(7), 10);

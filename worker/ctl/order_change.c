@@ -7,6 +7,7 @@
 #include "ctl/json.h"
 #include "ctl/report.h"
 #include "ctl/words.h"
+#include "lifecycle/gate_look.h"
 #include "lifecycle/single_change.h"
 #include "lifecycle/transition.h"
 #include "redis/order_records.h"
@@ -66,6 +67,13 @@ static int
 report_change(struct ctl *ctl, const struct single_change *change, const struct single_change_result *result)
 {
     const char *status = order_status_name(result->order.status);
+
+    if (result->outcome == OUTCOME_LOCKED) {
+        return report_error(
+            "order %s was not changed: the gate knows more of it, or of its product, than MySQL, which has"
+            " lost something, or Redis cannot be read; try again once that was recovered",
+            change->identifier);
+    }
 
     if (result->outcome == OUTCOME_UNKNOWN_ORDER && change->has_record) {
         return report_error("the gate knows order %s and does not have it waiting, but MySQL has no row of it:"
@@ -128,6 +136,9 @@ change(struct ctl *ctl, int argc, char **argv, enum order_event event, const cha
 
     /* Without the record, an order that MySQL has can be cancelled all the same. */
     int record_unknown = event == EVENT_CANCEL && read_record(ctl, &change) == -1;
+
+    change.look = gate_look;
+    change.look_data = &ctl->redis;
 
     if (single_change_run(&ctl->db, &change, &result) != DB_OK) {
         return report_db_failed(ctl);

@@ -8,6 +8,7 @@
 #include "base/invariant.h"
 #include "base/log.h"
 #include "base/stop.h"
+#include "lifecycle/gate_look.h"
 #include "lifecycle/transition.h"
 #include "observe/stats.h"
 
@@ -26,6 +27,8 @@ change_thread_begin_batch(struct change_thread *t)
     change_batch_clear(t->batch);
     (void) money_currency(t->batch->currency, t->config->payment.currency, strlen(t->config->payment.currency));
     t->batch->writes_events = config_sends_events(t->config);
+    t->batch->look = gate_look;
+    t->batch->look_data = &t->redis;
 }
 
 

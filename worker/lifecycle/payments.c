@@ -105,7 +105,10 @@ static enum event_outcome
 outcome_of(const struct change_thread *t, const struct payment_event *e, size_t change)
 {
     if (change != NO_CHANGE) {
-        return t->batch->changes[change].outcome;
+        enum event_outcome outcome = t->batch->changes[change].outcome;
+
+        /* The gate knows more of its order than MySQL, or cannot be asked: tried again, for as long as it takes. */
+        return outcome == OUTCOME_LOCKED ? OUTCOME_WAITS : outcome;
     }
 
     return e->kind == PAYMENT_EVENT_OTHER ? OUTCOME_IGNORED : OUTCOME_MALFORMED;

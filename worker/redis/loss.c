@@ -304,6 +304,24 @@ loss_by_records(struct redis_connection *conn, uint64_t product)
 
 
 int
+loss_ask_for_comparison(struct redis_connection *conn)
+{
+    struct redis_args args = { 0 };
+    int64_t count;
+
+    args_text(&args, "HINCRBY");
+    key_gate(&args);
+    args_text(&args, "compare");
+    args_text(&args, "1");
+
+    redisReply *reply = EFFECT("loss.compare", redis_call(conn, &args, 0));
+
+    args_free(&args);
+    return take_number(reply, &count);
+}
+
+
+int
 loss_recovering(struct redis_connection *conn, const uint64_t *ids, size_t n, unsigned char *recovering)
 {
     struct redis_args args = { 0 };

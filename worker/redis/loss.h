@@ -63,6 +63,9 @@ enum db_result loss_look_cached(struct loss_cache *cache, int64_t epoch, struct 
 /* Records say that MySQL lost something of the product. Returns 1: it is being recovered, 0: not loaded, or -1. */
 int loss_by_records(struct redis_connection *conn, uint64_t product);
 
+/* A pass over the records is due (repair/recovery.h): one is later than its row. Returns 0, or -1 with conn->error. */
+int loss_ask_for_comparison(struct redis_connection *conn);
+
 /* Which of ids[0 .. n), n <= LOSS_LOOK_MOST, are being recovered: recovering[i]. Returns 0, or -1 with conn->error. */
 int loss_recovering(struct redis_connection *conn, const uint64_t *ids, size_t n, unsigned char *recovering);
 

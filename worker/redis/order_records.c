@@ -4,8 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "failpoint.h"
 #include "redis/keys.h"
 #include "redis/scan.h"
+
+#define DAY_MS 86400000
 
 
 static int
@@ -87,4 +90,43 @@ order_records_find(struct redis_connection *conn, const struct record_days *days
     }
 
     return NULL;
+}
+
+
+static void
+add_bucket(struct redis_args *args, uint64_t ms)
+{
+    char day[CHECKOUT_DAY_LEN + 1];
+
+    checkout_day(day, ms);
+    day[CHECKOUT_DAY_LEN] = '\0';
+    key_bucket(args, day);
+}
+
+
+redisReply *
+order_records_find_all(struct redis_connection *conn, const char *const *identifiers, size_t n, uint64_t now_ms)
+{
+    struct redis_args args = { 0 };
+
+    args_script(&args, &checkout_script_find_orders, 3);
+    add_bucket(&args, now_ms);
+    add_bucket(&args, now_ms - DAY_MS);
+    add_bucket(&args, now_ms + DAY_MS);
+
+    for (size_t i = 0; i < n; i++) {
+        args_add(&args, identifiers[i], CHECKOUT_IDENTIFIER_LEN);
+    }
+
+    redisReply *reply = EFFECT("records.find_all", redis_script(conn, &checkout_script_find_orders, &args));
+
+    args_free(&args);
+
+    if (reply != NULL && (reply->type != REDIS_REPLY_ARRAY || reply->elements != n)) {
+        snprintf(conn->error, sizeof(conn->error), "find_orders gave a reply of another form");
+        freeReplyObject(reply);
+        return NULL;
+    }
+
+    return reply;
 }

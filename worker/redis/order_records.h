@@ -29,4 +29,11 @@ int order_records_read_days(struct redis_connection *conn, struct record_days *d
 redisReply *order_records_find(struct redis_connection *conn, const struct record_days *days, const char *identifier,
                                const char **day);
 
+/*
+ * Finds the records of up to 1000 orders in the buckets of today, yesterday and tomorrow. now_ms: since 1970, UTC.
+ * Returns the reply, an array of `n` records or nils, which the caller frees, or NULL with conn->error set. One call.
+ */
+redisReply *order_records_find_all(struct redis_connection *conn, const char *const *identifiers, size_t n,
+                                   uint64_t now_ms);
+
 #endif
