@@ -309,9 +309,8 @@ static int
 others_ended(const struct daemon *d)
 {
     return atomic_load(&d->reconciler.ended) && atomic_load(&d->recount.ended) && atomic_load(&d->recovery.ended)
-           && atomic_load(&d->monitor.ended)
-           && atomic_load(&d->heartbeat.ended) && atomic_load(&d->payments.ended) && atomic_load(&d->expiry.ended)
-           && sender_ended(&d->gateway) && sender_ended(&d->outbox);
+           && atomic_load(&d->monitor.ended) && atomic_load(&d->heartbeat.ended) && atomic_load(&d->payments.ended)
+           && atomic_load(&d->expiry.ended) && sender_ended(&d->gateway) && sender_ended(&d->outbox);
 }
 
 

@@ -160,7 +160,8 @@ subtest 'W19: MySQL lost its last commits' => sub {
     $stack->do("DELETE FROM orders WHERE order_identifier IN ($list)");
     $stack->do('UPDATE products SET stock = stock + 4, version = version - 1 WHERE id = 7');
     $stack->recount;
-    is(json(0, 'rebuild')->{orders_enqueued_again}, 4, 'found from the records');
+    is(json(0, 'rebuild')->{orders_left_to_recovery}, 4, 'found from the records');
+    is($stack->place(7, 1)->{status}, 503, 'S2: nobody gets their units meanwhile');
     $stack->start_server('worker');
     $stack->wait_drained;
     is($stack->live_orders(7), 10);

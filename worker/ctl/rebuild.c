@@ -37,6 +37,7 @@ report(const struct rebuild *r)
     cJSON_AddBoolToObject(o, "earlier_rebuild_had_not_ended", r->resumed);
     json_uint(o, "records", r->records);
     json_uint(o, "orders_enqueued_again", r->enqueued);
+    json_uint(o, "orders_left_to_recovery", r->left);
     json_uint(o, "failed_orders_written_again", r->tombstones);
     json_uint(o, "rows_refused", r->refused);
     json_uint(o, "records_refreshed", r->refreshed);

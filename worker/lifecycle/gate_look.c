@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "lifecycle/rules.h"
+#include "order/order.h"
 #include "redis/loss.h"
 #include "redis/order_records.h"
 

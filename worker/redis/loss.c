@@ -280,26 +280,56 @@ loss_look(struct db *db, struct redis_connection *conn, const struct product_row
 }
 
 
-int
-loss_by_records(struct redis_connection *conn, uint64_t product)
+static enum db_result
+prove_by_records(struct db *db, struct redis_connection *conn, uint64_t product, int *recovering)
 {
     struct product_row row = { .id = product };
-    size_t first = 0;
+    unsigned char closed = 0;
+    size_t count = 0, first = 0;
+    enum db_result result;
+
+    if ((result = db_open(db)) != DB_OK || (result = EFFECT("loss.begin", db_text(db, "START TRANSACTION"))) != DB_OK
+        || (result = product_rows_read(db, &row, 1, ROW_FOR_UPDATE)) != DB_OK
+        || (result = db_check_writable(db)) != DB_OK
+        || (result = loss_look(db, conn, &row, 1, &closed, &count)) != DB_OK)
+    {
+        return result;
+    }
+
+    *recovering = count > 0;
+
+    if (count > 0) {
+        return DB_OK;
+    }
+
     redisReply *reply = call(conn, &row, &first, 1, 1);
 
     if (reply == NULL) {
-        return -1;
+        return redis_failed(db, conn);
     }
 
     int64_t answer = reply_number(reply->element[0], ANSWER_NONE);
 
     freeReplyObject(reply);
+    *recovering = answer != ANSWER_NONE;
 
     if (answer == ANSWER_BEGINS) {
         report_begun(product, "the gate has a record of an order that MySQL lacks: commits are lost");
     }
 
-    return answer != ANSWER_NONE;
+    return DB_OK;
+}
+
+
+enum db_result
+loss_by_records(struct db *db, struct redis_connection *conn, uint64_t product, int *recovering)
+{
+    *recovering = 0;
+
+    enum db_result result = prove_by_records(db, conn, product, recovering);
+
+    db_rollback(db);
+    return result;
 }
 
 

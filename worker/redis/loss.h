@@ -60,8 +60,13 @@ enum db_result loss_look(struct db *db, struct redis_connection *conn, const str
 enum db_result loss_look_cached(struct loss_cache *cache, int64_t epoch, struct db *db, struct redis_connection *conn,
                                 const struct product_row *rows, size_t n, unsigned char *closed, size_t *count);
 
-/* Records say that MySQL lost something of the product. Returns 1: it is being recovered, 0: not loaded, or -1. */
-int loss_by_records(struct redis_connection *conn, uint64_t product);
+/*
+ * The record of an order has a verdict that MySQL lacks, so MySQL lost something of the product, also where its version
+ * has grown over the register's since. Begins the recovery under the product's lock, in a transaction of its own; none
+ * is open on db, which may be closed. Returns DB_OK and *recovering (0: it is not loaded at the gate), or DB_RETRY,
+ * DB_AGAIN or DB_POISON; code 0: Redis failed.
+ */
+enum db_result loss_by_records(struct db *db, struct redis_connection *conn, uint64_t product, int *recovering);
 
 /* A pass over the records is due (repair/recovery.h): one is later than its row. Returns 0, or -1 with conn->error. */
 int loss_ask_for_comparison(struct redis_connection *conn);

@@ -33,6 +33,7 @@ struct rebuild {
     uint64_t resumed;         /* 1: an earlier rebuild had not ended */
     uint64_t records;         /* read */
     uint64_t enqueued;        /* accepted orders without a row, back in the queue */
+    uint64_t left;            /* orders with a verdict that MySQL lost: their products are being recovered */
     uint64_t tombstones;      /* failed orders whose row was missing, written again */
     uint64_t refused;         /* rows that MySQL refused for their data */
     uint64_t refreshed;       /* records that fell behind their row */

@@ -3,7 +3,9 @@
  *
  *   record            row        then
  *   live, in a queue  -          none: the worker will decide
- *   live              missing    enqueued again (queue trimmed or lost, or MySQL lost its last commits)
+ *   queued            missing    enqueued again (queue trimmed or lost)
+ *   live, decided     missing    MySQL lost its last commits: left to repair/recovery.h, where the product is loaded;
+ *                                else enqueued again
  *   failed, ended     missing    the row written again as it was, without items: that verdict was given
  *   other status      there      the record set to the row's status (queued, or a change that did not reach the gate)
  *   paid, later       earlier    before that: the payment is kept again (rebuild_payments.c)
@@ -20,6 +22,7 @@
 #include "order/order.h"
 #include "order/order_sql.h"
 #include "redis/keys.h"
+#include "redis/loss.h"
 #include "redis/order_records.h"
 #include "redis/scan.h"
 #include "repair/rebuild_payments.h"
@@ -37,6 +40,7 @@ struct compared {
         reason[RECORD_REASON_MAX + 1]; /* of the row where there is one, else of the record */
     enum order_status gate, mysql;     /* status in the record, and in the row */
     int has_row;
+    int is_left;   /* to the recovery of its product */
     int is_behind; /* the record has another status than the row */
 };
 
@@ -208,7 +212,7 @@ keep_payment(struct rebuild *r, const struct compared *l)
 static int
 is_to_enqueue(const struct compared *l)
 {
-    return !l->has_row && !is_ended(l);
+    return !l->has_row && !is_ended(l) && !l->is_left;
 }
 
 
@@ -328,6 +332,23 @@ requeue(struct rebuild *r, const char *day, const struct compared *orders, size_
 }
 
 
+/* An order that has its verdict in the record and no row: MySQL lost it. What it took of the stock is not in flight. */
+static enum rebuild_result
+leave_to_recovery(struct rebuild *r, struct compared *l)
+{
+    if (l->has_row || l->gate == ORDER_UNKNOWN || is_ended(l) || r->dry_run) {
+        return REBUILD_DONE;
+    }
+
+    if (loss_by_records(r->db, r->redis, l->order.product_id, &l->is_left) != DB_OK) {
+        return r->db->code == 0 ? REBUILD_REDIS_FAILED : REBUILD_DB_FAILED;
+    }
+
+    r->left += (uint64_t) l->is_left;
+    return REBUILD_DONE;
+}
+
+
 static enum rebuild_result
 compare_records(struct rebuild *r, struct page *p)
 {
@@ -335,14 +356,18 @@ compare_records(struct rebuild *r, struct page *p)
     size_t n = 0;
 
     for (size_t i = 0; i < p->count && result == REBUILD_DONE; i++) {
-        const struct compared *l = &p->records[i];
+        struct compared *l = &p->records[i];
 
         /* HSCAN may give a pair twice. */
         if (identifier_table_find(&p->by_identifier, l->identifier) != i) {
             continue;
         }
 
-        result = keep_payment(r, l);
+        result = leave_to_recovery(r, l);
+
+        if (result == REBUILD_DONE && !l->is_left) {
+            result = keep_payment(r, l);
+        }
 
         if (result == REBUILD_DONE && !l->has_row && is_ended(l)) {
             result = write_tombstone(r, l);

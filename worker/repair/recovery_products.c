@@ -352,6 +352,7 @@ raise_by_hand(struct db *db, struct redis_connection *conn, struct product_row *
     struct gate_product gate = { .id = row->id };
     struct gate_counts counts;
     int64_t booked;
+    int known;
 
     if (db_open(db) != DB_OK || EFFECT("recovery.begin", db_text(db, "START TRANSACTION")) != DB_OK
         || product_rows_read(db, row, 1, ROW_FOR_UPDATE) != DB_OK || db_check_writable(db) != DB_OK)
@@ -372,7 +373,7 @@ raise_by_hand(struct db *db, struct redis_connection *conn, struct product_row *
     }
 
     return raise_version(db, row, gate.version) == DB_OK
-                   && supply_book_difference(db, row->id, "adjust", "product open", &booked) == DB_OK
+                   && supply_book_difference(db, row->id, "adjust", "product open", &booked, &known) == DB_OK
                    && EFFECT("recovery.commit", db_text(db, "COMMIT")) == DB_OK
                ? SYNC_PUSHED
                : SYNC_DB_FAILED;

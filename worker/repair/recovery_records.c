@@ -120,9 +120,11 @@ keep_later(struct recovery *r)
             continue;
         }
 
+        int recovering;
+
         if (l->product != NULL || !moves_units(l)) {
             r->page[kept++] = *l;
-        } else if (db_check_writable(&r->db) != DB_OK || loss_by_records(&r->redis, l->order.product_id) == -1) {
+        } else if (loss_by_records(&r->db, &r->redis, l->order.product_id, &recovering) != DB_OK) {
             return RECOVERY_FAILED;
         }
     }
