@@ -1,15 +1,16 @@
 #!lua flags=no-writes,allow-oom,allow-stale
 -- readiness: can the gate sell, and does somebody make orders of what it accepts? Writes nothing.
 --
--- KEYS    1 order-processing-queue   2 gate   3 workers
+-- KEYS    1 order-processing-queue   2 gate   3 workers   4 products:recovering
 -- ARGV    1 ms of silence after which a worker is dead
 -- returns { eviction policy ("unknown": INFO is not allowed), fault (empty, read_only or out_of_memory),
---         products loaded, state of the gate, age in ms of the oldest job (0: none), workers alive, paused (0 or 1) }
+--         products loaded, state of the gate, age in ms of the oldest job (0: none;
+--         orders of a product that is being recovered wait for that, and do not count), workers alive, paused (0 or 1) }
 -- law     Costs nothing that grows with the queue. What cannot be read counts as none. Where the clock stepped back, a
 --         beat from before lies ahead of it and counts no more than one that is too old: the living renew theirs within
 --         a second.
 
-local stream, gate, workers = KEYS[1], KEYS[2], KEYS[3]
+local stream, gate, workers, recovering = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local dead_after = tonumber(ARGV[1])
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
@@ -29,9 +30,27 @@ elseif most > 0 and used > most and policy == 'noeviction' then
     fault = 'out_of_memory'
 end
 
+-- Of a product that stays closed the oldest orders may stand before all others for long: one product must not keep
+-- every nginx from being ready.
+local LOOKED_AT = 64
+
+local function is_waiting(entry)
+    for i = 1, #entry[2], 2 do
+        if entry[2][i] == 'product' then
+            return redis.pcall('SISMEMBER', recovering, entry[2][i + 1]) == 1
+        end
+    end
+    return false
+end
+
 local age = 0
-local oldest = redis.pcall('XRANGE', stream, '-', '+', 'COUNT', 1)[1]
-if oldest then age = math.max(0, now - tonumber(string.match(oldest[1], '^%d+'))) end
+local none_recovering = redis.pcall('EXISTS', recovering) == 0
+for _, entry in ipairs(redis.pcall('XRANGE', stream, '-', '+', 'COUNT', none_recovering and 1 or LOOKED_AT)) do
+    if none_recovering or not is_waiting(entry) then
+        age = math.max(0, now - tonumber(string.match(entry[1], '^%d+')))
+        break
+    end
+end
 
 local alive, paused = 0, 0
 local beats = redis.pcall('HGETALL', workers)

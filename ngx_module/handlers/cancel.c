@@ -3,10 +3,15 @@
  * paid; it may still wait in the queue.
  *
  *     FIND      the gate's record: whose order it is, and what it asked for
+ *     REGISTER  the version that the gate knows of its product, and whether it
+ *               is being recovered
  *     COMMIT    one transaction on the primary, which decides
  *               (lifecycle/single_change.h)
  *     PUSH      the gate takes the new status, the stock and the buyer's units
  *               (transition.lua)
+ *
+ * An order of which the gate knows more than MySQL, which then has lost
+ * commits, is not cancelled: 503, as where Redis cannot be asked.
  *
  * Only COMMIT counts. Where PUSH fails, the answer is the same, and the
  * reconciler brings the stock; a repeated request pushes again. COMMIT has the
@@ -42,6 +47,7 @@
 
 typedef enum {
     NGX_HTTP_CHECKOUT_CANCEL_FIND,
+    NGX_HTTP_CHECKOUT_CANCEL_REGISTER,
     NGX_HTTP_CHECKOUT_CANCEL_COMMIT,
     NGX_HTTP_CHECKOUT_CANCEL_PUSH
 } ngx_http_checkout_cancel_state_e;
@@ -76,6 +82,16 @@ static void ngx_http_checkout_cancel_found(
     ngx_http_checkout_script_call_t *call, ngx_http_request_t *r,
     redisReply *reply);
 static void ngx_http_checkout_cancel_read_record(
+    ngx_http_checkout_cancel_t *cancel, redisReply *reply);
+
+static ngx_int_t ngx_http_checkout_cancel_register(
+    ngx_http_checkout_cancel_t *cancel);
+static ngx_int_t ngx_http_checkout_cancel_write_register(
+    ngx_http_checkout_script_call_t *call);
+static void ngx_http_checkout_cancel_registered(
+    ngx_http_checkout_script_call_t *call, ngx_http_request_t *r,
+    redisReply *reply);
+static ngx_int_t ngx_http_checkout_cancel_read_register(
     ngx_http_checkout_cancel_t *cancel, redisReply *reply);
 
 static ngx_int_t ngx_http_checkout_cancel_commit(
@@ -132,7 +148,8 @@ ngx_http_checkout_cancel_handler(ngx_http_request_t *r)
     rc = ngx_http_checkout_cancel_find(cancel);
 
     if (rc == NGX_DECLINED) {
-        rc = ngx_http_checkout_cancel_commit(cancel);
+        return ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_UNAVAILABLE, NULL,
+                                        0);
     }
 
     if (rc != NGX_DONE) {
@@ -263,7 +280,13 @@ ngx_http_checkout_cancel_found(ngx_http_checkout_script_call_t *call,
         return;
     }
 
-    rc = ngx_http_checkout_cancel_commit(cancel);
+    rc = cancel->found ? ngx_http_checkout_cancel_register(cancel)
+                       : NGX_DECLINED;
+
+    if (rc == NGX_DECLINED) {
+        rc = ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_UNAVAILABLE, NULL,
+                                      0);
+    }
 
     if (rc != NGX_DONE) {
         ngx_http_checkout_waiting_finish(&cancel->ctx->waiting, rc);
@@ -298,6 +321,84 @@ ngx_http_checkout_cancel_read_record(ngx_http_checkout_cancel_t *cancel,
     cancel->change.is_queued = record.status_len == 6
                                && ngx_strncmp(record.status, "queued", 6) == 0;
     cancel->change.asked = record.order;
+    cancel->change.recorded = order_status_parse(record.status,
+                                                 record.status_len);
+}
+
+
+/*
+ * NGX_DONE: the request waits. NGX_DECLINED: Redis cannot be asked. An order
+ * without a record is days old, and its product not known: MySQL decides.
+ */
+static ngx_int_t
+ngx_http_checkout_cancel_register(ngx_http_checkout_cancel_t *cancel)
+{
+    if (!cancel->change.has_record) {
+        return ngx_http_checkout_cancel_commit(cancel);
+    }
+
+    ngx_http_checkout_cancel_enter(cancel, NGX_HTTP_CHECKOUT_CANCEL_REGISTER);
+
+    return ngx_http_checkout_ask_redis(
+        cancel->request, ngx_http_checkout_cancel_write_register,
+        ngx_http_checkout_cancel_registered, cancel);
+}
+
+
+static ngx_int_t
+ngx_http_checkout_cancel_write_register(ngx_http_checkout_script_call_t *call)
+{
+    ngx_http_checkout_cancel_t  *cancel = call->data;
+
+    return ngx_http_checkout_reads_stock(&call->command, call->source,
+                                         cancel->change.asked.product_id);
+}
+
+
+static void
+ngx_http_checkout_cancel_registered(ngx_http_checkout_script_call_t *call,
+    ngx_http_request_t *r, redisReply *reply)
+{
+    ngx_int_t                    rc;
+    ngx_http_checkout_cancel_t  *cancel = call->data;
+
+    rc = ngx_http_checkout_cancel_read_register(cancel, reply);
+
+    rc = rc == NGX_OK
+             ? ngx_http_checkout_cancel_commit(cancel)
+             : ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_UNAVAILABLE, NULL,
+                                        0);
+
+    if (rc != NGX_DONE) {
+        ngx_http_checkout_waiting_finish(&cancel->ctx->waiting, rc);
+    }
+}
+
+
+/* NGX_ERROR: Redis gave no answer. A version that is none counts as none. */
+static ngx_int_t
+ngx_http_checkout_cancel_read_register(ngx_http_checkout_cancel_t *cancel,
+    redisReply *reply)
+{
+    redisReply  *version;
+
+    if (reply == NULL || reply->type != REDIS_REPLY_ARRAY
+        || reply->elements != 5)
+    {
+        return NGX_ERROR;
+    }
+
+    version = reply->element[3];
+
+    if (version->type == REDIS_REPLY_STRING) {
+        (void) number_parse(&cancel->change.gate_version, version->str,
+                            version->len, INT64_MAX);
+    }
+
+    cancel->change.is_recovering = reply->element[4]->type
+                                   == REDIS_REPLY_STRING;
+
+    return NGX_OK;
 }
 
 
@@ -405,6 +506,10 @@ ngx_http_checkout_cancel_decided(ngx_http_checkout_cancel_t *cancel)
     case OUTCOME_ARCHIVED:
         return ngx_http_checkout_refuse(
             cancel->request, NGX_HTTP_CHECKOUT_ORDER_NOT_FOUND, NULL, 0);
+
+    case OUTCOME_LOCKED:
+        return ngx_http_checkout_refuse(
+            cancel->request, NGX_HTTP_CHECKOUT_UNAVAILABLE, NULL, 0);
 
     default:
         /*

@@ -757,7 +757,7 @@ ngx_http_checkout_init_shown(ngx_http_checkout_init_t *init, redisReply *reply)
     uint64_t                       redis_stock;
     ngx_http_checkout_loc_conf_t  *clcf;
 
-    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 3
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 5
         || ngx_http_checkout_init_number(reply->element[0], &redis_stock)
                != NGX_OK)
     {

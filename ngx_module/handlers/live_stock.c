@@ -66,7 +66,7 @@ ngx_http_checkout_stock_answer(ngx_http_checkout_script_call_t *call,
                                         0);
     }
 
-    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 3
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 5
         || ngx_http_checkout_stock_count(reply->element[0], &stock) != NGX_OK
         || ngx_http_checkout_stock_count(reply->element[1], &units) != NGX_OK
         || ngx_http_checkout_stock_count(reply->element[2], &in_flight)

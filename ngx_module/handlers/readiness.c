@@ -306,11 +306,13 @@ static ngx_int_t
 ngx_http_checkout_ready_write_call(ngx_http_checkout_script_call_t *call)
 {
     ngx_http_checkout_script_begin(&checkout_script_readiness, call->source,
-                                   3);
+                                   4);
     ngx_http_checkout_script_key("", "order-processing-queue",
                                  sizeof("order-processing-queue") - 1, "");
     ngx_http_checkout_script_key("", "gate", sizeof("gate") - 1, "");
     ngx_http_checkout_script_key("", "workers", sizeof("workers") - 1, "");
+    ngx_http_checkout_script_key("", "products:recovering",
+                                 sizeof("products:recovering") - 1, "");
     ngx_http_checkout_script_number(NGX_HTTP_CHECKOUT_READY_ALIVE);
 
     return ngx_http_checkout_script_end(&call->command);

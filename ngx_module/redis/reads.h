@@ -22,8 +22,8 @@ ngx_int_t ngx_http_checkout_reads_order(ngx_http_checkout_command_t *command,
     ngx_uint_t source, const char *identifier);
 
 /*
- * get_stock.lua: { stock, the register's stock, in flight }, each a string of
- * digits, or nil.
+ * get_stock.lua: { stock, the register's stock, in flight, the register's
+ * version, recovering }, each a string, the first four of digits, or nil.
  */
 ngx_int_t ngx_http_checkout_reads_stock(ngx_http_checkout_command_t *command,
     ngx_uint_t source, uint64_t product_id);

@@ -18,6 +18,7 @@
 #include "lifecycle/outgoing_event.h"
 #include "order/order_sql.h"
 #include "redis/keys.h"
+#include "redis/loss.h"
 #include "redis/push_words.h"
 #include "redis/queue_entry.h"
 #include "text/buffer.h"
@@ -164,9 +165,13 @@ add_buyers(struct redis_args *args, const struct batch *b)
 }
 
 
-/* Deletes the letter and returns its units. Returns 1, 0: the letter was gone already, or -1: Redis failed. */
+/*
+ * Deletes the letter and returns its units. Returns 1, 0: the letter was gone already, -1: Redis failed, or -2: MySQL
+ * was replaced meanwhile.
+ */
 static int64_t
-release(struct ctl *ctl, const char *id, const redisReply *letter, const struct batch *b, const struct product_row *row)
+release(struct ctl *ctl, int64_t epoch, const char *id, const redisReply *letter, const struct batch *b,
+        const struct product_row *row)
 {
     struct redis_args args = { 0 };
     const char *units = queue_entry_field(letter, "units"), *day = queue_entry_field(letter, "day");
@@ -176,14 +181,16 @@ release(struct ctl *ctl, const char *id, const redisReply *letter, const struct 
         (void) number_parse(&released, units, strlen(units), INT64_MAX);
     }
 
-    args_script(&args, &checkout_script_dead_drop, 5);
+    args_script(&args, &checkout_script_dead_drop, 6);
     key_dead_letters(&args);
     key_bucket(&args, day != NULL ? day : "");
     key_stock(&args, row->id);
     key_register(&args, row->id);
     key_buyers(&args, row->id);
+    key_gate(&args);
     args_text(&args, id);
     args_number(&args, released);
+    args_signed(&args, epoch);
     push_words_add(&args, row);
     add_records(&args, b);
     add_buyers(&args, b);
@@ -192,7 +199,7 @@ release(struct ctl *ctl, const char *id, const redisReply *letter, const struct 
 
     args_free(&args);
 
-    int64_t dropped = reply != NULL ? reply_number(reply, 0) : -1;
+    int64_t dropped = reply == NULL ? -1 : reply_number(reply, 0) < 0 ? -2 : reply_number(reply, 0);
 
     if (reply != NULL) {
         freeReplyObject(reply);
@@ -214,8 +221,16 @@ drop(struct ctl *ctl, const char *id, const redisReply *letter)
     }
 
     int readable = batch_add(&b, letter, &why) == 0;
-    enum db_result result = write_failed_orders(ctl, &b, &row);
+    int64_t epoch;
     int code;
+
+    /* What is committed over this session is brought to the gate under this epoch alone (redis/loss.h). */
+    if (db_open(&ctl->db) != DB_OK || loss_announce(&ctl->redis, &ctl->db, &epoch) == -1) {
+        batch_free(&b);
+        return ctl->db.mysql == NULL ? report_db_failed(ctl) : report_redis_failed(ctl);
+    }
+
+    enum db_result result = write_failed_orders(ctl, &b, &row);
 
     if (result != DB_OK) {
         db_rollback(&ctl->db);
@@ -225,10 +240,14 @@ drop(struct ctl *ctl, const char *id, const redisReply *letter)
         return code;
     }
 
-    int64_t dropped = release(ctl, id, letter, &b, &row);
+    int64_t dropped = release(ctl, epoch, id, letter, &b, &row);
     size_t orders = b.order_count;
 
     batch_free(&b);
+
+    if (dropped == -2) {
+        return report_error("MySQL was replaced meanwhile; run the same command again to give its units back");
+    }
 
     if (dropped < 0) {
         (void) report_redis_failed(ctl);

@@ -19,7 +19,7 @@ void key_queue(struct redis_args *args);
 void key_dead_letters(struct redis_args *args);
 void key_gate(struct redis_args *args);
 void key_workers(struct redis_args *args);
-void key_products(struct redis_args *args); /* the set of ids that are loaded */
+void key_products(struct redis_args *args);   /* the set of ids that are loaded */
 void key_recovering(struct redis_args *args); /* a set: ids of products that are being recovered */
 void key_stock(struct redis_args *args, uint64_t product);
 void key_register(struct redis_args *args, uint64_t product);

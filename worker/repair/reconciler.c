@@ -11,17 +11,19 @@
 #include "observe/stats.h"
 #include "redis/keys.h"
 #include "redis/loaded_products.h"
+#include "redis/loss.h"
 #include "repair/sync.h"
 
 #define BUSY_MOST_US 100000 /* of one step: Redis took longer for others' sake, or was away */
 #define PASS_PAGES   4      /* of the pass over the queue, at a tick that took longer than the interval */
+#define ASK_AGAIN_MS 60000  /* from one comparison that is asked for a product that stays closed to the next */
 #define FAILED_SHOWN 5      /* lines at one tick; all are counted */
 
 
 static const char *const action_names[] = {
-    [RECONCILE_RECOVER] = "recover", [RECONCILE_PUSH] = "push",       [RECONCILE_RAISE] = "raise", [RECONCILE_SET_STOCK] = "set_stock",
-    [RECONCILE_LOAD] = "load",       [RECONCILE_CLOSE] = "close", [RECONCILE_FORGET] = "forget",
-    [RECONCILE_RECOUNT] = "recount",
+    [RECONCILE_RECOVER] = "recover",     [RECONCILE_PUSH] = "push",       [RECONCILE_RAISE] = "raise",
+    [RECONCILE_SET_STOCK] = "set_stock", [RECONCILE_LOAD] = "load",       [RECONCILE_CLOSE] = "close",
+    [RECONCILE_FORGET] = "forget",       [RECONCILE_RECOUNT] = "recount",
 };
 
 
@@ -34,8 +36,9 @@ reconciler_judge(const struct gate_product *gate, const struct product_row *row)
         return row->found && gate->stock != GATE_MISSING ? RECONCILE_LOAD : RECONCILE_FORGET;
     }
 
+    /* It is left to its recovery; a row that came anew meanwhile may be what that waits for. */
     if (gate->recovering) {
-        return RECONCILE_NONE;
+        return row->found && (int64_t) row->version > gate->version ? RECONCILE_RECOVER : RECONCILE_NONE;
     }
 
     if (!row->found && strcmp(gate->terms.state, "closed") != 0) {
@@ -249,6 +252,21 @@ raise(struct reconciler *r, uint64_t id, int damaged, struct in_flight *count)
 }
 
 
+/* sync_product() proves the loss under the lock, and begins the recovery. */
+static int
+recover(struct reconciler *r, const struct gate_product *gate)
+{
+    struct product_row row;
+
+    if (!gate->recovering) {
+        return take_result(r, gate->id, sync_product(&r->db, &r->redis, gate->id, GATE_NEWER_ONLY, NULL, NULL, &row));
+    }
+
+    r->asked_ms = clock_ms();
+    return loss_ask_for_comparison(&r->redis);
+}
+
+
 static int
 close_gone(struct reconciler *r, uint64_t id)
 {
@@ -297,7 +315,9 @@ act_counted(struct reconciler *r, enum reconcile_action action, uint64_t id, int
 static int
 act(struct reconciler *r, enum reconcile_action action, const struct gate_product *gate, const struct product_row *row)
 {
-    if (action == RECONCILE_NONE
+    int was_asked = gate->recovering && r->asked_ms > 0 && clock_ms() - r->asked_ms < ASK_AGAIN_MS;
+
+    if (action == RECONCILE_NONE || (action == RECONCILE_RECOVER && was_asked)
         || (action == RECONCILE_RAISE && flapping_is_suspended(&r->flapping, gate->id, clock_ms())))
     {
         return 0;
@@ -316,9 +336,16 @@ act(struct reconciler *r, enum reconcile_action action, const struct gate_produc
     case RECONCILE_CLOSE:
         return close_gone(r, gate->id);
     case RECONCILE_RECOVER:
-        return sync_locked(r, gate->id, GATE_NEWER_ONLY);
+        return recover(r, gate);
     default:
         break;
+    }
+
+    /* An edit by hand; or a loss that others have written over: the records know. */
+    if (action == RECONCILE_RAISE && !gate->damaged && gate->register_stock != row->stock
+        && loss_ask_for_comparison(&r->redis) == -1)
+    {
+        return -1;
     }
 
     int result = act_counted(r, action, gate->id, gate->damaged, NULL);

@@ -70,6 +70,7 @@ struct reconciler {
     uint64_t *ids; /* products that count as loaded, ascending, distinct */
     size_t id_count, id_capacity;
     struct gate_counts counts;  /* as the last call of inspect read them */
+    uint64_t asked_ms;          /* when a comparison of the records was last asked for; 0: never */
     struct flapping flapping;   /* products whose version had to be raised at tick after tick */
     struct flight_check flight; /* the pass that finds what is counted wrongly */
     int64_t queued_more;        /* to be added to the gate's count of queued orders, by that pass */

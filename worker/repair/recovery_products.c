@@ -274,7 +274,7 @@ decide(struct recovery *r, const struct recovered_product *p, struct product_row
         return result;
     }
 
-    if (gate_inspect(&r->redis, &gate, 1, 0, &counts) == -1) {
+    if (gate_inspect(&r->redis, &gate, 1, &counts) == -1) {
         r->db.code = 0;
         snprintf(r->db.error, sizeof(r->db.error), "Redis: %.400s", r->redis.error);
         return DB_RETRY;
@@ -364,7 +364,7 @@ raise_by_hand(struct db *db, struct redis_connection *conn, struct product_row *
         return SYNC_NO_PRODUCT;
     }
 
-    if (gate_inspect(conn, &gate, 1, 0, &counts) == -1) {
+    if (gate_inspect(conn, &gate, 1, &counts) == -1) {
         return SYNC_REDIS_FAILED;
     }
 

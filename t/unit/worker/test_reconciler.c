@@ -91,7 +91,22 @@ START_TEST(test_reconciler_damage)
     row.found = 0;
     g.register_stock = g.stock = 0;
     strcpy(g.terms.state, "closed");
-    ck_assert_int_eq(reconciler_judge(&g, &row), RECONCILE_CLOSE);
+    ck_assert_int_eq(reconciler_judge(&g, &row), RECONCILE_NONE);
+}
+END_TEST
+
+
+/* S2: a product that is being recovered is left alone, until its row is newer than what the gate knows. */
+START_TEST(test_reconciler_recovering)
+{
+    struct gate_product g = { .stock = 5, .version = 9, .register_stock = 6, .recovering = 1, .terms.state = "open" };
+    struct product_row row = { .found = 1, .stock = 4, .version = 7, .terms.state = "open" };
+
+    ck_assert_int_eq(reconciler_judge(&g, &row), RECONCILE_NONE);
+    row.version = 10;
+    ck_assert_int_eq(reconciler_judge(&g, &row), RECONCILE_RECOVER);
+    row.found = 0;
+    ck_assert_int_eq(reconciler_judge(&g, &row), RECONCILE_NONE);
 }
 END_TEST
 
@@ -105,6 +120,7 @@ main(void)
     tcase_add_loop_test(tcase, test_reconciler, 0, sizeof cases / sizeof *cases);
     tcase_add_test(tcase, test_reconciler_terms);
     tcase_add_test(tcase, test_reconciler_damage);
+    tcase_add_test(tcase, test_reconciler_recovering);
     suite_add_tcase(suite, tcase);
 
     return suite_run(suite);
