@@ -52,13 +52,13 @@ struct db {
     MYSQL *mysql;                          /* NULL: closed */
     void *attached;                        /* what ends with the connection; NULL: nothing (mysql/prepared.h uses it) */
     void (*free_attached)(void *attached); /* called once the connection is closed, where attached is not NULL */
-    unsigned lock_wait;                    /* s that a statement waits for a row's lock; 0: half of the server's timeout */
-    uint64_t statement_at;                 /* of db_begun() */
-    uint64_t sessions;                     /* opened so far: another number, another session */
-    char server_name[DB_SERVER_NAME_MAX];  /* of the open session, where server->writable: the same for all sessions */
-    uint64_t server_started;               /* on that server; seconds since 1970, exact to a few; as is the name */
-    unsigned code;                         /* MySQL's number of the last error; 0: ours */
-    char error[512];                       /* its text, fit to stand between double quotes on a line of a log */
+    unsigned lock_wait;    /* s that a statement waits for a row's lock; 0: half of the server's timeout */
+    uint64_t statement_at; /* of db_begun() */
+    uint64_t sessions;     /* opened so far: another number, another session */
+    char server_name[DB_SERVER_NAME_MAX]; /* of the open session, where server->writable: the same for all sessions */
+    uint64_t server_started;              /* on that server; seconds since 1970, exact to a few; as is the name */
+    unsigned code;                        /* MySQL's number of the last error; 0: ours */
+    char error[512];                      /* its text, fit to stand between double quotes on a line of a log */
 };
 
 /*

@@ -22,10 +22,10 @@
  *     1317 1927 1969 3024 3168 killed, or over its time
  *
  * What a class does to an order in the worker (worker/intake/order_transaction.h): RETRY and AGAIN cost none, the batch
- * waits or runs again; but a duplicate key that stays counts as POISON there. POISON costs the order that is at fault, after [worker] tries attempts. A number that is in no
- * list here is taken for an outage first. Only where other orders of the same batch can be committed meanwhile, and
- * this one alone cannot, again after [worker] tries attempts, it costs that order. What the edge makes of the classes:
- * ngx_module/sql/errors.h.
+ * waits or runs again; but a duplicate key that stays counts as POISON there. POISON costs the order that is at fault,
+ * after [worker] tries attempts. A number that is in no list here is taken for an outage first. Only where other orders
+ * of the same batch can be committed meanwhile, and this one alone cannot, again after [worker] tries attempts, it
+ * costs that order. What the edge makes of the classes: ngx_module/sql/errors.h.
  *
  * Numbers below 1000 are ours (0: no error, or our own), 2000 to 2999 the client library's, the others the server's:
  * MySQL 8.4 Reference Manual, "Error Reference"; MariaDB Knowledge Base, "MariaDB Error Codes".

@@ -138,9 +138,17 @@ book(struct db *db, const struct stock_init *in, int64_t stock_before)
 }
 
 
+/* The proof that MySQL lost commits must not be written over. A product without a row is made anew all the same. */
+static int
+is_behind(const struct stock_init *in, const struct product_row *row)
+{
+    return row->found && (in->is_recovering || in->register_version > row->version);
+}
+
+
 /* Under the lock of the product, where there is one; two that make it at once meet at its primary key. */
 static enum db_result
-change(struct db *db, const struct stock_init *in, struct product_row *row)
+change(struct db *db, const struct stock_init *in, struct product_row *row, int *behind)
 {
     uint64_t version;
     int done = 0;
@@ -148,6 +156,12 @@ change(struct db *db, const struct stock_init *in, struct product_row *row)
 
     if (result != DB_OK || (result = was_done(db, in, &done)) != DB_OK || (done && row->found)) {
         return result;
+    }
+
+    *behind = is_behind(in, row);
+
+    if (*behind) {
+        return DB_OK;
     }
 
     int64_t stock_before = row->found ? row->stock : 0;
@@ -186,13 +200,14 @@ stock_init_run(struct db *db, const void *input, struct sql_result *result)
 {
     const struct stock_init *in = input;
     struct product_row row = { .id = in->request.product_id };
+    int behind = 0;
 
     db->actor = "admin";
 
     enum db_result outcome = db_text(db, "START TRANSACTION");
 
     if (outcome == DB_OK) {
-        outcome = change(db, in, &row);
+        outcome = change(db, in, &row, &behind);
     }
 
     if (outcome == DB_OK) {
@@ -205,6 +220,11 @@ stock_init_run(struct db *db, const void *input, struct sql_result *result)
     }
 
     fill_in(result, &row);
+
+    if (behind) {
+        result->kind = STOCK_INIT_BEHIND;
+    }
+
     return DB_OK;
 }
 

@@ -17,13 +17,15 @@
 struct stock_init {
     struct stock_request request;
     uint64_t register_version;          /* that the gate was seen to have; 0 where it has none */
+    int is_recovering;                  /* 1: the gate was seen to wait for the product's recovery */
     char mark[STOCK_INIT_MARK_LEN + 1]; /* of this request alone: 128 random bits */
 };
 
 /* sql_result.kind */
 enum stock_init_kind {
-    STOCK_INIT_ROW, /* the numbers are those of the row */
-    STOCK_INIT_GONE /* MySQL has no such product */
+    STOCK_INIT_ROW,   /* the numbers are those of the row */
+    STOCK_INIT_GONE,  /* MySQL has no such product */
+    STOCK_INIT_BEHIND /* the gate knows a later version than the row's: MySQL lost commits, and nothing was changed */
 };
 
 /* sql_result.numbers: what is pushed to the gate. All 0 after STOCK_INIT_GONE, but STOCK_INIT_OPEN. */
@@ -38,7 +40,8 @@ enum stock_init_number {
 };
 
 /*
- * In one transaction, which holds the product's lock: makes the product, or sets its name, price (if one is given) and
+ * In one transaction, which holds the product's lock: looks whether the gate knows more of the product than MySQL (and
+ * changes nothing then); makes the product, or sets its name, price (if one is given) and
  * stock, and opens it; its version becomes greater than its own and the gate's; units that no movement explains are
  * booked as `load`. However often it runs for one mark, also at the same time, it changes the row once.
  *

@@ -525,6 +525,8 @@ ngx_http_checkout_init_inspected(ngx_http_checkout_init_t *init,
 
     (void) ngx_http_checkout_init_number(field[1],
                                          &init->init.register_version);
+    init->init.is_recovering = field[10]->type == REDIS_REPLY_STRING
+                               && field[10]->len != 0;
     ngx_http_checkout_init_commit(init);
 }
 
@@ -553,6 +555,16 @@ ngx_http_checkout_init_committed(ngx_http_checkout_job_t *job,
         /* MySQL was not changed */
         ngx_http_checkout_waiting_finish(
             &init->ctx->waiting, ngx_http_checkout_sql_refuse(r, outcome));
+        return;
+    }
+
+    if (outcome == NGX_HTTP_CHECKOUT_SQL_DONE
+        && result->kind == STOCK_INIT_BEHIND)
+    {
+        ngx_http_checkout_waiting_finish(
+            &init->ctx->waiting,
+            ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_UNAVAILABLE, NULL,
+                                     0));
         return;
     }
 

@@ -114,7 +114,8 @@ void config_print(const struct config *config, FILE *out);
 /* Frees all texts and secrets. No thread may use config any more. */
 void config_free(struct config *config);
 
-/* The least of `wanted` and [mysql]'s own: ms after which the server ends a statement, before the client gives it up. */
+/* The least of `wanted` and [mysql]'s own: ms after which the server ends a statement, before the client gives it up.
+ */
 unsigned config_statement_timeout(const struct config *config, unsigned wanted);
 
 /* Returns 1 where a replica is configured, else 0. */

@@ -20,8 +20,8 @@
 #define HURRY_MS     250  /* the same while somebody is known to be dead */
 #define SILENT_MOST  16   /* dead consumers in one call */
 #define OWN_AGAIN_MS 5000 /* from the end of one pass over own entries to the next */
-#define HELD_LOOK_MS 1000  /* from one look at which products were recovered to the next */
-#define PENDING_PAGE 256   /* ids of own entries looked at in one call */
+#define HELD_LOOK_MS 1000 /* from one look at which products were recovered to the next */
+#define PENDING_PAGE 256  /* ids of own entries looked at in one call */
 
 
 static void

@@ -382,8 +382,7 @@ attempt(struct order_transaction *tx, const struct range *r)
     if (result != DB_OK || (result = announce(tx)) != DB_OK
         || (result = EFFECT("order.begin", db_text(tx->db, "START TRANSACTION"))) != DB_OK
         || (result = lock_products(tx, r)) != DB_OK || (result = confirm_gone(tx, products)) != DB_OK
-        || (result = look_for_losses(tx, products)) != DB_OK
-        || (result = read_verdicts(tx, r)) != DB_OK)
+        || (result = look_for_losses(tx, products)) != DB_OK || (result = read_verdicts(tx, r)) != DB_OK)
     {
         return result;
     }

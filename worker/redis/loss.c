@@ -116,7 +116,7 @@ call(struct redis_connection *conn, const struct product_row *rows, const size_t
 static void
 report_begun(uint64_t product, const char *why)
 {
-    log_error("event=recovery_begun product=%" PRIu64 " why=\"%s\"", product, why);
+    log_warn("event=recovery_begun product=%" PRIu64 " why=\"%s\"", product, why);
 }
 
 

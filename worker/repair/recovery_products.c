@@ -285,6 +285,11 @@ decide(struct recovery *r, const struct recovered_product *p, struct product_row
             report_unexplained(p, row);
         }
 
+        /* Should it be made anew, there is no stock to compare. */
+        if (gate.recovering && !row->found && gate_close_gone(&r->redis, p->id) == -1) {
+            return DB_RETRY;
+        }
+
         return DB_OK;
     }
 
