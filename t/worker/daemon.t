@@ -63,8 +63,8 @@ subtest 'the laws as gauges show a violation' => sub {
     fresh();
     $test->worker(with_metrics(CHECKOUT_WORKER_RECONCILE_INTERVAL => '1h'));
     is_up();
-    $test->wait_until(sub { $test->redis->hlen('workers') });
-    sleep 0.2;
+    $test->wait_until(sub { $test->redis->hexists('workers', 'lease:reconciler') });
+    sleep Patience::patient(0.5);    # its first round is over; the next comes in an hour
     $test->sql('UPDATE products SET stock = stock + 4 WHERE id = 1');
     $test->redis->xadd('dead-letter-queue', '*', 'foo', 'bar');
     ok($test->wait_until(sub { my %m = metrics(); ($m{checkout_oversold_units} // 0) == 4 }), 'oversold_units');
