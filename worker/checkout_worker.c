@@ -9,6 +9,8 @@
  *   recount     counts orders and movements anew, and compares the counters with them          repair/recount.h
  *   payments    applies payment events                                                         lifecycle/payments.h
  *   expiry      cancels orders that were not paid in time                                      lifecycle/expiry.h
+ *   notices     tells the gate what was committed and not told                                lifecycle/notices.h
+ *   buyers      counts the buyers of products with a limit anew, where that is asked for       lifecycle/buyers.h
  *   gateway     asks the payment gateway; only where one is configured                         outbound/gateway.h
  *   outbox      delivers outgoing events; only where [events] url is set                       outbound/outbox.h
  *   monitor     reads the queue and checks the laws, for the metrics                           observe/monitor.h
@@ -48,7 +50,9 @@
 #include "base/stop.h"
 #include "base/systemd.h"
 #include "intake/consumer.h"
+#include "lifecycle/buyers.h"
 #include "lifecycle/expiry.h"
+#include "lifecycle/notices.h"
 #include "lifecycle/payments.h"
 #include "observe/heartbeat.h"
 #include "observe/http_server.h"
@@ -74,6 +78,8 @@ struct daemon {
     struct recount recount;
     struct recovery_thread recovery;
     struct change_thread payments, expiry;
+    struct notices notices;
+    struct buyers buyers;
     struct sender gateway, outbox;
     struct monitor monitor;
     struct http_server metrics;
@@ -190,6 +196,14 @@ start_threads(struct daemon *d)
 
     if (error == 0) {
         error = change_thread_start(&d->expiry, &expiry_kind, &d->config);
+    }
+
+    if (error == 0) {
+        error = notices_start(&d->notices, &d->config);
+    }
+
+    if (error == 0) {
+        error = buyers_start(&d->buyers, &d->config);
     }
 
     if (error == 0) {
@@ -310,7 +324,8 @@ others_ended(const struct daemon *d)
 {
     return atomic_load(&d->reconciler.ended) && atomic_load(&d->recount.ended) && atomic_load(&d->recovery.ended)
            && atomic_load(&d->monitor.ended) && atomic_load(&d->heartbeat.ended) && atomic_load(&d->payments.ended)
-           && atomic_load(&d->expiry.ended) && sender_ended(&d->gateway) && sender_ended(&d->outbox);
+           && atomic_load(&d->expiry.ended) && atomic_load(&d->notices.ended) && atomic_load(&d->buyers.ended)
+           && sender_ended(&d->gateway) && sender_ended(&d->outbox);
 }
 
 
@@ -369,6 +384,8 @@ join_threads(struct daemon *d)
     monitor_join(&d->monitor);
     sender_join(&d->outbox);
     sender_join(&d->gateway);
+    buyers_join(&d->buyers);
+    notices_join(&d->notices);
     change_thread_join(&d->expiry);
     change_thread_join(&d->payments);
     recovery_join(&d->recovery);

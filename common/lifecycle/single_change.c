@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "failpoint.h"
+#include "lifecycle/gate_notice.h"
 #include "lifecycle/outgoing_event.h"
 #include "lifecycle/statements.h"
 #include "mysql/order_read.h"
@@ -78,6 +79,7 @@ cancel_in_queue(struct change_batch *batch, struct db *db, const struct single_c
         buffer_add(&batch->sql, batch->outgoing.data, batch->outgoing.len);
     }
 
+    gate_notices_insert(batch, &batch->sql);
     batch->changes[0].outcome = OUTCOME_CANCELLED;
     return EFFECT("single_change.insert", db_run(db, &batch->sql));
 }

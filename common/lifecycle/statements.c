@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "failpoint.h"
+#include "lifecycle/gate_notice.h"
 #include "lifecycle/outgoing_event.h"
 #include "order/order_sql.h"
 
@@ -257,7 +258,7 @@ add_new_items(struct change_batch *batch)
 }
 
 
-/* What has no guard: items, movements, events. */
+/* What has no guard: items, movements, events, notices. */
 static enum db_result
 insert_rows(struct change_batch *batch, struct db *db)
 {
@@ -274,6 +275,7 @@ insert_rows(struct change_batch *batch, struct db *db)
         batch->sql.failed |= parts[i]->failed;
     }
 
+    gate_notices_insert(batch, &batch->sql);
     return batch->sql.len > 0 || batch->sql.failed ? EFFECT("change.insert", db_run(db, &batch->sql)) : DB_OK;
 }
 

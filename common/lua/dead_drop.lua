@@ -12,6 +12,7 @@
 --         letter. The stock is set from the register; nothing is created. A record that says more already stays.
 --#include register.lua
 --#include record.lua
+--#include buyers.lua
 
 local dead, bucket, stock, register, buyers, gate = unpack(KEYS)
 local first_record, records = 12, tonumber(ARGV[11])
@@ -20,7 +21,11 @@ local first_buyer = first_record + 2 * records
 local held = redis.pcall('HGET', gate, 'epoch')
 if (type(held) == 'string' and held or '0') ~= ARGV[3] then return -1 end
 if redis.call('XDEL', dead, ARGV[1]) ~= 1 then return 0 end
-push(stock, register, tonumber(ARGV[2]), unpack(ARGV, 4, 10))
-settle_buyers(bucket, buyers, tonumber(ARGV[8]) or 0, first_record, first_buyer, #ARGV)
+push(stock, register, buyers, tonumber(ARGV[2]), unpack(ARGV, 4, 10))
+local kept, counting = buyers_kept(register, buyers)
+if kept then settle_buyers(bucket, buyers, first_record, first_buyer, #ARGV) end
 write_records(bucket, first_record, first_buyer - 1)
+if counting then
+    journal_records(bucket, buyers, string.match(stock, 'product:(%d+):stock$'), first_record, first_buyer - 1)
+end
 return 1

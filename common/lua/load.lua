@@ -2,7 +2,7 @@
 -- load: makes the register of a product, or puts its units in flight right. One product, since it counts them.
 --
 -- KEYS    1 order-processing-queue   2 dead-letter-queue   3 gate   4 products
---         5 product:<id>:stock   6 product:<id>:register
+--         5 product:<id>:stock   6 product:<id>:register   7 product:<id>:buyers
 -- ARGV    1 "create": a product without a register is loaded · "recount": in_flight of one that is loaded is set ·
 --         "look": nothing is written · "forget": one whose register is gone, and of which nothing is in flight, leaves
 --         the set and the gate's count
@@ -22,7 +22,7 @@
 
 local TAIL_MOST = 256
 
-local stream, dead, gate, products, stock_key, register = unpack(KEYS)
+local stream, dead, gate, products, stock_key, register, buyers = unpack(KEYS)
 local mode, group, product, version = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 
 local function is_after(a, b)
@@ -106,4 +106,4 @@ if not loaded then
 elseif mode == 'recount' then
     redis.call('HSET', register, 'in_flight', units)
 end
-return { push(stock_key, register, 0, version, unpack(ARGV, 5, 10)) and 1 or 0, before, units }
+return { push(stock_key, register, buyers, 0, version, unpack(ARGV, 5, 10)) and 1 or 0, before, units }

@@ -16,6 +16,7 @@
 --           queued · known <record> · conflict · rebuilding · stock_not_loaded · unknown_product
 --           sale_not_started <ms to wait> · sale_ended · over_quantity <most> · purchase_limit <most>
 --           queue_full · out_of_stock · broken
+--         `rebuilding` also says that the buyers of a product with a limit for each user are not counted yet
 -- law     Everything of a group is written or nothing is. All types are checked before the first
 --         write, the entry is added before anything is counted, and counts are set, not incremented:
 --         what follows the entry can fail only for want of a right, and is then taken back. A broken product answers
@@ -68,7 +69,7 @@ end
 local function read_product(k)
     local stock = redis.pcall('GET', KEYS[k])
     local reg = redis.pcall('HMGET', KEYS[k + 1], 'stock', 'in_flight', 'max_quantity',
-                            'per_user_limit', 'opens_at', 'closes_at', 'state', 'recovering')
+                            'per_user_limit', 'opens_at', 'closes_at', 'state', 'recovering', 'buyers')
     if is_error(stock) or is_error(reg) then return nil, 'broken' end
     if rebuilding then return nil, 'rebuilding' end
     if not stock or not reg[1] then
@@ -88,6 +89,10 @@ local function read_product(k)
         return nil, 'sale_not_started ' .. string.format('%.0f', opens - now_ms())
     end
     if closes > 0 and now_ms() >= closes then return nil, 'sale_ended' end
+    if p.limit > 0 then
+        if reg[9] == 'counting' then return nil, 'rebuilding' end
+        p.counted = reg[9] == 'complete'
+    end
     p.left = math.max(0, math.min(p.stock, p.register - p.in_flight))
     return p
 end
@@ -136,15 +141,18 @@ local function answer_known(record, asked)
     return 'conflict'
 end
 
--- Units that each user of the group has bought; nil when the hash is broken.
-local function read_buyers(k, first, n)
+-- Units that each user of the group has bought; nil and the verdict when the hash cannot tell: it is broken; or it was
+-- counted once, and what is there now was made anew since.
+local function read_buyers(p, first, n)
     local users, bought = {}, {}
     for i = 1, n do users[i] = string.match(ARGV[first + 2 * i - 1], '^%S+ %S+ %S+ %S+ (%S+)') end
-    local found = redis.pcall('HMGET', KEYS[k], unpack(users))
-    if is_error(found) then return nil end
+    users[n + 1] = p.counted and 'counted' or nil
+    local found = redis.pcall('HMGET', KEYS[p.key + 2], unpack(users))
+    if is_error(found) then return nil, 'broken' end
+    if p.counted and not found[n + 1] then return nil, 'rebuilding' end
     for i = 1, n do
         bought[users[i]] = count(found[i])
-        if not bought[users[i]] then return nil end
+        if not bought[users[i]] then return nil, 'broken' end
     end
     return bought
 end
@@ -154,8 +162,11 @@ local function decide_each(p, refusal, g, first, n, check)
     local reply, argv, units, buyers = { p and p.left or -1 }, {}, 0, {}
     local known = check and known_records(first, n) or {}
     local twin_of_accepted = {}
-    local bought = p and p.limit > 0 and read_buyers(p.key + 2, first, n)
-    if p and p.limit > 0 and not bought then p, refusal = nil, 'broken' end
+    local bought
+    if p and p.limit > 0 then
+        bought, refusal = read_buyers(p, first, n)
+        if not bought then p = nil end
+    end
     local accepted, queue_left, left = {}, cap - queued, p and p.left
     for i = 1, n do
         local id, record = ARGV[first + 2 * i - 2], ARGV[first + 2 * i - 1]

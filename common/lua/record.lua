@@ -1,12 +1,11 @@
--- Records of orders and the units of their buyers, for the scripts settle, transition, dead_drop and set_buyers (pasted
--- in where `--#include` stands).
+-- Records of orders and the units of their buyers, for the scripts settle, transition and dead_drop (pasted in where
+-- `--#include` stands).
 --
 --   has_ended(record)             true where the record says that its order ended; record: text, or false
 --   is_later(record, than)        true where the text `record` says something later than `than` (text, or false)
 --   taken_by(record, old, units)  returns units that the buyer holds more (negative: less)
 --   hold(key, user, units)        changes what a user holds of a product; returns nothing
---   settle_buyers(bucket, key, limit, first_record, first, last)   } by words of the call (ARGV); both return nothing;
---   write_records(bucket, first, last)                             } buyers before records, whose old words they need
+--   write_records(bucket, first, last)   by words of the call (ARGV); returns nothing
 --
 -- No event leads back to an earlier status, so of two statuses the one of higher rank is the later one: words of
 -- different workers may come in any order.
@@ -47,19 +46,6 @@ local function hold(key, user, units)
         redis.pcall('HSET', key, user, string.format('%.0f', now))
     elseif held then
         redis.pcall('HDEL', key, user)
-    end
-end
-
--- The buyers first .. last of ARGV (user, units, identifier or "-") of decided orders, whose records of verdicts
--- (identifier, record) are first_record .. first - 1 and are not written yet. "-": the units come back in any case;
--- else as the records decide. Units are taken again only where there is a limit.
-local function settle_buyers(bucket, key, limit, first_record, first, last)
-    local verdict = {}
-    for i = first_record, first - 1, 2 do verdict[ARGV[i]] = ARGV[i + 1] end
-    for i = first, last, 3 do
-        local user, units, id = ARGV[i], tonumber(ARGV[i + 1]), ARGV[i + 2]
-        local taken = id == '-' and -units or taken_by(verdict[id] or '', redis.pcall('HGET', bucket, id), units)
-        if taken < 0 or limit > 0 then hold(key, user, taken) end
     end
 end
 

@@ -34,7 +34,7 @@ while a <= #ARGV do
                        'day', ARGV[2], 'orders', table.concat(words, ' '))
             queued = queued + #words
             redis.call('HSET', gate, 'queued', queued)
-            push(KEYS[k], KEYS[k + 1], -units, '-')
+            push(KEYS[k], KEYS[k + 1], nil, -units, '-')
             enqueued = enqueued + #words
         end
         redis.call('HSET', bucket, unpack(fields))

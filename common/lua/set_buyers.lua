@@ -15,7 +15,8 @@ local FIELDS_MOST = 4000   -- Lua's unpack() ends near 8000
 local gate, register, buyers = KEYS[1], KEYS[2], KEYS[3]
 if redis.call('HGET', gate, 'rebuild') ~= ARGV[1] then return -1 end
 if tonumber(redis.call('HGET', register, 'in_flight') or '0') ~= tonumber(ARGV[2]) then return 0 end
-redis.call('DEL', buyers)
+redis.call('UNLINK', buyers)
+redis.call('HSET', buyers, 'counted', 1)
 local first_user = 4 + 4 * tonumber(ARGV[3])
 for i = first_user, #ARGV, FIELDS_MOST do
     redis.call('HSET', buyers, unpack(ARGV, i, math.min(#ARGV, i + FIELDS_MOST - 1)))
@@ -28,4 +29,5 @@ for i = 4, first_user - 1, 4 do
     end
     if counted and not ended then redis.call('HINCRBY', buyers, ARGV[i + 1], ARGV[i + 2]) end
 end
+if redis.call('HEXISTS', register, 'stock') == 1 then redis.call('HSET', register, 'buyers', 'complete') end
 return 1

@@ -22,6 +22,7 @@
 --         was committed: then nothing is taken off the queue before it was found committed again.
 --#include register.lua
 --#include record.lua
+--#include buyers.lua
 
 local stream, gate, dead = KEYS[1], KEYS[2], KEYS[3]
 local group, buckets, products = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
@@ -46,6 +47,15 @@ end
 
 local held = redis.pcall('HGET', gate, 'epoch')
 if (type(held) == 'string' and held or '0') ~= ARGV[4] then return -1 end
+local function product_id(k) return string.match(KEYS[k], 'product:(%d+):stock$') end
+
+-- Read once for each product: nothing of it changes in this call before the pushes.
+local kept_of, counting_of = {}, {}
+local function buyers_of(product, k)
+    if kept_of[product] == nil then kept_of[product], counting_of[product] = buyers_kept(KEYS[k + 1], KEYS[k + 2]) end
+    return kept_of[product], counting_of[product]
+end
+
 redis.call('XLEN', dead)   -- another type is an error, here and not between the writes
 local settled, left_queue = 0, 0
 local released = {}
@@ -61,12 +71,13 @@ while a <= #ARGV do
         local k = product_key(product)
         settled, left_queue = settled + 1, left_queue + orders
         released[product] = (released[product] or 0) + units
-        local limit = tonumber(ARGV[5 + 7 * (product - 1) + 4]) or 0
-        settle_buyers(bucket, KEYS[k + 2], limit, first_record, first_buyer, first_dead - 1)
+        local kept, counting = buyers_of(product, k)
+        if kept then settle_buyers(bucket, KEYS[k + 2], first_record, first_buyer, first_dead - 1) end
         write_records(bucket, first_record, first_buyer - 1)
+        if counting then journal_records(bucket, KEYS[k + 2], product_id(k), first_record, first_buyer - 1) end
         for i = first_dead, first_dead + 3 * d - 1, 3 do
-            redis.call('XADD', dead, '*', 'nonce', nonce, 'product', string.match(KEYS[k], 'product:(%d+):stock$'),
-                       'units', ARGV[i], 'count', 1, 'day', string.match(bucket, 'orders:(.*)$'),
+            redis.call('XADD', dead, '*', 'nonce', nonce, 'product', product_id(k), 'units', ARGV[i], 'count', 1,
+                       'day', string.match(bucket, 'orders:(.*)$'),
                        'reason', ARGV[i + 1], 'entry', id, 'orders', ARGV[i + 2])
         end
     end
@@ -75,7 +86,7 @@ end
 
 for p = 1, products do
     local k, v = product_key(p), 5 + 7 * (p - 1)
-    push(KEYS[k], KEYS[k + 1], released[p] or 0, ARGV[v], unpack(ARGV, v + 1, v + 6))
+    push(KEYS[k], KEYS[k + 1], KEYS[k + 2], released[p] or 0, ARGV[v], unpack(ARGV, v + 1, v + 6))
 end
 if left_queue > 0 and redis.call('TYPE', gate).ok == 'hash' then
     local queued = tonumber(redis.call('HGET', gate, 'queued') or '0') or 0

@@ -13,10 +13,11 @@
  * An order of which the gate knows more than MySQL, which then has lost
  * commits, is not cancelled: 503, as where Redis cannot be asked.
  *
- * Only COMMIT counts. Where PUSH fails, the answer is the same, and the
- * reconciler brings the stock; a repeated request pushes again. COMMIT has the
- * whole of checkout_timeout, the others half of it each. Every step can be
- * made again: the transaction finds its own work.
+ * Only COMMIT counts. Where PUSH fails, the answer is the same: a worker tells
+ * the gate, by the notice that COMMIT wrote (lifecycle/gate_notice.h), and the
+ * reconciler brings the stock. COMMIT has the whole of checkout_timeout, the
+ * others half of it each. Every step can be made again: the transaction finds
+ * its own work.
  *
  * The state lives in the request's pool. When the request goes away, a
  * transaction that runs is carried through.
@@ -61,11 +62,8 @@ typedef struct {
     struct single_change_result        result;
     /* as it is now, JSON; empty: not read */
     ngx_str_t                          order;
-    ngx_uint_t                         pushes;  /* sent, and may have run */
     /* Redis knows, or knows that there is no record */
     unsigned                           found:1;
-    /* the script was sent whole */
-    unsigned                           source:1;
 } ngx_http_checkout_cancel_t;
 
 
@@ -574,6 +572,7 @@ ngx_http_checkout_cancel_write_order(const struct changed_order *order,
     ngx_http_checkout_script_text(code, ngx_strlen(code));
     ngx_http_checkout_script_number(has_product);
     ngx_http_checkout_script_number(order->user);
+    ngx_http_checkout_script_number(order->quantity);
     ngx_http_checkout_script_text((char *) units, len);
 }
 
@@ -604,20 +603,14 @@ ngx_http_checkout_cancel_write_push(ngx_http_checkout_script_call_t *call)
         ngx_http_checkout_script_key("product:", id, len, ":buyers");
     }
 
-    if (call->source && !cancel->source) {
-        cancel->source = 1;
-        cancel->pushes--; /* Redis did not know the script: it did not run */
-    }
-
-    ngx_http_checkout_script_number(
-        cancel->pushes > 0 || cancel->result.outcome == OUTCOME_REPEAT);
+    /* what has no record is told by the sweep of the notices alone */
+    ngx_http_checkout_script_number(0);
     ngx_http_checkout_script_number(has_product);
 
     if (has_product) {
         ngx_http_checkout_cancel_write_product(product);
     }
 
-    cancel->pushes++;
     ngx_http_checkout_cancel_write_order(&cancel->result.order, has_product,
                                          units);
 

@@ -371,8 +371,10 @@ ngx_http_checkout_init_ask_primary(ngx_http_checkout_init_t *init,
 }
 
 
+/* buyers: 1 where the script pushes terms. */
 static void
-ngx_http_checkout_init_product_keys(ngx_http_checkout_init_t *init)
+ngx_http_checkout_init_product_keys(ngx_http_checkout_init_t *init,
+    ngx_uint_t buyers)
 {
     char    id[20];
     size_t  len;
@@ -381,6 +383,10 @@ ngx_http_checkout_init_product_keys(ngx_http_checkout_init_t *init)
 
     ngx_http_checkout_script_key("product:", id, len, ":stock");
     ngx_http_checkout_script_key("product:", id, len, ":register");
+
+    if (buyers) {
+        ngx_http_checkout_script_key("product:", id, len, ":buyers");
+    }
 }
 
 
@@ -389,14 +395,18 @@ static void
 ngx_http_checkout_init_begin_script(ngx_http_checkout_script_call_t *call,
     const struct checkout_script *script)
 {
-    ngx_http_checkout_script_begin(script, call->source, 6);
+    ngx_uint_t  loads;
+
+    loads = script == &checkout_script_load;
+
+    ngx_http_checkout_script_begin(script, call->source, loads ? 7 : 6);
     ngx_http_checkout_script_key("", "order-processing-queue",
                                  sizeof("order-processing-queue") - 1, "");
     ngx_http_checkout_script_key("", "dead-letter-queue",
                                  sizeof("dead-letter-queue") - 1, "");
     ngx_http_checkout_script_key("", "gate", sizeof("gate") - 1, "");
     ngx_http_checkout_script_key("", "products", sizeof("products") - 1, "");
-    ngx_http_checkout_init_product_keys(call->data);
+    ngx_http_checkout_init_product_keys(call->data, loads);
 }
 
 
@@ -608,8 +618,8 @@ ngx_http_checkout_init_write_push(ngx_http_checkout_script_call_t *call)
         ngx_http_checkout_init_begin_load(call, "recount");
 
     } else {
-        ngx_http_checkout_script_begin(&checkout_script_push, call->source, 2);
-        ngx_http_checkout_init_product_keys(init);
+        ngx_http_checkout_script_begin(&checkout_script_push, call->source, 3);
+        ngx_http_checkout_init_product_keys(init, 1);
     }
 
     for (i = STOCK_INIT_VERSION; i < STOCK_INIT_OPEN; i++) {

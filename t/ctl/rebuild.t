@@ -44,7 +44,7 @@ subtest 'W12: Redis lost everything, and workers stand by' => sub {
     is($report->{buyers}, 2);
     is($stack->redis_stock(1), 95);
     is($stack->redis_stock(2), 30);
-    is_deeply({ @{ $stack->redis->hgetall('product:1:buyers') } }, { 7 => 2, 8 => 3 }, 'buyers, from the rows');
+    is_deeply({ $stack->bought(1) }, { 7 => 2, 8 => 3 }, 'buyers, from the rows');
     is($stack->redis->hget('gate', 'products'), 2);
     is($stack->place(1, 3, 8)->{status}, 403, 'the limit still holds');
     is($stack->place(1, 2, 8)->{status}, 202, 'up to the limit');
@@ -274,7 +274,7 @@ subtest 'killed at random moments during a sale, workers on' => sub {
     cmp_ok($live, '>', 0, "$kills kills, $live orders");
     redis_stock_becomes(10, 5000 - $live, 'stock');
     json(0, 'rebuild');
-    my %held = @{ $stack->redis->hgetall('product:10:buyers') };
+    my %held = $stack->bought(10);
     my %rows = map { @$_ } @{ $stack->primary->selectall_arrayref(
         "SELECT user_id, SUM(quantity) FROM orders WHERE product_id = 10 AND status = 'pending_payment' GROUP BY user_id") };
     is_deeply(\%held, \%rows, 'buyers are what the rows say');

@@ -117,7 +117,7 @@ sub faults {
     push @faults, "the failed order: $failed" if $failed ne 'failed out_of_stock';
     my $paid = sub { join ' ', column('SELECT status FROM orders WHERE product_id = 3 AND user_id = 6') };
     CheckoutStack::wait_until(sub { $paid->() eq 'paid' }, 5) or push @faults, 'the paid order: ' . $paid->();
-    my %held = @{ $stack->redis->hgetall('product:1:buyers') };
+    my %held = $stack->bought(1);
     push @faults, 'buyers: ' . encode_json(\%held) if ($held{7} // 0) != 5 || ($held{5} // 0) != 1;
     push @faults, 'the product that is gone is open' if ($stack->redis->hget('product:4:register', 'state') // '') ne 'closed';
     my $again = $stack->place(2, 1)->{status};

@@ -89,16 +89,26 @@ sub script {
 sub product_keys { my ($id) = @_; return ("product:$id:stock", "product:$id:register") }
 
 # Loads a product, or pushes a newer version: stock, version, opens_at, closes_at, per_user_limit, max_quantity, state.
-# create => 0: only where it is loaded; recount => 1: what is in flight is counted too.
+# create => 0: only where it is loaded; recount => 1: what is in flight is counted too; buyers: what the register then says
+# of them, '' as the release before leaves it (the default).
 sub load {
     my ($self, $id, %terms) = @_;
     my %all = (version => 1, opens_at => 0, closes_at => 0, per_user_limit => 0, max_quantity => 0, state => 'open', create => 1, %terms);
     my @words = @all{qw(version stock opens_at closes_at per_user_limit max_quantity state)};
-    my $mode = $all{recount} ? 'recount' : $all{create} ? 'create' : return $self->script('push', [ product_keys($id) ], \@words)->[0];
-    return $self->script('load', [ load_keys($id) ], [ $mode, 'checkout-worker', $id, @words, '-' ])->[0];
+    my $mode = $all{recount} ? 'recount' : $all{create} ? 'create' : '';
+    my $reply = $mode ? $self->script('load', [ load_keys($id) ], [ $mode, 'checkout-worker', $id, @words, '-' ])
+                      : $self->script('push', [ push_keys($id) ], \@words);
+    my $buyers = $all{buyers} // '';
+    $self->{client}->hdel("product:$id:register", 'buyers') if $buyers eq '' && $reply->[0] >= 0;
+    $self->{client}->hset("product:$id:register", 'buyers', $buyers) if $buyers ne '' && $buyers ne 'as pushed';
+    $self->{client}->hset("product:$id:buyers", 'counted', 1) if $buyers eq 'complete';
+    return $reply->[0];
 }
 
+# The keys of the script push.
+sub push_keys { my ($id) = @_; return (product_keys($id), "product:$id:buyers") }
+
 # The keys of the script load.
-sub load_keys { my ($id) = @_; return ('order-processing-queue', 'dead-letter-queue', 'gate', 'products', product_keys($id)) }
+sub load_keys { my ($id) = @_; return ('order-processing-queue', 'dead-letter-queue', 'gate', 'products', push_keys($id)) }
 
 1;

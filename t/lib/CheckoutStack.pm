@@ -100,7 +100,7 @@ sub empty {
     $self->end_workers;
     $self->start_server('nginx') if !kill 0, $self->{env}{NGINX_PID};
     $self->do("DELETE FROM $_")
-        for qw(outgoing_events gateway_calls payment_events order_items orders stock_movements products);
+        for qw(outgoing_events gateway_calls gate_notices payment_events order_items orders stock_movements products);
     $self->redis->flushdb;
     $self->{supplied} = {};
     $self->{accepted} = [];
@@ -322,6 +322,8 @@ sub laws_hold {
         $self->wait_drained;
         $self->law_1_and_5($_) for sort keys %{ $self->{supplied} };
         is_deeply([ $self->wrong_counters ], [], 'law 1 by the counters, and they are what orders and movements add up to');
+        wait_until(sub { !$self->wrong_buyers }, 10);
+        is_deeply([ $self->wrong_buyers ], [], 'law 5 for the units of each buyer, and nothing is left to tell the gate');
         $self->law_3;
         my ($code, $text);
         wait_until(sub { ($code, $text) = $self->checkoutctl('audit'); $code == 0 }, 5);
@@ -371,6 +373,43 @@ sub wrong_counters {
         push @wrong, "product $p{id}: stock $p{stock} + live_units $p{live_units}, supplied_units $p{supplied_units}"
             if $p{stock} + $p{live_units} != $p{supplied_units};
     }
+    return @wrong;
+}
+
+# Units by user, as the gate counts them; the other fields of the hash are those of common/lua/buyers.lua.
+sub bought {
+    my ($self, $id) = @_;
+    my %hash = @{ $self->redis->hgetall("product:$id:buyers") };
+    return map { $_ => $hash{$_} } grep { /^\d+$/ } keys %hash;
+}
+
+# Products with a limit for each user whose buyers' units at the gate are not those in live orders and in flight; as text.
+sub wrong_buyers {
+    my ($self) = @_;
+    my $redis = $self->redis;
+    my (%in_flight, @wrong);
+    for my $entry (map { @{ $redis->xrange($_, '-', '+') } } qw(order-processing-queue dead-letter-queue)) {
+        my %field = @{ $entry->[1] };
+        my @words = split ' ', $field{orders} // '';
+        while (my ($id, $status, $reason, $product, $quantity, $user) = splice @words, 0, 7) {
+            $in_flight{$product}{$user} += $quantity;
+        }
+    }
+    for my $id (@{ $self->primary->selectcol_arrayref('SELECT id FROM products WHERE per_user_limit IS NOT NULL') }) {
+        next if !$redis->hexists("product:$id:register", 'stock');
+        my $state = $redis->hget("product:$id:register", 'buyers') // 'none';
+        my %hash = $self->bought($id);
+        my %right = map { $_->[0] => $_->[1] } @{ $self->primary->selectall_arrayref(
+            "SELECT o.user_id, SUM(i.quantity) FROM order_items i JOIN orders o USING (order_identifier) WHERE i.product_id = ?"
+                . " AND o.status IN ('pending_payment', 'paid', 'completed') GROUP BY o.user_id", undef, $id) };
+        $right{$_} += $in_flight{$id}{$_} for keys %{ $in_flight{$id} // {} };
+        my $ends = $redis->hget("product:$id:register", 'closes_at') // 0;
+        next if $ends > 0 && $ends < time * 1000;    # over: nobody counts
+        my ($gate, $mysql) = map { my $h = $_; join ' ', map { "$_=$h->{$_}" } sort keys %$h } \%hash, \%right;
+        push @wrong, "buyers of $id ($state): at the gate $gate, in MySQL and in flight $mysql" if $state ne 'complete' || $gate ne $mysql;
+    }
+    my $notices = $self->value('SELECT COUNT(*) FROM gate_notices');
+    push @wrong, "$notices notices wait" if $notices;
     return @wrong;
 }
 

@@ -57,7 +57,7 @@ sub clear {
     my ($self) = @_;
     $self->end_worker($_, 'KILL') for keys %{ $self->{workers} };
     $self->sql("DELETE FROM $_")
-        for qw(order_items orders stock_movements products payment_events outgoing_events gateway_calls);
+        for qw(order_items orders stock_movements products payment_events outgoing_events gateway_calls gate_notices);
     $self->redis->flushdb;
     $self->{supplied} = {};
     $self->{held} = {};
@@ -80,7 +80,7 @@ sub script {
     return $self->redis->eval($script->[1], @words);
 }
 
-# A product in MySQL, booked, and at the gate. Options: price, per_user_limit.
+# A product in MySQL, booked, and at the gate. Options: price, per_user_limit, uncounted (workers count its buyers).
 sub load {
     my ($self, $id, $units, %o) = @_;
     $self->sql('INSERT INTO products (id, name, price, stock, per_user_limit, live_units, supplied_units, counted_at)
@@ -89,6 +89,14 @@ sub load {
         $o{price} // '19.80', $units, $o{per_user_limit});
     $self->book($id, 'load', $units);
     $self->push_product($id, 1);
+    $self->mark_counted($id) if $o{per_user_limit} && !$o{uncounted};
+}
+
+# The buyers of a new product are counted: there are none.
+sub mark_counted {
+    my ($self, $id) = @_;
+    $self->redis->hset("product:$id:register", 'buyers', 'complete');
+    $self->redis->hset("product:$id:buyers", 'counted', 1);
 }
 
 sub push_product {
@@ -96,7 +104,7 @@ sub push_product {
     my ($version, $stock, $limit) = $self->stack->primary->selectrow_array(
         'SELECT version, stock, COALESCE(per_user_limit, 0) FROM products WHERE id = ?', undef, $id);
     my @words = ($version, $stock, 0, 0, $limit, 0, 'open');
-    return $self->script('push', [ CheckoutRedis::product_keys($id) ], \@words) if !$create;
+    return $self->script('push', [ CheckoutRedis::push_keys($id) ], \@words) if !$create;
     $self->script('load', [ CheckoutRedis::load_keys($id) ], [ 'create', 'checkout-worker', $id, @words, '-' ]);
 }
 
@@ -282,6 +290,8 @@ sub violations {
         push @wrong, $self->wrong_buyers($id) if $limit;
     }
     push @wrong, $self->stack->wrong_counters;
+    my $notices = $self->value('SELECT COUNT(*) FROM gate_notices');
+    push @wrong, "$notices notices wait" if $notices;
     my $queued = $redis->hget('gate', 'queued') // 0;
     push @wrong, "$queued orders queued by the gate's count" if $queued != 0;
     my $letters = $redis->xlen('dead-letter-queue');
@@ -290,9 +300,12 @@ sub violations {
     return join "\n", @wrong;
 }
 
+# Law 5 for the units of each buyer: those in live orders, and in flight.
 sub wrong_buyers {
     my ($self, $id) = @_;
-    my %bought = @{ $self->redis->hgetall("product:$id:buyers") };
+    my %bought = $self->stack->bought($id);
+    my $state = $self->redis->hget("product:$id:register", 'buyers') // 'none';
+    return "buyers of $id: $state" if $state ne 'complete';
     my %has = map { $_->[0] => $_->[1] } @{ $self->stack->primary->selectall_arrayref(
         "SELECT user_id, SUM(quantity) FROM orders WHERE product_id = ?"
             . " AND status IN ('pending_payment', 'paid', 'completed') GROUP BY user_id", undef, $id) };

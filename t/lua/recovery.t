@@ -26,7 +26,7 @@ sub claim { my ($owner, @ids) = @_; return $redis->script('recovery_claim', [ $s
 
 sub end_recovery {
     my ($owner, $id, $version, $stock) = @_;
-    return $redis->script('recovery_end', [ $set, "product:$id:stock", register($id) ],
+    return $redis->script('recovery_end', [ $set, "product:$id:stock", register($id), "product:$id:buyers" ],
         [ $owner, $id, $version, $stock, 0, 0, 0, 0, 'open' ]);
 }
 

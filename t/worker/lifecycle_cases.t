@@ -510,6 +510,9 @@ sub move_by_hand {
     $test->sql('UPDATE products SET stock = stock + ?, live_units = live_units - ?, version = version + 1 WHERE id = 2', $units, $units);
     $test->sql("INSERT INTO stock_movements (product_id, kind, units, stock_after, order_identifier)
                 SELECT id, 'cancel', ?, stock, ? FROM products WHERE id = 2", $units, $id);
+    $test->sql("INSERT INTO gate_notices (order_identifier, product_id, user_id, quantity, status, failure_code, units)
+                SELECT order_identifier, product_id, user_id, quantity, status, failure_code, ? FROM orders WHERE order_identifier = ?",
+        -$units, $id);
 }
 
 subtest 'a rebuild between the commit of a move and the gate being told of it' => sub {
@@ -536,7 +539,8 @@ subtest 'a rebuild between the commit of a move and the gate being told of it' =
     my ($version, $stock) = $test->stack->primary->selectrow_array('SELECT version, stock FROM products WHERE id = 2');
     my @buckets = map { 'orders:' . POSIX::strftime('%Y-%m-%d', gmtime(time + 86400 * $_)) } 0, -1, 1;
     $test->script('transition', [ @buckets, CheckoutRedis::product_keys(2), 'product:2:buyers' ],
-        [ 0, 1, $version, $stock, 0, 0, 9, 0, 'open', $expired, 'cancelled', 'payment_expired', 1, 7, -1, $paid, 'paid', '-', 1, 8, 1 ]);
+        [ 0, 1, $version, $stock, 0, 0, 9, 0, 'open', $expired, 'cancelled', 'payment_expired', 1, 7, 1, -1, $paid, 'paid', '-', 1, 8, 1, 1 ]);
+    $test->sql('DELETE FROM gate_notices');
     is($held->(), '1 1', 'and then it is told');
     $test->laws_hold('the laws hold');
     is(($test->stack->checkoutctl('rebuild'))[0], 0, 'another rebuild');

@@ -116,7 +116,7 @@ subtest 'Redis is away' => sub {
     my $id = order('pending_payment');
     my @away = do { local $ENV{CHECKOUT_REDIS_ADDRESS} = '127.0.0.1:9'; command(cancel => $id) };
     is($away[1], 0, 'what MySQL has is cancelled') or diag($away[2]);
-    like($away[2], qr/a worker will bring the stock/, 'and the gate is told later');
+    like($away[2], qr/a worker will bring it to the gate/, 'and the gate is told later');
     is(status($id), 'cancelled');
     is((command(cancel => $id))[1], 0, 'again, with Redis');
     $test->laws_hold('cancelled without Redis');

@@ -53,13 +53,12 @@ read_record(struct ctl *ctl, struct single_change *change)
 static const char *
 inform_gate(struct ctl *ctl, const struct single_change_result *result)
 {
-    int repeat = result->outcome == OUTCOME_REPEAT;
-    struct transition moved = { &result->order, 1, &result->product, result->product.found ? 1 : 0, repeat };
+    struct transition moved = { &result->order, 1, &result->product, result->product.found ? 1 : 0, 0 };
     struct redis_args args = { 0 };
-    int sent = transition_send(&ctl->redis, &args, moved);
+    int sent = transition_send(&ctl->redis, &args, &moved, NULL);
 
     args_free(&args);
-    return sent == 0 ? "the gate knows it" : "a worker will bring the stock to the gate";
+    return sent == 0 ? "the gate knows it" : "a worker will bring it to the gate";
 }
 
 

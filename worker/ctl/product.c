@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "ctl/buyers.h"
 #include "ctl/ctl.h"
 #include "ctl/json.h"
 #include "ctl/product_options.h"
@@ -174,6 +175,10 @@ change_product(struct ctl *ctl, uint64_t id, struct product_options *w, const ch
     }
 
     enum sync_result result = sync_product(&ctl->db, &ctl->redis, id, GATE_NEWER_ONLY, change, w, &row);
+
+    if (result == SYNC_PUSHED || result == SYNC_UP_TO_DATE) {
+        buyers_wait(ctl, &row);
+    }
 
     return report_sync(ctl, result, &row, done);
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "ctl/buyers.h"
 #include "ctl/ctl.h"
 #include "ctl/json.h"
 #include "ctl/query.h"
@@ -102,6 +103,7 @@ load_one(struct ctl *ctl, uint64_t id, struct in_flight *count, struct uncounted
     switch (sync_load(&ctl->db, &ctl->redis, id, book_difference, &booking, &row, count)) {
     case SYNC_PUSHED:
     case SYNC_UP_TO_DATE:
+        buyers_wait(ctl, &row);
         return report_loaded(ctl, &row, &booking);
     case SYNC_NO_PRODUCT:
         return report_not_found("MySQL has no product %" PRIu64, id);

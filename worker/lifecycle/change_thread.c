@@ -8,7 +8,9 @@
 #include "base/invariant.h"
 #include "base/log.h"
 #include "base/stop.h"
+#include "failpoint.h"
 #include "lifecycle/gate_look.h"
+#include "lifecycle/gate_notice.h"
 #include "lifecycle/transition.h"
 #include "observe/stats.h"
 
@@ -72,6 +74,48 @@ log_change(const struct change_batch *batch, const struct order_change *c)
 }
 
 
+/* What was told need not be told again: the notices go with the next commit, or when nothing is due. */
+static void
+tell_gate(struct change_thread *t, size_t moved)
+{
+    const struct change_batch *batch = t->batch;
+    struct transition transition = { batch->orders, batch->order_count, batch->products, batch->product_count, 0 };
+    unsigned char told[CHANGE_BATCH_MAX];
+
+    if (transition_send(&t->redis, &t->args, &transition, told) == 0) {
+        gate_notices_delete(batch, told, &t->told);
+        return;
+    }
+
+    log_warn("event=gate_not_told orders=%zu redis=\"%s\" why=\"their notices wait for it\"", moved, t->redis.error);
+}
+
+
+/* One statement with the commit, so that deleting costs no commit of its own. What stays after a failure is told again. */
+enum db_result
+change_thread_commit(struct change_thread *t)
+{
+    buffer_text(&t->told, t->told.len > 0 ? ";COMMIT" : "COMMIT");
+
+    enum db_result result = db_run(&t->db, &t->told);
+
+    buffer_clear(&t->told);
+    return result;
+}
+
+
+/* Nothing is due: what was told is not left to the sweep. */
+static void
+forget_told(struct change_thread *t)
+{
+    if (t->told.len > 0 && EFFECT("change.forget_notices", db_run(&t->db, &t->told)) != DB_OK) {
+        db_rollback(&t->db);
+    }
+
+    buffer_clear(&t->told);
+}
+
+
 void
 change_thread_committed(struct change_thread *t)
 {
@@ -95,13 +139,7 @@ change_thread_committed(struct change_thread *t)
 
     log_debug("event=%s_batch changes=%zu orders_moved=%zu", t->kind->name, batch->count, moved);
 
-    struct transition transition = { batch->orders, batch->order_count, batch->products, batch->product_count, 0 };
-
-    if (transition_send(&t->redis, &t->args, transition) == -1) {
-        log_warn("event=gate_not_told orders=%zu redis=\"%s\" why=\"their stock follows by the reconciler,"
-                 " their records stay as they were\"",
-                 moved, t->redis.error);
-    }
+    tell_gate(t, moved);
 }
 
 
@@ -121,6 +159,7 @@ pause_ms(struct change_thread *t, enum change_round round, uint64_t took_us, uns
     backoff_reset(&t->backoff);
 
     if (round == CHANGE_ROUND_EMPTY) {
+        forget_told(t);
         return t->kind->idle_ms;
     }
 
@@ -190,5 +229,6 @@ change_thread_join(struct change_thread *t)
     redis_close(&t->redis);
     args_free(&t->args);
     buffer_free(&t->sql);
+    buffer_free(&t->told);
     change_batch_free(t->batch);
 }

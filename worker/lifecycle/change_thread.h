@@ -55,6 +55,7 @@ struct change_thread {
     struct backoff backoff;
     struct change_batch *batch; /* the changes in hand */
     struct buffer sql;
+    struct buffer told;     /* statements that delete the notices of changes that the gate was told of */
     uint64_t batches_seen;  /* batches of new orders that this process had settled at the last round */
     unsigned singly;        /* rounds left that take one change each, after MySQL refused a larger batch */
     unsigned failure_score; /* of failed rounds in a row, see change_thread_is_stuck() */
@@ -85,6 +86,9 @@ void change_thread_begin_batch(struct change_thread *t);
  * fails for later. Returns 0 otherwise, and always for errors that are certainly the server's. Does not block.
  */
 int change_thread_is_stuck(struct change_thread *t, enum db_result result);
+
+/* Commits, as db_run() does; notices that the gate was told of go with it (lifecycle/gate_notice.h). */
+enum db_result change_thread_commit(struct change_thread *t);
 
 /*
  * Call it after a commit: counts and logs the outcomes of the batch, and informs the gate (lifecycle/transition.h;

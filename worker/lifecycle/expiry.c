@@ -116,7 +116,7 @@ run_round(struct change_thread *t)
         if ((result = EFFECT("expiry.begin", db_text(&t->db, CHANGE_START_TRANSACTION))) == DB_OK
             && (result = change_batch_apply(t->batch, &t->db)) == DB_OK)
         {
-            result = EFFECT("expiry.commit", db_text(&t->db, "COMMIT"));
+            result = EFFECT("expiry.commit", change_thread_commit(t));
         }
     }
 

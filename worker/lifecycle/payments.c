@@ -274,7 +274,7 @@ apply(struct change_thread *t, MYSQL_RES *rows)
 
     if ((result = change_batch_apply(t->batch, &t->db)) != DB_OK
         || (result = write_outcomes(t, rows, events, change_indexes)) != DB_OK
-        || (result = EFFECT("payment.commit", db_text(&t->db, "COMMIT"))) != DB_OK)
+        || (result = EFFECT("payment.commit", change_thread_commit(t))) != DB_OK)
     {
         return on_failure(t, rows, events, result);
     }

@@ -15,12 +15,12 @@
 #define DAY_MS 86400000
 
 
-/* The product's place in the call, from 1; 0: it is not among the products, or was not found in MySQL. */
+/* The product's place in the call, from 1; 0: it is not among the products. */
 static size_t
 product_number(const struct transition *moved, uint64_t product)
 {
     for (size_t i = 0; i < moved->product_count; i++) {
-        if (moved->products[i].id == product && moved->products[i].found) {
+        if (moved->products[i].id == product) {
             return i + 1;
         }
     }
@@ -55,7 +55,7 @@ transition_args(struct redis_args *args, const struct transition *moved, uint64_
         key_buyers(args, moved->products[i].id);
     }
 
-    args_text(args, moved->may_repeat ? "1" : "0");
+    args_text(args, moved->make ? "1" : "0");
     args_number(args, moved->product_count);
 
     for (size_t i = 0; i < moved->product_count; i++) {
@@ -74,6 +74,7 @@ transition_args(struct redis_args *args, const struct transition *moved, uint64_
         args_text(args, o->code[0] != '\0' ? o->code : "-");
         args_number(args, product_number(moved, o->product));
         args_number(args, o->user);
+        args_number(args, o->quantity);
         args_signed(args, o->taken);
     }
 }
@@ -90,19 +91,38 @@ wall_clock_ms(void)
 }
 
 
+/* One number of the reply for each order that changed. */
+static void
+read_told(const redisReply *reply, const struct transition *moved, unsigned char *told)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < moved->order_count; i++) {
+        int changed = order_status_changed(&moved->orders[i]);
+
+        told[i] = !changed || (n < reply->elements && reply_number(reply->element[n], 0) > 0);
+        n += (size_t) changed;
+    }
+}
+
+
 int
-transition_send(struct redis_connection *conn, struct redis_args *args, struct transition moved)
+transition_send(struct redis_connection *conn, struct redis_args *args, const struct transition *moved,
+                unsigned char *told)
 {
     uint64_t now = wall_clock_ms();
     struct backoff backoff = { 0 };
 
     for (unsigned i = 0; i < TRANSITION_TRIES; i++) {
-        transition_args(args, &moved, now);
-        moved.may_repeat = 1;
+        transition_args(args, moved, now);
 
         redisReply *reply = EFFECT("transition.script", redis_script(conn, &checkout_script_transition, args));
 
         if (reply != NULL) {
+            if (told != NULL) {
+                read_told(reply, moved, told);
+            }
+
             freeReplyObject(reply);
             return 0;
         }

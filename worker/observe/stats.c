@@ -58,6 +58,8 @@ static const struct {
     [STATS_GATEWAY_OPEN] = { "checkout_gateway_calls_open", "Orders that the gateway gave no answer for yet." },
     [STATS_COUNTER_DRIFT] = { "checkout_counter_drift_units",
                               "Units by which counters differ from orders and movements; right is 0." },
+    [STATS_NOTICES_WAITING] = { "checkout_gate_notices_waiting", "Changes of orders that the gate was not told of yet." },
+    [STATS_NOTICES_AGE] = { "checkout_gate_notices_age_seconds", "Age of the oldest of them." },
 };
 
 static const char *const verdicts[] = {
@@ -101,7 +103,7 @@ enum retry {
 };
 
 static atomic_uint_fast64_t counts[STATS_COUNTS];
-static atomic_int_fast64_t gauges[STATS_GAUGES] = { -1, -1, -1, -1 };
+static atomic_int_fast64_t gauges[STATS_GAUGES] = { -1, -1, -1, -1, -1, -1 };
 static atomic_uint_fast64_t set_ms[STATS_GAUGES]; /* by clock_ms(); 0: never */
 static atomic_uint_fast64_t by_verdict[ITEMS(verdicts)];
 static atomic_uint_fast64_t by_outcome[ORDER_EVENTS + 1][EVENT_OUTCOMES];

@@ -42,6 +42,8 @@ enum stats_gauge {
     STATS_OUTGOING_DEAD,    /* outgoing events given up */
     STATS_GATEWAY_OPEN,     /* orders whose payment the gateway did not decide yet */
     STATS_COUNTER_DRIFT,    /* units by which counters differ from what was counted, in the last whole recount */
+    STATS_NOTICES_WAITING,  /* changes of orders that the gate is not told of yet; 10000: that many or more */
+    STATS_NOTICES_AGE,      /* seconds since the oldest of them was committed; 0: there is none */
     STATS_GAUGES
 };
 

@@ -175,9 +175,10 @@ gate_push(struct redis_connection *conn, const struct product_row *row, unsigned
 
     pushed.found = row->found && !(options & GATE_STOCK_ONLY);
 
-    args_script(&args, &checkout_script_push, 2);
+    args_script(&args, &checkout_script_push, 3);
     key_stock(&args, row->id);
     key_register(&args, row->id);
+    key_buyers(&args, row->id);
     push_words_add(&args, &pushed);
 
     redisReply *reply = EFFECT("gate.push", redis_script(conn, &checkout_script_push, &args));
@@ -195,10 +196,11 @@ load_once(struct redis_connection *conn, const struct product_row *row, const ch
     struct redis_args args = { 0 };
     int words = 0;
 
-    args_script(&args, &checkout_script_load, 6);
+    args_script(&args, &checkout_script_load, 7);
     add_stream_keys(&args);
     key_stock(&args, row->id);
     key_register(&args, row->id);
+    key_buyers(&args, row->id);
     args_text(&args, mode);
     args_text(&args, CONSUMER_GROUP);
     args_number(&args, row->id);

@@ -69,6 +69,13 @@ key_buyers(struct redis_args *args, uint64_t product)
 
 
 void
+key_buyers_new(struct redis_args *args, uint64_t product)
+{
+    args_format(args, TAG "product:%" PRIu64 ":buyers:new", product);
+}
+
+
+void
 key_bucket(struct redis_args *args, const char *day)
 {
     args_format(args, TAG "orders:%s", day);

@@ -24,6 +24,7 @@ void key_recovering(struct redis_args *args); /* a set: ids of products that are
 void key_stock(struct redis_args *args, uint64_t product);
 void key_register(struct redis_args *args, uint64_t product);
 void key_buyers(struct redis_args *args, uint64_t product);
+void key_buyers_new(struct redis_args *args, uint64_t product); /* while they are counted anew */
 void key_bucket(struct redis_args *args, const char *day); /* day: "2026-11-21" */
 
 #endif

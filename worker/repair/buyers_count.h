@@ -35,13 +35,14 @@
 #include "mysql/db.h"
 #include "redis/connection.h"
 
-#define BUYERS_COUNT_MOST 256 /* products of one call: the queue is read once for all of them */
+#define BUYERS_COUNT_MOST 256      /* products of one call: the queue is read once for all of them */
+#define BUYERS_LEASE      "buyers" /* redis/lease.h: who counts holds it */
 
 enum buyers_counted {
     BUYERS_COUNTED,     /* each product: complete; or not loaded, without a limit, recovering: left alone */
     BUYERS_TAKEN_OVER,  /* another count of one of them began meanwhile, or its hash was lost: count again */
     BUYERS_BUSY,        /* its orders changed faster than they could be read: count again */
-    BUYERS_STOPPED,     /* the stop was requested */
+    BUYERS_STOPPED,     /* go_on said so */
     BUYERS_DB_FAILED,   /* db->error */
     BUYERS_REDIS_FAILED /* redis->error */
 };
@@ -53,9 +54,15 @@ enum buyers_counted {
 int buyers_mark(struct redis_connection *redis, const uint64_t *ids, size_t n);
 
 /*
- * Counts ids[0 .. n), distinct, n <= BUYERS_COUNT_MOST. beside 1: a product that says nothing of its buyers, or
- * `complete`, sells on until its sums are written; 0: it answers 503 from the beginning. *users grows by the users that
- * were counted. Uses 24 bytes of memory for each live order's user.
+ * What the count asks between two steps, each of which takes a small part of a second: 1: go on, 0: stop. It may block
+ * shortly (renewing a lease).
+ */
+typedef int (*buyers_go_on)(void *data);
+
+/*
+ * Counts ids[0 .. n), distinct, n <= BUYERS_COUNT_MOST. A product that is not marked (buyers_mark()) sells on until its
+ * sums are written. *users grows by the users that were counted. Uses 16 bytes of memory for each live order's user.
+ * Of two counts of a product the one that began later goes on, so callers hold the lease BUYERS_LEASE.
  *
  * Blocks as long as it takes: a statement for each few thousand orders, a script for each few hundred users, each
  * short; between them it stops at base/stop.h. db: connected where it is closed; no transaction may be open. The
@@ -63,6 +70,6 @@ int buyers_mark(struct redis_connection *redis, const uint64_t *ids, size_t n);
  * already.
  */
 enum buyers_counted buyers_count(struct db *db, struct redis_connection *redis, const uint64_t *ids, size_t n,
-                                 int beside, uint64_t *users);
+                                 buyers_go_on go_on, void *data, uint64_t *users);
 
 #endif

@@ -223,10 +223,11 @@ open_at_gate(struct redis_connection *conn, const char *owner, const struct prod
 {
     struct redis_args args = { 0 };
 
-    args_script(&args, &checkout_script_recovery_end, 3);
+    args_script(&args, &checkout_script_recovery_end, 4);
     key_recovering(&args);
     key_stock(&args, row->id);
     key_register(&args, row->id);
+    key_buyers(&args, row->id);
     args_text(&args, owner);
     args_number(&args, row->id);
     push_words_add(&args, row);
