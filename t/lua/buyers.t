@@ -44,7 +44,7 @@ sub settle {
         my ($id, @record) = split ' ', $field{orders};
         my @back = $status eq 'failed' ? ($record[4], $record[3], $id) : ();
         $redis->script('settle', [ $queue, 'gate', $dead, $days[0], CheckoutRedis::product_keys(1), $buyers ],
-            [ $group, 1, 1, '-', 0, 0, 0, 0, 0, 'open', $at, $field{nonce}, 1, 1, $field{units}, 1, 1, @back ? 1 : 0, 0, $id, "$status - @record[2 .. 5]", @back ]);
+            [ $group, 1, 1, 0, '-', 0, 0, 0, 0, 0, 'open', $at, $field{nonce}, 1, 1, $field{units}, 1, 1, @back ? 1 : 0, 0, $id, "$status - @record[2 .. 5]", @back ]);
     }
 }
 

@@ -32,7 +32,7 @@ sub end_recovery {
 
 sub push_row {
     my ($id, $version, $stock) = @_;
-    return $redis->script('push', [ "product:$id:stock", register($id) ], [ $version, $stock, 0, 0, 0, 0, 'open' ]);
+    return $redis->script('push', [ CheckoutRedis::push_keys($id) ], [ $version, $stock, 0, 0, 0, 0, 'open' ]);
 }
 
 sub order {
