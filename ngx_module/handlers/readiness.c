@@ -1,7 +1,8 @@
 /*
  * GET ready: can this nginx sell, and is what it sells worked off?
  *
- * Redis is asked by one script, then MySQL by a server of
+ * Redis is asked by one script, then, where it allows that, for settings that
+ * a shop should have ("warnings"); then MySQL by a server of
  * "checkout_read_from", where reads go there. A worker process has one
  * question under way for each location: requests that arrive meanwhile wait
  * for its answer, and for NGX_HTTP_CHECKOUT_READY_KEPT ms the answer serves
@@ -36,6 +37,8 @@
 /* ms since the last heartbeat of a worker that is alive */
 #define NGX_HTTP_CHECKOUT_READY_ALIVE  10000
 #define NGX_HTTP_CHECKOUT_READY_TEXT   1024 /* bytes of an answer */
+/* ms without a question for settings, after one that was not answered */
+#define NGX_HTTP_CHECKOUT_READY_REFUSED  3600000
 /* bytes of a name in the reply */
 #define NGX_HTTP_CHECKOUT_READY_NAME  32
 
@@ -63,6 +66,7 @@ typedef enum {
     NGX_HTTP_CHECKOUT_READY_IDLE,   /* no request waits */
     NGX_HTTP_CHECKOUT_READY_POSTED, /* asked after this event */
     NGX_HTTP_CHECKOUT_READY_REDIS,  /* the leader waits for Redis */
+    NGX_HTTP_CHECKOUT_READY_CONFIG, /* the leader waits for its settings */
     NGX_HTTP_CHECKOUT_READY_MYSQL   /* the leader waits for MySQL */
 } ngx_http_checkout_ready_state_e;
 
@@ -89,6 +93,12 @@ struct ngx_http_checkout_ready_s {
 
     ngx_http_checkout_check_t         checks[NGX_HTTP_CHECKOUT_CHECKS];
 
+    /* when Redis did not tell its settings */
+    ngx_msec_t                        refused;
+    unsigned                          is_refused:1;
+    /* memory is not freed beside the commands */
+    unsigned                          lazy_freeing_off:1;
+
     ngx_msec_t                        seen;  /* when text was made */
     /* of the answer; 0: there was none yet */
     ngx_uint_t                        status;
@@ -106,6 +116,17 @@ static void ngx_http_checkout_ready_ask_redis(ngx_event_t *ev);
 static ngx_int_t ngx_http_checkout_ready_write_call(
     ngx_http_checkout_script_call_t *call);
 static void ngx_http_checkout_ready_redis_answered(
+    ngx_http_checkout_script_call_t *call, ngx_http_request_t *r,
+    redisReply *reply);
+static ngx_http_checkout_script_call_t *ngx_http_checkout_ready_create_call(
+    ngx_http_checkout_ready_t *ready, ngx_http_request_t *r,
+    ngx_http_checkout_script_write_pt write,
+    ngx_http_checkout_script_done_pt done);
+static void ngx_http_checkout_ready_ask_config(
+    ngx_http_checkout_ready_t *ready, ngx_http_request_t *r);
+static ngx_int_t ngx_http_checkout_ready_write_config(
+    ngx_http_checkout_script_call_t *call);
+static void ngx_http_checkout_ready_config_answered(
     ngx_http_checkout_script_call_t *call, ngx_http_request_t *r,
     redisReply *reply);
 static void ngx_http_checkout_ready_ask_mysql(ngx_http_checkout_ready_t *ready,
@@ -274,6 +295,7 @@ ngx_http_checkout_ready_ask_redis(ngx_event_t *ev)
 
     ngx_http_checkout_ready_enter(ready, NGX_HTTP_CHECKOUT_READY_REDIS);
     ngx_memzero(ready->checks, sizeof(ready->checks));
+    ready->lazy_freeing_off = 0;
 
     leader = ngx_queue_data(ngx_queue_head(&ready->waiters),
                             ngx_http_checkout_ready_waiter_t, queue);
@@ -281,24 +303,41 @@ ngx_http_checkout_ready_ask_redis(ngx_event_t *ev)
     r = waiting->request;
     clcf = ngx_http_checkout_location(r);
     ngx_http_checkout_waiting_restart(waiting, clcf->clock);
-    call = ngx_http_checkout_script_call_create(clcf->redis,
-                                                r->connection->log);
+    call = ngx_http_checkout_ready_create_call(
+        ready, r, ngx_http_checkout_ready_write_call,
+        ngx_http_checkout_ready_redis_answered);
 
-    if (call != NULL) {
-        call->write = ngx_http_checkout_ready_write_call;
-        call->done = ngx_http_checkout_ready_redis_answered;
-        call->data = ready;
-
-        if (ngx_http_checkout_script_call_start(call, waiting,
-                                                clcf->redis_clock)
-            == NGX_DONE)
-        {
-            return;
-        }
+    if (call != NULL
+        && ngx_http_checkout_script_call_start(call, waiting,
+                                               clcf->redis_clock)
+               == NGX_DONE)
+    {
+        return;
     }
 
     ngx_http_checkout_ready_judge_redis(ready, NULL);
     ngx_http_checkout_ready_ask_mysql(ready, r);
+}
+
+
+/* NULL: no memory, or too many are on their way. */
+static ngx_http_checkout_script_call_t *
+ngx_http_checkout_ready_create_call(ngx_http_checkout_ready_t *ready,
+    ngx_http_request_t *r, ngx_http_checkout_script_write_pt write,
+    ngx_http_checkout_script_done_pt done)
+{
+    ngx_http_checkout_script_call_t  *call;
+
+    call = ngx_http_checkout_script_call_create(
+        ngx_http_checkout_location(r)->redis, r->connection->log);
+
+    if (call != NULL) {
+        call->write = write;
+        call->done = done;
+        call->data = ready;
+    }
+
+    return call;
 }
 
 
@@ -325,7 +364,109 @@ ngx_http_checkout_ready_redis_answered(ngx_http_checkout_script_call_t *call,
     ngx_http_request_t *r, redisReply *reply)
 {
     ngx_http_checkout_ready_judge_redis(call->data, reply);
-    ngx_http_checkout_ready_ask_mysql(call->data, r);
+
+    if (reply != NULL) {
+        ngx_http_checkout_ready_ask_config(call->data, r);
+
+    } else {
+        ngx_http_checkout_ready_ask_mysql(call->data, r);
+    }
+}
+
+
+/*
+ * Services that run Redis for others refuse CONFIG, and so may an ACL: then it
+ * is not asked again for a while, and there is no warning.
+ */
+static void
+ngx_http_checkout_ready_ask_config(ngx_http_checkout_ready_t *ready,
+    ngx_http_request_t *r)
+{
+    ngx_http_checkout_ctx_t          *ctx;
+    ngx_http_checkout_script_call_t  *call;
+
+    if (ready->is_refused
+        && ngx_current_msec - ready->refused < NGX_HTTP_CHECKOUT_READY_REFUSED)
+    {
+        ngx_http_checkout_ready_ask_mysql(ready, r);
+        return;
+    }
+
+    ngx_http_checkout_ready_enter(ready, NGX_HTTP_CHECKOUT_READY_CONFIG);
+    ctx = ngx_http_get_module_ctx(r, ngx_http_checkout_module);
+    call = ngx_http_checkout_ready_create_call(
+        ready, r, ngx_http_checkout_ready_write_config,
+        ngx_http_checkout_ready_config_answered);
+
+    if (call == NULL
+        || ngx_http_checkout_script_call_start(
+               call, &ctx->waiting, ngx_http_checkout_location(r)->redis_clock)
+               != NGX_DONE)
+    {
+        ngx_http_checkout_ready_ask_mysql(ready, r);
+    }
+}
+
+
+static ngx_int_t
+ngx_http_checkout_ready_write_config(ngx_http_checkout_script_call_t *call)
+{
+    int  len;
+
+    /* no script may run it */
+    len = redisFormatCommand(&call->command.text,
+                             "CONFIG GET lazyfree-lazy-*");
+
+    if (len < 0) {
+        call->command.text = NULL;
+        return NGX_ERROR;
+    }
+
+    ngx_http_checkout_command_prepare(&call->command, len);
+
+    return NGX_OK;
+}
+
+
+/* 1: one of the settings that let keys go at once is off; else 0. */
+static ngx_uint_t
+ngx_http_checkout_ready_is_off(redisReply *reply)
+{
+    size_t       i;
+    redisReply  *name, *value;
+
+    for (i = 0; i + 1 < reply->elements; i += 2) {
+        name = reply->element[i];
+        value = reply->element[i + 1];
+
+        if (name->type == REDIS_REPLY_STRING
+            && value->type == REDIS_REPLY_STRING
+            && ngx_strcmp(value->str, "no") == 0
+            && (ngx_strcmp(name->str, "lazyfree-lazy-expire") == 0
+                || ngx_strcmp(name->str, "lazyfree-lazy-server-del") == 0
+                || ngx_strcmp(name->str, "lazyfree-lazy-user-del") == 0))
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+/* reply: NULL when Redis refused it. */
+static void
+ngx_http_checkout_ready_config_answered(ngx_http_checkout_script_call_t *call,
+    ngx_http_request_t *r, redisReply *reply)
+{
+    ngx_http_checkout_ready_t  *ready = call->data;
+
+    ready->is_refused = reply == NULL;
+    ready->refused = ngx_current_msec;
+    ready->lazy_freeing_off = reply != NULL
+                              && reply->type == REDIS_REPLY_ARRAY
+                              && ngx_http_checkout_ready_is_off(reply);
+    ngx_http_checkout_ready_ask_mysql(ready, r);
 }
 
 
@@ -631,7 +772,8 @@ ngx_http_checkout_ready_write(ngx_http_checkout_ready_t *ready)
         }
     }
 
-    p = ngx_slprintf(p, end, "],\"checks\":{");
+    p = ngx_slprintf(p, end, "],\"warnings\":[%s],\"checks\":{",
+                     ready->lazy_freeing_off ? "\"lazy_freeing\"" : "");
 
     for (i = 0; i < NGX_HTTP_CHECKOUT_CHECKS; i++) {
         p = ngx_http_checkout_ready_write_check(ready, i, p, end);

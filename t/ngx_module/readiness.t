@@ -185,12 +185,37 @@ subtest 'a silent Redis' => sub {
         my $answer = CheckoutTest::Nginx::answer($socket);
         is($answer->{status}, 503);
         my $data = decode_json($answer->{body});
-        is_deeply($data, { status => 'not_ready', failed => ['redis'], checks => {
+        is_deeply($data, { status => 'not_ready', failed => ['redis'], warnings => [], checks => {
             redis => { ok => JSON::false, error => 'no_answer' },
             map { $_ => { ok => JSON::null } } qw(eviction products oldest_job workers) } }, 'what is not known is null');
     }
     cmp_ok(time - $begin, '<', patient(1.5), 'within the time-out, all of them');
     is($other->get('/healthz')->{status}, 200, 'nginx is alive');
+};
+
+subtest 'S9: Redis frees memory beside its commands, or a warning says that it does not' => sub {
+    fresh();
+    my @names = map { "lazyfree-lazy-$_" } qw(expire server-del user-del);
+    $client->config_set($_, 'yes') for @names;
+    is_deeply(ask()->{warnings}, [], 'all is set');
+    for my $name (@names) {
+        $client->config_set($name, 'no');
+        my $asked = ask();
+        is_ready($asked, "without $name it is ready");
+        is_deeply($asked->{warnings}, ['lazy_freeing'], '… and warns');
+        $client->config_set($name, 'yes');
+    }
+    $client->config_set($names[0], 'no');
+    $client->acl('SETUSER', 'default', '-config');
+    my $asked = ask();
+    my $refused = sub { my ($text) = $client->info('errorstats')->{errorstat_NOPERM} =~ /count=(\d+)/; $text };
+    my $before = $refused->();
+    is_ready($asked, 'where it may not be asked');
+    is_deeply($asked->{warnings}, [], '… there is no warning');
+    ask();
+    is($refused->(), $before, '… and it is not asked again at once');
+    $client->acl('SETUSER', 'default', '+config');
+    $client->config_set($names[0], 'yes');
 };
 
 subtest 'the one in whose name it is asked goes away' => sub {
