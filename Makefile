@@ -6,7 +6,7 @@
 #   make test-full          the same with the large sizes, all of the model, and a longer campaign: SECONDS=1200 SEED=n
 #   make up, make down      the same shop in the background, and its end
 #   make bench              the benchmarks, as ratios
-#   make campaign           a sale under random faults, then all laws: SECONDS=600 SEED=n
+#   make campaign           a sale under random faults, then all laws: SECONDS=600 SEED=n FAULTS=all
 #   make lint               looks at the sources: style, faults that tools find, syntax, the layers
 #   make format             formats the C sources
 #   make module NGINX_SRC=  the module for another nginx source tree
@@ -253,7 +253,8 @@ down:
 	$(Q)$(STACK) down
 
 campaign: built
-	$(Q)NGINX_BINARY=$(TEST_NGINX_BINARY) t/lib/campaign --seconds $(or $(SECONDS),600) $(if $(SEED),--seed $(SEED)) $(CAMPAIGN)
+	$(Q)NGINX_BINARY=$(TEST_NGINX_BINARY) t/lib/campaign --seconds $(or $(SECONDS),600) $(if $(SEED),--seed $(SEED)) \
+	    $(if $(FAULTS),--with $(FAULTS)) $(CAMPAIGN)
 
 bench:
 	$(Q)deploy/local/install build run bench

@@ -90,7 +90,8 @@ byte told[ORDERS];             /* the last status that buyers saw in a record th
 byte mysql_lost = 0, redis_lost = 0;
 byte kills = KILLS;
 byte takeovers = 2;           /* from a recovery that goes on all the same: else two could take turns for ever */
-bool untold = false;           /* a cancellation was lost of which no buyer was told: no record shows it */
+/* A cancellation was lost that no record shows: the gate was not told of it, or its order was paid all the same. */
+bool untold = false;
 bool killed[PROGRAMS + 1];
 
 byte i, j;    /* of loops within one step; 0 again at its end */
@@ -143,7 +144,9 @@ inline push(v, s) {
 
 inline write_record(o, status) {
     if
-    :: is_later(status, record[o]) -> record[o] = status; told[o] = status
+    :: is_later(status, record[o]) ->
+        untold = untold || (record[o] == CANCELLED && status == PAID);
+        record[o] = status; told[o] = status
     :: else
     fi
 }
@@ -232,18 +235,17 @@ inline unlock(me) {
     fi
 }
 
-/* loss.lua, under the lock, before anything is written. */
+/* loss.lua, under the lock, before anything is written. Sets `looked`: no loss is known. */
 inline look() {
-#ifndef BREAK_NO_PROOF
     d_step {
+#ifndef BREAK_NO_PROOF
         if
         :: session == server && register_version > version -> begin_recovery(true)
         :: else
-        fi
-    }
-#else
-    skip
+        fi;
 #endif
+        looked = session == server && !is_closed
+    }
 }
 
 
@@ -282,12 +284,12 @@ again:
     lock(me);
     /* Asked once for each session and epoch. */
     if
-    :: !looked && session == server -> look(); looked = !is_closed
+    :: !looked && session == server -> look()
     :: else
     fi;
     if
     :: session != server -> goto again
-    :: session == server && is_closed && !looked -> d_step { unlock(me) }; goto read
+    :: session == server && !looked -> d_step { unlock(me) }; goto read
     :: else
     fi;
 #ifdef BREAK_SETTLE_BEFORE_COMMIT
@@ -398,9 +400,9 @@ read:
     look();
     if
     :: session != server -> goto read
-    :: session == server && is_closed -> d_step { unlock(me) }; goto read
+    :: session == server && !looked -> d_step { unlock(me) }; goto read
 #ifndef BREAK_RECORD_NOT_READ
-    :: session == server && !is_closed && is_later(seen, row[o]) ->
+    :: session == server && looked && is_later(seen, row[o]) ->
         d_step { unlock(me); begin_recovery(false) };
         goto read
 #endif
@@ -455,7 +457,7 @@ read:
     look();
     if
     :: session != server -> goto read
-    :: session == server && is_closed -> d_step { unlock(me) }; goto read
+    :: session == server && !looked -> d_step { unlock(me) }; goto read
     :: else
     fi;
     d_step {

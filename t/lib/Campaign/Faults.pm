@@ -24,8 +24,8 @@ my %KIND = (
     reload            => [ 5,  sub { my ($shop) = @_; kill 'HUP', $shop->{env}{NGINX_PID} } ],
     kill_redis        => [ 2,  sub { restart($_[0], redis => 'REDIS_PID') } ],
     suspend_redis     => [ 4,  sub { suspend($_[0]{env}{REDIS_PID}, $_[1], 4) } ],
-    kill_mysql        => [ 2,  sub { restart($_[0], mysql => 'MYSQL_PID') } ],
-    suspend_mysql     => [ 4,  sub { suspend($_[0]{env}{MYSQL_PID}, $_[1], 6) } ],
+    kill_mysql        => [ 2,  sub { restart($_[0], $_[0]->lead, $_[0]->lead_pid_key) } ],
+    suspend_mysql     => [ 4,  sub { suspend($_[0]{env}{ $_[0]->lead_pid_key }, $_[1], 6) } ],
     cut_redis         => [ 10, sub { $_[0]{proxy}{redis}->cut } ],
     cut_mysql         => [ 10, sub { $_[0]{proxy}{mysql}->cut } ],
     slow_redis        => [ 4,  sub { slow($_[0]{proxy}{redis}, $_[1]) } ],
@@ -35,9 +35,18 @@ my %KIND = (
     lock_row          => [ 5,  \&lock_row ],
     read_only         => [ 2,  \&read_only ],
     flush_scripts     => [ 2,  sub { eval { $_[0]->redis->script_flush } } ],
+    rebuild           => [ 2,  sub { $_[0]->checkoutctl('rebuild') } ],
+    full_disk_redis   => [ 1,  sub { full_disk($_[0], redis => 'REDIS_PID', $_[1]) } ],
+    full_disk_mysql   => [ 1,  sub { full_disk($_[0], $_[0]->lead, $_[0]->lead_pid_key, $_[1]) } ],
+    step_clock        => [ 3,  sub { $_[0]->step_clock((-3600, 0, 3600, 60)[ 4 * $_[1] * 0.999 ]) } ],
+    promote           => [ 2,  \&promote ],
 );
 
-sub kinds { return sort keys %KIND }
+# Not of every plan: they need --kinds, or --with.
+my %EXTRA = map { $_ => 1 } qw(promote step_clock full_disk_redis full_disk_mysql rebuild);
+
+sub kinds { return grep { !$EXTRA{$_} } sort keys %KIND }
+sub all_kinds { return sort keys %KIND }
 
 # A generator of its own, so that nothing else that asks for random numbers changes the plan.
 sub sequence {
@@ -67,7 +76,7 @@ sub plan {
 
 sub strike {
     my ($shop, $fault) = @_;
-    my $kind = $KIND{ $fault->{kind} } or die "there is no fault \"$fault->{kind}\": @{[ kinds() ]}\n";
+    my $kind = $KIND{ $fault->{kind} } or die "there is no fault \"$fault->{kind}\": @{[ all_kinds() ]}\n";
     return $kind->[1]->($shop, $fault->{value});
 }
 
@@ -119,6 +128,23 @@ sub restart {
     $shop->start_server($name);
 }
 
+# Each write that makes a file longer than a byte fails, as on a disk that is full; what a server cannot bear ends it. Needs
+# no rights but those of the servers' user.
+sub full_disk {
+    my ($shop, $name, $key, $value) = @_;
+    my $pid = $shop->{env}{$key};
+    system('prlimit', '--pid', $pid, '--fsize=1:') == 0 or return;
+    sleep 0.3 + 3 * $value;
+    system('prlimit', '--pid', $pid, '--fsize=unlimited:');
+    restart($shop, $name, $key);
+}
+
+# MySQL goes back: a replica that stopped taking changes a moment ago becomes the primary.
+sub promote {
+    my ($shop, $value) = @_;
+    $shop->promote(0.1 + 1.5 * $value) if $shop->is_mariadb;
+}
+
 sub slow {
     my ($proxy, $value) = @_;
     $proxy->slow(20 + int(400 * $value), 1 + 3 * $value);
@@ -128,7 +154,7 @@ sub slow {
 sub lock_row {
     my ($shop, $value) = @_;
     eval {
-        my $session = $shop->connect_to($shop->{env}{MYSQL_SOCKET});
+        my $session = $shop->connect_to($shop->lead_socket);
         $session->begin_work;
         $session->do('SELECT 1 FROM products WHERE id = ? FOR UPDATE', undef,
             1 + int(0.999 * $value * $shop->products));

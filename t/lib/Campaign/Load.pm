@@ -8,7 +8,7 @@ package Campaign::Load;
 #     my @answers = $load->answers;      # { kind, … } in no order
 #
 # kinds of lines: order (id, product, quantity, user, key, status, code), paid, unpaid, cancel (id, status),
-# read (id, status)
+# read (id, status, state: of the order)
 
 use strict;
 use warnings;
@@ -188,8 +188,9 @@ sub do_cancel {
 sub do_read {
     my ($self) = @_;
     my $order = $self->some_order;
-    $self->note(kind => 'read', id => $order->{id},
-        status => $self->{shop}->request('GET', "/api/orders/$order->{id}")->{status});
+    my $answer = $self->{shop}->request('GET', "/api/orders/$order->{id}");
+    $self->note(kind => 'read', id => $order->{id}, status => $answer->{status},
+        state => eval { decode_json($answer->{body})->{data}{status} });
 }
 
 

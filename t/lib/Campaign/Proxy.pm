@@ -7,6 +7,7 @@ package Campaign::Proxy;
 #     $proxy->cut;                 # every connection ends now; new ones work
 #     $proxy->slow($ms, $s);       # each piece of data waits so long, for $s seconds
 #     $proxy->silence($s);         # nothing passes for so long; connections stay
+#     $proxy->lead_to($port);      # new connections go to another server
 #     $proxy->stop;
 #
 # It is a process of its own; commands go through a pipe. Data is never changed, and never passed in another order.
@@ -47,6 +48,8 @@ sub port { return $_[0]{port} }
 sub cut { return $_[0]->send_command('cut') }
 sub slow { my ($self, $ms, $seconds) = @_; return $self->send_command("slow $ms $seconds") }
 sub silence { my ($self, $seconds) = @_; return $self->send_command("silence $seconds") }
+
+sub lead_to { my ($self, $port) = @_; return $self->send_command("server $port") }
 
 sub send_command { my ($self, $text) = @_; local $SIG{PIPE} = 'IGNORE'; return print { $self->{out} } "$text\n" }
 
@@ -99,6 +102,7 @@ sub command {
         my ($word, @value) = split ' ';
         if ($word eq 'cut') { $self->cut_all }
         elsif ($word eq 'slow') { @$self{qw(delay until)} = ($value[0] / 1000, time + $value[1]) }
+        elsif ($word eq 'server') { $self->{server} = $value[0] }
         elsif ($word eq 'silence') { $self->{silent} = time + $value[0] }
     }
     return 1;

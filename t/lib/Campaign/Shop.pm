@@ -9,7 +9,9 @@ use strict;
 use warnings;
 use parent 'CheckoutStack';
 use Campaign::Proxy;
+use File::Path qw(remove_tree);
 use POSIX ();
+use Time::HiRes qw(sleep time);
 
 my $PRICE = 1980;    # hundredths
 
@@ -17,9 +19,11 @@ sub start {
     my ($class, %o) = @_;
     $ENV{NGINX_WORKERS} = 2;
     my $self = $class->SUPER::start;
-    $self->{products} = $o{products};
+    @$self{qw(products lead lost)} = ($o{products}, 'mysql', []);
     $self->end_workers;
     $self->durable_redis;
+    $self->fake_clock if $o{clock};
+    $self->replication_account;
     $self->put_proxies_between;
     $self->add_worker for 1 .. 2;
     $self->add_product($_, $o{units}, $_ % 3 ? () : ('--per-user-limit', 50)) for 1 .. $o{products};
@@ -66,6 +70,126 @@ sub put_proxies_between {
     $self->end_process('QUIT', $self->{env}{NGINX_PID});
     $self->start_server('nginx');
 }
+
+
+# --- who is the primary ----------------------------------------------------------------------------------------
+
+# The name of the server that is the primary now, the socket, the environment's name of its process id.
+sub lead { return $_[0]{lead} }
+sub lead_socket { return "$_[0]{dir}/$_[0]{lead}.sock" }
+
+sub lead_pid_key { return pid_key($_[0]{lead}) }
+sub pid_key { my ($name) = @_; return $name eq 'mysql' ? 'MYSQL_PID' : 'MYSQL_' . uc($name) . '_PID' }
+
+sub primary {
+    my ($self) = @_;
+    $self->{primary} = $self->connect_to($self->lead_socket) unless $self->{primary} && $self->{primary}->ping;
+    return $self->{primary};
+}
+
+sub administrator {
+    my ($self, $statement, $server) = @_;
+    return $self->SUPER::administrator($statement, $server // $self->lead);
+}
+
+# From .. to: what MySQL was told in between may be lost. Times as in the load's lines.
+sub lost { return @{ $_[0]{lost} } }
+
+sub port_of {
+    my ($self, $name) = @_;
+    open my $in, '<', "$self->{dir}/$name.cnf" or die "$name.cnf: $!\n";
+    return (map {/^port = (\d+)/} <$in>)[0];
+}
+
+# A replica that has not had the last commits for `seconds` becomes the primary. The other one follows it; the old
+# primary comes back as a copy of that one. MariaDB only.
+sub promote {
+    my ($self, $seconds) = @_;
+    my $old = $self->lead;
+    my $new = $self->{next} // 'replica';
+    my ($other) = grep { $_ ne $old && $_ ne $new } qw(mysql replica replica2);
+    $self->administrator_of($other)->do('STOP SLAVE');
+    my ($seen) = $self->administrator_of($other)->selectrow_array('SELECT @@gtid_slave_pos');
+    $self->administrator_of($new)->selectrow_array('SELECT MASTER_GTID_WAIT(?, 10)', undef, $seen);
+    $self->administrator_of($new)->do('STOP SLAVE');
+    my $from = time;
+    sleep $seconds;
+    $self->end_process('KILL', $self->{env}{ pid_key($old) });
+    push @{ $self->{lost} }, [ $from, time ];
+
+    my $admin = $self->administrator_of($new);
+    $admin->do($_) for 'RESET SLAVE ALL', 'SET GLOBAL read_only = 0';
+    $self->set_read_only($new, 0);
+    $self->{lead} = $new;
+    delete $self->{primary};
+    $self->{proxy}{mysql}->lead_to($self->port_of($new));
+    $self->{proxy}{mysql}->cut;
+    $self->follow($other);
+
+    $self->end_process('TERM', $self->{env}{ pid_key($other) });
+    remove_tree("$self->{dir}/$old");
+    system('cp', '-a', "$self->{dir}/$other", "$self->{dir}/$old") == 0 or die "cp: $?\n";
+    $self->set_read_only($old, 1);
+    for my $name ($other, $old) {
+        $self->start_server($name);
+        $self->follow($name);
+    }
+    $self->{next} = $old;
+}
+
+sub set_read_only {
+    my ($self, $name, $on) = @_;
+    edit("$self->{dir}/$name.cnf", sub { s/^read_only = .*\n//mg; $_ .= "read_only = $on\n" });
+}
+
+sub follow {
+    my ($self, $name) = @_;
+    my $admin = $self->administrator_of($name);
+    my ($user, $password) = @{ $self->replication_account };
+    $admin->do($_) for 'SET GLOBAL read_only = 1', 'STOP SLAVE',
+        "CHANGE MASTER TO MASTER_HOST='127.0.0.1', MASTER_PORT=@{[ $self->port_of($self->lead) ]}, MASTER_USER='$user',"
+        . " MASTER_PASSWORD='$password', MASTER_CONNECT_RETRY=1, MASTER_USE_GTID=slave_pos", 'START SLAVE';
+}
+
+# Made here, since the stack keeps its own to itself.
+sub replication_account {
+    my ($self) = @_;
+    return $self->{replication} //= do {
+        my @account = ('campaign_replica', 'p' . int rand 1e9);
+        $self->administrator("CREATE OR REPLACE USER '$account[0]'\@'127.0.0.1' IDENTIFIED BY '$account[1]'");
+        $self->administrator("GRANT REPLICATION SLAVE ON *.* TO '$account[0]'\@'127.0.0.1'");
+        \@account;
+    };
+}
+
+
+# --- Redis' clock ----------------------------------------------------------------------------------------------
+
+sub faketime_library { return (glob '/usr/lib/*/faketime/libfaketime.so.1')[0] }
+
+# From its next start on, Redis' clock is what step_clock() says.
+sub fake_clock {
+    my ($self) = @_;
+    my $library = faketime_library() or return;
+    $self->{clock_file} = "$self->{dir}/redis.clock";
+    $self->step_clock(0);
+    my @command = ('env', "LD_PRELOAD=$library", "FAKETIME_TIMESTAMP_FILE=$self->{clock_file}", 'DONT_FAKE_MONOTONIC=1',
+        'FAKETIME_CACHE_DURATION=1');
+    edit("$self->{dir}/pids/redis.command", sub { $_ = join("\0", @command) . "\0$_" });
+    $self->end_process('TERM', $self->{env}{REDIS_PID});
+    $self->start_server('redis');
+}
+
+# Seconds before or after the real time.
+sub step_clock {
+    my ($self, $seconds) = @_;
+    my $file = $self->{clock_file} or return;
+    open my $out, '>', "$file.new" or die "$file: $!\n";
+    printf {$out} "%+d\n", $seconds;
+    close $out;
+    rename "$file.new", $file;
+}
+
 
 sub add_worker {
     my ($self) = @_;
