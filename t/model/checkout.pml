@@ -371,7 +371,9 @@ read:
     };
     d_step {
         if
-        :: paid == PAID -> write_record(o, PAID); printf("payer: the record of order %d says paid\n", o)
+        :: paid == PAID ->
+            untold = untold || row[o] == CANCELLED;    /* of the lost payment it hears too late */
+            write_record(o, PAID); printf("payer: the record of order %d says paid\n", o)
         :: else
         fi;
         paid = NONE

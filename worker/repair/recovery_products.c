@@ -185,10 +185,19 @@ recovery_claim(struct recovery *r)
 /* --- opening ------------------------------------------------------------------------------------------------------ */
 
 
+/*
+ * Orders that were committed and pushed to the gate, but not settled, are lost with their entries still in the queue. They
+ * are not in the row, they are in the register's stock, and they will be committed again. So the row may have as many
+ * units more as are in flight. Fewer than the register has are never explained.
+ */
 static int
-is_explained(const struct recovered_product *p, const struct product_row *row)
+is_explained(const struct recovered_product *p, const struct product_row *row, int64_t in_flight)
 {
-    return row->found && p->unexplained == 0 && (!p->proven || p->gone || row->stock == p->stock);
+    if (!row->found || p->unexplained > 0) {
+        return 0;
+    }
+
+    return !p->proven || p->gone || (row->stock >= p->stock && row->stock - p->stock <= in_flight);
 }
 
 
@@ -281,7 +290,7 @@ decide(struct recovery *r, const struct recovered_product *p, struct product_row
         return DB_RETRY;
     }
 
-    if (!gate.recovering || !is_explained(p, row)) {
+    if (!gate.recovering || !is_explained(p, row, gate.in_flight)) {
         if (gate.recovering) {
             report_unexplained(p, row);
         }

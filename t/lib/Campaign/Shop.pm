@@ -75,10 +75,10 @@ sub put_proxies_between {
 # --- who is the primary ----------------------------------------------------------------------------------------
 
 # The name of the server that is the primary now, the socket, the environment's name of its process id.
-sub lead { return $_[0]{lead} }
-sub lead_socket { return "$_[0]{dir}/$_[0]{lead}.sock" }
+sub lead { return $_[0]{lead} // 'mysql' }
+sub lead_socket { my ($self) = @_; return "$self->{dir}/" . $self->lead . '.sock' }
 
-sub lead_pid_key { return pid_key($_[0]{lead}) }
+sub lead_pid_key { return pid_key($_[0]->lead) }
 sub pid_key { my ($name) = @_; return $name eq 'mysql' ? 'MYSQL_PID' : 'MYSQL_' . uc($name) . '_PID' }
 
 sub primary {
