@@ -416,6 +416,7 @@ read:
             if
             :: row[o] == SOLD ->
                 assert(seen != PAID);    /* law 6 */
+                untold = untold || record[o] == PAID;    /* which came after the look at it */
 #ifdef BREAK_STOCK_WITHOUT_ROW
                 stock++;    /* and the row says nothing of it */
 #else
