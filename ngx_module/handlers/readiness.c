@@ -463,8 +463,7 @@ ngx_http_checkout_ready_config_answered(ngx_http_checkout_script_call_t *call,
 
     ready->is_refused = reply == NULL;
     ready->refused = ngx_current_msec;
-    ready->lazy_freeing_off = reply != NULL
-                              && reply->type == REDIS_REPLY_ARRAY
+    ready->lazy_freeing_off = reply != NULL && reply->type == REDIS_REPLY_ARRAY
                               && ngx_http_checkout_ready_is_off(reply);
     ngx_http_checkout_ready_ask_mysql(ready, r);
 }

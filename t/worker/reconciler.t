@@ -216,6 +216,91 @@ subtest 'a register is created while the product is locked' => sub {
 };
 
 
+# --- Redis is never held ------------------------------------------------------------------------------------------
+
+sub held_by { return (split / /, $redis->hget('workers', 'lease:reconciler') // '')[0] // '' }
+
+# Entries that only count: nobody may read them. n of product 1, of one unit each.
+sub fill_queue {
+    my ($n) = @_;
+    $redis->eval(q{for i = 1, tonumber(ARGV[1]) do redis.call('XADD', KEYS[1], '*', 'nonce', i, 'product', 1, 'units', 1, 'count', 1) end},
+        1, $queue, $n);
+}
+
+subtest 'S10: what is in flight is corrected however long the queue is, without a script over it' => sub {
+    fresh();
+    my $pid = $test->worker;
+    $test->wait_until(sub { held_by() ne '' });
+    kill 'USR1', $pid;    # it takes nothing off the queue
+    sleep 0.5;
+    fill_queue(1500);
+    $redis->hset('product:1:register', 'in_flight', 7);
+    $redis->hset('product:2:register', 'in_flight', 3);
+    becomes(8, sub { $test->in_flight(1) == 1500 && $test->in_flight(2) == 0 }, 'both products');
+    is($test->log_holds(qr/event=in_flight_corrected product=1 in_flight=7 sum=1500/), 1, 'said once');
+    becomes(8, sub { $redis->hget('gate', 'queued') == 1500 }, 'and the orders in the queue');
+    $redis->hset('product:1:register', 'in_flight', 'x');
+    becomes(8, sub { $test->in_flight(1) eq '1500' && $test->stock_at_gate(1) == 0 }, 'also of a damaged register');
+    $redis->del('product:1:register');
+    becomes(8, sub { ($test->in_flight(1) // '') eq '1500' && register(1, 'version') == version(1) }, 'W18: and of one that is gone');
+    $redis->del($queue);
+    becomes(8, sub { $test->in_flight(1) == 0 && $redis->hget('gate', 'queued') == 0 }, 'the queue deleted by hand');
+    $test->laws_hold('the laws hold');
+};
+
+subtest 'the set of products' => sub {
+    fresh();
+    $redis->del('products');
+    $redis->hset("key:$_", 'x', 1) for 1 .. 50;
+    $test->worker;
+    becomes(5, sub { $redis->scard('products') == 2 }, 'as the release before leaves it: filled');
+    $redis->config('RESETSTAT');
+    sleep 2.5;
+    is($redis->info('commandstats')->{cmdstat_scan}, undef, 'and nobody looks through all keys any more');
+    $redis->del('product:2:register', 'product:2:stock');
+    becomes(5, sub { $redis->scard('products') == 1 && $redis->hget('gate', 'products') == 1 }, 'a product whose keys went is forgotten');
+    $redis->hset('gate', 'products', 9);
+    becomes(8, sub { $redis->hget('gate', 'products') == 1 }, 'a wrong count is corrected');
+    $redis->del('products');
+    $redis->set('products', 'x');
+    becomes(8, sub { ($redis->type('products') // '') eq 'set' && $redis->scard('products') == 1 }, 'a key of another type in its place');
+    $test->push_product(2, 1);
+    $test->laws_hold('the laws hold');
+};
+
+subtest 'one process reconciles for all' => sub {
+    fresh();
+    my %pid = map { $_ => $test->worker(name => $_) } qw(one two);
+    becomes(5, sub { held_by() =~ /^(one|two)\./ }, 'one has the lease');
+    my ($first) = held_by() =~ /^(\w+)/;
+    sleep 1.5;
+    like(held_by(), qr/^$first\./, 'and keeps it');
+    $test->end_worker($pid{$first});
+    becomes(3, sub { held_by() ne '' && held_by() !~ /^$first\./ }, 'when it ends, the other takes it at once');
+    $test->change_stock(2, 3);
+    becomes(3, sub { $test->stock_at_gate(2) == 23 }, 'and reconciles');
+    $test->laws_hold('the laws hold');
+};
+
+subtest 'S9: large keys that would expire soon go by UNLINK' => sub {
+    fresh();
+    $test->sql('UPDATE products SET closes_at = NOW(3) - INTERVAL 1 HOUR, version = version + 1 WHERE id = 2');
+    $test->push_product(2, 0);
+    my $days_ago = sub { POSIX::strftime('orders:%Y-%m-%d', gmtime(time - 86400 * $_[0])) };
+    my %minutes = ($days_ago->(3) => 10, $days_ago->(2) => 60, $days_ago->(1) => 10, $days_ago->(0) => 10,
+        'product:1:buyers' => 10, 'product:2:buyers' => 10);
+    for my $key (keys %minutes) { $redis->hset($key, 'x', 1); $redis->expire($key, 60 * $minutes{$key}) }
+    $redis->config('RESETSTAT');
+    $test->worker;
+    becomes(5, sub { !$redis->exists($days_ago->(3)) && !$redis->exists('product:2:buyers') }, 'a day that is over, buyers of a sale that is over');
+    ok($redis->info('commandstats')->{cmdstat_unlink}, 'by UNLINK');
+    ok($redis->exists($_), "$_ stays") for $days_ago->(2), $days_ago->(1), $days_ago->(0), 'product:1:buyers';
+    $redis->del(keys %minutes);
+    $test->sql('UPDATE products SET closes_at = NULL, version = version + 1 WHERE id = 2');
+    $test->laws_hold('the laws hold');
+};
+
+
 # --- the end, the tools -----------------------------------------------------------------------------------------
 
 subtest 'W10: the reconciler waits for a lock at the end' => sub {

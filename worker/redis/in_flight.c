@@ -216,7 +216,7 @@ read_delivered(struct redis_connection *conn, struct stream_place *delivered)
     args_text(&args, "GROUPS");
     key_queue(&args);
 
-    redisReply *groups = redis_call(conn, &args, 0);
+    redisReply *groups = EFFECT("in_flight.page", redis_call(conn, &args, 0));
 
     args_free(&args);
 

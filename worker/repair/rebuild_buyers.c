@@ -379,7 +379,7 @@ forget_buyers(struct rebuild *r, uint64_t product)
 {
     struct redis_args args = { 0 };
 
-    args_text(&args, "DEL");
+    args_text(&args, "UNLINK");
     key_buyers(&args, product);
 
     redisReply *reply = EFFECT("rebuild.forget_buyers", redis_call(r->redis, &args, 0));

@@ -23,7 +23,7 @@ forget_register(struct redis_connection *conn, uint64_t product)
 {
     struct redis_args args = { 0 };
 
-    args_text(&args, "DEL");
+    args_text(&args, "UNLINK");
     key_register(&args, product);
 
     redisReply *reply = EFFECT("rebuild.forget_register", redis_call(conn, &args, 0));
@@ -52,7 +52,7 @@ load_one(struct rebuild *r, const struct product_row *row, struct in_flight *cou
 
     return pushed != GATE_PUSH_NOT_LOADED
                ? pushed
-               : EFFECT("rebuild.load", gate_load(r->redis, row, GATE_LOAD_CREATE, count, &counted));
+               : EFFECT("rebuild.push", gate_load(r->redis, row, GATE_LOAD_CREATE, count, &counted));
 }
 
 

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -12,6 +13,7 @@
 #include "redis/keys.h"
 #include "redis/loaded_products.h"
 #include "redis/loss.h"
+#include "repair/expiring.h"
 #include "repair/sync.h"
 
 #define BUSY_MOST_US 100000 /* of one step: Redis took longer for others' sake, or was away */
@@ -371,6 +373,13 @@ skip_product(struct reconciler *r, uint64_t id)
 }
 
 
+static uint64_t
+unix_ms(void)
+{
+    return (uint64_t) time(NULL) * 1000;
+}
+
+
 /* Compares up to GATE_INSPECT_MOST products. Returns 0; 1: the tick is over; -1: Redis or MySQL failed. */
 static int
 compare(struct reconciler *r, const uint64_t *ids, size_t n)
@@ -406,7 +415,16 @@ compare(struct reconciler *r, const uint64_t *ids, size_t n)
         }
     }
 
-    return rest(r, begun + (clock_us() - asked));
+    /* Not Redis' time: what MySQL took, and corrections. */
+    int result = rest(r, begun + (clock_us() - asked));
+
+    begun = clock_us();
+
+    if (result != 0 || !r->looks_for_expiring) {
+        return result;
+    }
+
+    return expiring_buyers(&r->redis, rows, n, unix_ms()) == -1 ? -1 : rest(r, begun);
 }
 
 
@@ -545,6 +563,29 @@ read_pages(struct reconciler *r, uint64_t begun_ms)
 }
 
 
+/* Records of days that are over. Returns as rest() does. */
+static int
+look_for_expiring(struct reconciler *r)
+{
+    r->looks_for_expiring = r->leads && clock_ms() >= r->expiring_ms;
+
+    if (!r->looks_for_expiring) {
+        return 0;
+    }
+
+    r->expiring_ms = clock_ms() + EXPIRING_EVERY_MS;
+
+    uint64_t begun = clock_us();
+    int gone = expiring_buckets(&r->redis, unix_ms());
+
+    if (gone > 0) {
+        log_info("event=buckets_unlinked buckets=%d", gone);
+    }
+
+    return gone == -1 ? -1 : rest(r, begun);
+}
+
+
 /* Returns as rest() does. */
 static int
 tick(struct reconciler *r)
@@ -555,6 +596,8 @@ tick(struct reconciler *r)
     r->ticks++;
 
     int result = loaded_products_read(&r->redis, &r->ids, &r->id_count, &r->id_capacity) == -1 ? -1 : rest(r, begun);
+
+    result = result == 0 ? look_for_expiring(r) : result;
 
     if (r->leads) {
         flight_check_begin(&r->flight, r->ids, r->id_count);

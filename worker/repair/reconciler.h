@@ -12,6 +12,8 @@
  * Redis is always read before MySQL: a register's version comes from a committed row, so a row read later
  * is never older than it, unless MySQL lost commits.
  *
+ * Every few minutes a tick also takes away large keys that would expire soon (repair/expiring.h).
+ *
  * A failure of one product does not stop the others: a tick ends early only when a connection or the lease is lost.
  *
  * Rows are read without a lock and in no transaction; PUSH, SET_STOCK, RECOUNT and FORGET are calls of Redis alone.
@@ -79,6 +81,9 @@ struct reconciler {
     size_t wanted_count;
     struct in_flight exact; /* the pass that counts the first `exact_count` of them; 0: none is under way */
     size_t exact_count;
+
+    uint64_t expiring_ms; /* when keys that would expire are looked for again, by clock_ms() */
+    int looks_for_expiring;
 
     uint64_t ticks;
     uint64_t failed;  /* products that could not be corrected at this tick */
