@@ -36,8 +36,8 @@ end
 -- where the set is not as long as the gate counts (the release before kept none), nor while a rebuild enqueues orders
 -- again.
 local function is_new(gate, products, product)
-    local counted = redis.pcall('HMGET', gate, 'products', 'state')
-    return not counted.err and counted[2] ~= 'rebuilding'
+    local counted = redis.pcall('HMGET', gate, 'products', 'state', 'rebuild')
+    return not counted.err and counted[2] ~= 'rebuilding' and not counted[3]
            and redis.pcall('SISMEMBER', products, product) == 0
            and redis.call('SCARD', products) == (tonumber(counted[1] or '0') or -1)
 end
