@@ -35,9 +35,7 @@ gate_notices_insert(const struct change_batch *batch, struct buffer *sql)
             continue;
         }
 
-        buffer_text(sql, any                ? ","
-                         : sql->len > 0 ? ";" NOTICES_INSERT
-                                        : NOTICES_INSERT);
+        buffer_text(sql, any ? "," : sql->len > 0 ? ";" NOTICES_INSERT : NOTICES_INSERT);
         buffer_format(sql, "('%s',%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",'%s',", o->identifier, o->product, o->user,
                       o->quantity, order_status_name(o->status));
         add_code(sql, o->code);

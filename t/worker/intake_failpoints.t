@@ -36,8 +36,9 @@ my $call = qr/\b(?:redis_call|redis_script|redisConnect\w*|db_run|db_text|db_row
                    mysql_commit|mysql_query|http_client_start)\(/x;
 my $primitive = qr/\b(?:redisCommand\w*|redisAppend\w*|redisGetReply|mysql_real_query|mysql_send_query|mysql_stmt_\w+)\(/;
 
-# What dial() calls is inside EFFECT("….connect", dial(…)), what log_in() calls is inside enter(); db_any() itself is a call.
-my %wrapped_by_name = map { $_ => 1 } qw(dial enter log_in db_any);
+# What dial() calls is inside EFFECT("….connect", dial(…)), what log_in() calls is inside enter(), the commit of payments and
+# expiry inside EFFECT("….commit", …); db_any() itself is a call.
+my %wrapped_by_name = map { $_ => 1 } qw(dial enter log_in db_any change_thread_commit);
 
 sub calls_outside {
     my ($file) = @_;
@@ -61,8 +62,8 @@ subtest 'every outside effect has its fail points' => sub {
 
 my %seen;
 # Those of the outbox and of the gateway's calls are driven by t/worker/outbound_failpoints.t, the changes that an operator
-# asks for by t/worker/single_change_failpoints.t. The inbox's job runs in nginx alone, see t/ngx_module/webhook.t.
-my @effects = grep { !$seen{$_}++ && !/^(?:outbox|gateway|single_change|inbox)\./ } map { text_of($_) =~ /EFFECT\("([a-z_.]+)"/g } worker_sources();
+# asks for by t/worker/single_change_failpoints.t, the count of buyers by t/worker/buyers.t. The inbox's job runs in nginx alone, see t/ngx_module/webhook.t.
+my @effects = grep { !$seen{$_}++ && !/^(?:outbox|gateway|single_change|inbox|buyers)\./ } map { text_of($_) =~ /EFFECT\("([a-z_.]+)"/g } worker_sources();
 cmp_ok(scalar @effects, '>=', 25, scalar(@effects) . ' effects');
 
 subtest 'a release build has none' => sub {
@@ -198,6 +199,16 @@ sub stuck_event {
     $expected->{pending_payment}++;
 }
 
+# A notice that somebody left behind.
+sub left_notice {
+    my ($expected) = @_;
+    my $id = WorkerTest::identifier();
+    $test->sql("INSERT INTO orders (order_identifier, user_id, status, failure_code, product_id, quantity)
+                VALUES (?, 5, 'cancelled', 'cancelled_by_buyer', 3, 1)", $id);
+    $test->sql("INSERT INTO gate_notices (order_identifier, product_id, user_id, quantity, status, units) VALUES (?, 3, 5, 1, 'cancelled', 0)", $id);
+    $expected->{cancelled}++;
+}
+
 # What the recount has to do: a product whose counters lack what was before, and one without counters, made by hand.
 sub not_counted { $test->sql('UPDATE products SET live_units = 0, supplied_units = 0, counted_at = NULL WHERE id = 3') }
 sub no_counters { $test->sql('UPDATE products SET live_units = NULL, supplied_units = NULL, counted_at = NULL WHERE id = 3') }
@@ -220,6 +231,7 @@ my %needs = (
     map({ $_ => \&edit_by_hand } grep { /^sync\./ || $_ eq 'supply.book' } @effects),
     map({ $_ => \&not_counted } qw(supply.snapshot supply.sum_page supply.write_count)),
     'supply.begin' => \&no_counters,
+    map({ $_ => \&left_notice } qw(notices.read notices.delete)),
 );
 
 sub prepare {

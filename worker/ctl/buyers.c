@@ -62,7 +62,8 @@ buyers_wait(struct ctl *ctl, const struct product_row *row)
     }
 
     if (done != 1) {
-        (void) report_error("the buyers of product %" PRIu64 " are not counted yet: it answers 503 until a worker has done"
+        (void) report_error("the buyers of product %" PRIu64
+                            " are not counted yet: it answers 503 until a worker has done"
                             " that",
                             row->id);
     }

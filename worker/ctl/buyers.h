@@ -8,9 +8,9 @@
 #include "mysql/product_row.h"
 
 /*
- * Returns when the product at the gate counts its buyers, or needs no count: a worker counts them, or this does where no
- * worker runs. Blocks up to a quarter of a minute; after that, or where a server fails, it says on stderr that a worker
- * will do it, which is no failure of the command. row: as committed.
+ * Returns when the product at the gate counts its buyers, or needs no count: a worker counts them, or this does where
+ * no worker runs. Blocks up to a quarter of a minute; after that, or where a server fails, it says on stderr that a
+ * worker will do it, which is no failure of the command. row: as committed.
  */
 void buyers_wait(struct ctl *ctl, const struct product_row *row);
 

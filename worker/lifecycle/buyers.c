@@ -36,7 +36,7 @@ go_on(void *data)
 }
 
 
-/* --- is it the same Redis? ------------------------------------------------------------------------------------------ */
+/* --- is it the same Redis? ---------------------------------------------------------------------------------------- */
 
 
 static void
@@ -159,7 +159,7 @@ read_time(struct buyers *b, const char *since, char time[TIME_MAX + 1])
 }
 
 
-/* --- told again ----------------------------------------------------------------------------------------------------- */
+/* --- told again --------------------------------------------------------------------------------------------------- */
 
 
 /* Where the next page begins: behind the movement with that id, of that time. */
@@ -177,13 +177,14 @@ read_moved(struct buyers *b, struct place *after, size_t *n, int *more)
 
     *n = 0;
     buffer_clear(&b->sql);
-    buffer_format(&b->sql,
-                  "SELECT m.created_at, m.id, o.order_identifier, m.product_id, o.user_id, COALESCE(o.quantity, 0), o.status,"
-                  " COALESCE(o.failure_code, '') FROM (SELECT created_at, id, order_identifier, product_id"
-                  " FROM stock_movements FORCE INDEX (stock_movements_time) WHERE created_at >= '%s' AND (created_at > '%s'"
-                  " OR id > %" PRIu64 ") ORDER BY created_at, id LIMIT %d) m"
-                  " LEFT JOIN orders o ON o.order_identifier = m.order_identifier ORDER BY m.created_at, m.id",
-                  after->time, after->time, after->id, BUYERS_RETELL_PAGE);
+    buffer_format(
+        &b->sql,
+        "SELECT m.created_at, m.id, o.order_identifier, m.product_id, o.user_id, COALESCE(o.quantity, 0), o.status,"
+        " COALESCE(o.failure_code, '') FROM (SELECT created_at, id, order_identifier, product_id"
+        " FROM stock_movements FORCE INDEX (stock_movements_time) WHERE created_at >= '%s' AND (created_at > '%s'"
+        " OR id > %" PRIu64 ") ORDER BY created_at, id LIMIT %d) m"
+        " LEFT JOIN orders o ON o.order_identifier = m.order_identifier ORDER BY m.created_at, m.id",
+        after->time, after->time, after->id, BUYERS_RETELL_PAGE);
 
     enum db_result result = EFFECT("buyers.moved", db_rows(&b->db, &b->sql, &rows));
 
@@ -246,7 +247,7 @@ tell_again(struct buyers *b, const char *since)
 }
 
 
-/* --- the tick ------------------------------------------------------------------------------------------------------- */
+/* --- the tick ----------------------------------------------------------------------------------------------------- */
 
 
 /* Closed before anything is told, so that nobody buys by counts that are too low. */
@@ -329,7 +330,8 @@ run(void *data)
 
         if (watch(b) == -1 || count(b) == -1) {
             wait = TICK_MS + backoff_next(&b->backoff);
-            log_warn("event=buyers_not_counted mysql=\"%s\" redis=\"%s\" wait_ms=%u", b->db.error, b->redis.error, wait);
+            log_warn("event=buyers_not_counted mysql=\"%s\" redis=\"%s\" wait_ms=%u", b->db.error, b->redis.error,
+                     wait);
         } else {
             backoff_reset(&b->backoff);
         }

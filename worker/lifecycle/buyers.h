@@ -6,10 +6,10 @@
  *     back: a replica took over, or it was started again, and the last that it was told is lost. Then the buyers of all
  *     products with a limit are counted again, once the orders that moved since have been told again.
  *
- * How far back. Each second the field `seen` of the hash `gate` gets Redis' identity and MySQL's time. What Redis lost is
- * the end of what it was told, so what was told before the time that it still has is there. Orders that moved since then,
- * and a minute before, are told again: so their records say what their rows say, which the count relies on. What was told
- * later than a minute after its commit, and then lost, is not among them; its notice went once it was told.
+ * How far back. Each second the field `seen` of the hash `gate` gets Redis' identity and MySQL's time. What Redis lost
+ * is the end of what it was told, so what was told before the time that it still has is there. Orders that moved since
+ * then, and a minute before, are told again: so their records say what their rows say, which the count relies on. What
+ * was told later than a minute after its commit, and then lost, is not among them; its notice went once it was told.
  *
  * The main thread starts and joins it; it alone uses its connections and buffers.
  */

@@ -91,7 +91,8 @@ tell_gate(struct change_thread *t, size_t moved)
 }
 
 
-/* One statement with the commit, so that deleting costs no commit of its own. What stays after a failure is told again. */
+/* One statement with the commit, so that deleting costs no commit of its own. What stays after a failure is told again.
+ */
 enum db_result
 change_thread_commit(struct change_thread *t)
 {

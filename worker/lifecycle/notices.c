@@ -20,7 +20,7 @@
 #define LEFT_ALL_MS 6000 /* the same, for those who do not hold the lease */
 
 
-/* --- which ones ----------------------------------------------------------------------------------------------------- */
+/* --- which ones --------------------------------------------------------------------------------------------------- */
 
 
 /* *last: the greatest id, 0 where there is none. Counts no further than an operator needs to know. */
@@ -86,7 +86,7 @@ move_horizon(struct notices *n, uint64_t last)
 }
 
 
-/* --- a page --------------------------------------------------------------------------------------------------------- */
+/* --- a page ------------------------------------------------------------------------------------------------------- */
 
 
 static void
@@ -141,11 +141,12 @@ read_page(struct notices *n, uint64_t *after, int *more)
 
     n->count = n->product_count = 0;
     buffer_clear(&n->sql);
-    buffer_format(&n->sql,
-                  "SELECT id, order_identifier, product_id, user_id, quantity, status, COALESCE(failure_code, ''), units,"
-                  " created_at < NOW(3) - INTERVAL %d HOUR FROM gate_notices FORCE INDEX (PRIMARY) WHERE id > %" PRIu64
-                  " AND id <= %" PRIu64 " ORDER BY id LIMIT %d",
-                  NOTICES_OLD_HOURS, *after, n->horizon, NOTICES_PAGE);
+    buffer_format(
+        &n->sql,
+        "SELECT id, order_identifier, product_id, user_id, quantity, status, COALESCE(failure_code, ''), units,"
+        " created_at < NOW(3) - INTERVAL %d HOUR FROM gate_notices FORCE INDEX (PRIMARY) WHERE id > %" PRIu64
+        " AND id <= %" PRIu64 " ORDER BY id LIMIT %d",
+        NOTICES_OLD_HOURS, *after, n->horizon, NOTICES_PAGE);
 
     enum db_result result = EFFECT("notices.read", db_rows(&n->db, &n->sql, &rows));
 
@@ -202,8 +203,8 @@ mark_old(struct notices *n)
 
 
 /*
- * Tells the page, then deletes it. Too old ones: a count that ends between mark and delete may have taken the notice for
- * one that was not told, so it is marked again behind the delete.
+ * Tells the page, then deletes it. Too old ones: a count that ends between mark and delete may have taken the notice
+ * for one that was not told, so it is marked again behind the delete.
  */
 static int
 tell_page(struct notices *n)
@@ -258,7 +259,7 @@ tick(struct notices *n)
 }
 
 
-/* --- the thread ----------------------------------------------------------------------------------------------------- */
+/* --- the thread --------------------------------------------------------------------------------------------------- */
 
 
 static void *

@@ -5,8 +5,8 @@
  * Which notices are left behind is decided without a clock of a server: those with an id up to the greatest that this
  * process saw some seconds ago, by its own clock, and at its start all. They are told in the order of their ids, which
  * for one order is the order of its changes, so what one order was told is never ahead of itself; and by
- * common/lua/transition.lua, which may make records, so that a repeat finds it told. Any number of processes may sweep at
- * once; one of them, by lease, does it sooner than the others, to spare work.
+ * common/lua/transition.lua, which may make records, so that a repeat finds it told. Any number of processes may sweep
+ * at once; one of them, by lease, does it sooner than the others, to spare work.
  *
  * A notice without a record that is older than NOTICES_OLD_HOURS may have been told in a record that expired since (the
  * delete failed for that long). Its units are not moved: the buyers of its product are counted anew
@@ -42,11 +42,11 @@ struct notices {
     struct backoff backoff;
     struct buffer sql;
 
-    int began;         /* a first tick was made */
-    uint64_t seen;     /* greatest id when it was last noted */
-    uint64_t seen_ms;  /* and when, by clock_ms() */
-    uint64_t horizon;  /* notices up to that id are left behind */
-    uint64_t leased;   /* when the lease was asked for last, by clock_ms() */
+    int began;        /* a first tick was made */
+    uint64_t seen;    /* greatest id when it was last noted */
+    uint64_t seen_ms; /* and when, by clock_ms() */
+    uint64_t horizon; /* notices up to that id are left behind */
+    uint64_t leased;  /* when the lease was asked for last, by clock_ms() */
     int holds_lease;
 
     /* The page in hand. */

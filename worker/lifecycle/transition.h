@@ -19,7 +19,8 @@ struct transition {
     size_t order_count;
     const struct product_row *products;
     size_t product_count;
-    int make; /* 1: an order without a record gets one; for the sweep alone, which tells each order's changes in order */
+    int make; /* 1: an order without a record gets one; for the sweep alone, which tells each order's changes in order
+               */
 };
 
 /* Writes the words of the call into args, which are emptied first. now_ms: since 1970, UTC. Does not block. */
@@ -28,8 +29,8 @@ void transition_args(struct redis_args *args, const struct transition *moved, ui
 /*
  * Sends it, up to TRANSITION_TRIES times with back-off, unless the stop is requested; blocks meanwhile. args: scratch
  * space of the caller, who frees it. told: NULL, or room for moved->order_count bytes: [i] is set to 1 where nothing is
- * left to tell of orders[i], and to 0 where only the sweep can tell it. Returns 0, or -1 with conn->error set; told then
- * means nothing. No lock or transaction may be open in MySQL.
+ * left to tell of orders[i], and to 0 where only the sweep can tell it. Returns 0, or -1 with conn->error set; told
+ * then means nothing. No lock or transaction may be open in MySQL.
  */
 int transition_send(struct redis_connection *conn, struct redis_args *args, const struct transition *moved,
                     unsigned char *told);

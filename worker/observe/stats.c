@@ -58,7 +58,8 @@ static const struct {
     [STATS_GATEWAY_OPEN] = { "checkout_gateway_calls_open", "Orders that the gateway gave no answer for yet." },
     [STATS_COUNTER_DRIFT] = { "checkout_counter_drift_units",
                               "Units by which counters differ from orders and movements; right is 0." },
-    [STATS_NOTICES_WAITING] = { "checkout_gate_notices_waiting", "Changes of orders that the gate was not told of yet." },
+    [STATS_NOTICES_WAITING] = { "checkout_gate_notices_waiting",
+                                "Changes of orders that the gate was not told of yet." },
     [STATS_NOTICES_AGE] = { "checkout_gate_notices_age_seconds", "Age of the oldest of them." },
 };
 

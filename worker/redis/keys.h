@@ -25,6 +25,6 @@ void key_stock(struct redis_args *args, uint64_t product);
 void key_register(struct redis_args *args, uint64_t product);
 void key_buyers(struct redis_args *args, uint64_t product);
 void key_buyers_new(struct redis_args *args, uint64_t product); /* while they are counted anew */
-void key_bucket(struct redis_args *args, const char *day); /* day: "2026-11-21" */
+void key_bucket(struct redis_args *args, const char *day);      /* day: "2026-11-21" */
 
 #endif

@@ -13,11 +13,11 @@
 #include "repair/buyers_orders.h"
 #include "repair/buyers_sums.h"
 
-#define MARK_PAGE  256 /* products of one call */
-#define USER_PAGE  250 /* users of one call */
-#define TOKEN_LEN  32
-#define ROUNDS     100 /* looks at a journal that grows */
-#define ROUND_MS   20
+#define MARK_PAGE 256 /* products of one call */
+#define USER_PAGE 250 /* users of one call */
+#define TOKEN_LEN 32
+#define ROUNDS    100 /* looks at a journal that grows */
+#define ROUND_MS  20
 
 /* A product that is counted. */
 struct counted {
@@ -68,7 +68,7 @@ buyers_mark(struct redis_connection *redis, const uint64_t *ids, size_t n)
 }
 
 
-/* --- the scripts ---------------------------------------------------------------------------------------------------- */
+/* --- the scripts -------------------------------------------------------------------------------------------------- */
 
 
 static void
@@ -129,8 +129,7 @@ write_page(const struct count *c, const struct counted *p, const struct buyer_su
         args_signed(&args, users[i].units > 0 ? users[i].units : 0);
     }
 
-    redisReply *reply = close ? EFFECT("buyers.close", redis_script(c->redis, &checkout_script_buyers_page, &args))
-                              : EFFECT("buyers.page", redis_script(c->redis, &checkout_script_buyers_page, &args));
+    redisReply *reply = EFFECT("buyers.page", redis_script(c->redis, &checkout_script_buyers_page, &args));
 
     args_free(&args);
 
@@ -176,7 +175,7 @@ finish(const struct count *c, const struct counted *p, int64_t lines, int *done)
 }
 
 
-/* --- the steps ------------------------------------------------------------------------------------------------------ */
+/* --- the steps ---------------------------------------------------------------------------------------------------- */
 
 
 static enum buyers_counted
@@ -196,12 +195,10 @@ begin_all(struct count *c)
 static enum buyers_counted
 open_snapshot(struct db *db)
 {
-    return EFFECT("buyers.snapshot",
-                  db_text(db, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ;"
-                              "START TRANSACTION WITH CONSISTENT SNAPSHOT"))
-                   == DB_OK
-               ? BUYERS_COUNTED
-               : BUYERS_DB_FAILED;
+    static const char begin_snapshot[] = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ;"
+                                         "START TRANSACTION WITH CONSISTENT SNAPSHOT";
+
+    return EFFECT("buyers.snapshot", db_text(db, begin_snapshot)) == DB_OK ? BUYERS_COUNTED : BUYERS_DB_FAILED;
 }
 
 
@@ -282,7 +279,8 @@ orders_of(uint64_t product, void *data)
 }
 
 
-/* One look: what the journal has by now; the users of the orders that the snapshot does not decide are written again. */
+/* One look: what the journal has by now; the users of the orders that the snapshot does not decide are written again.
+ */
 static enum buyers_counted
 correct(struct count *c, struct counted *p, int64_t *lines)
 {
@@ -359,8 +357,8 @@ run(struct count *c)
 
 
 enum buyers_counted
-buyers_count(struct db *db, struct redis_connection *redis, const uint64_t *ids, size_t n, buyers_go_on go_on, void *data,
-             uint64_t *users)
+buyers_count(struct db *db, struct redis_connection *redis, const uint64_t *ids, size_t n, buyers_go_on go_on,
+             void *data, uint64_t *users)
 {
     struct count c = { .db = db, .redis = redis, .n = n, .go_on = go_on, .data = data, .users = users };
 

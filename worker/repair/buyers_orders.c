@@ -23,7 +23,7 @@
 #define DAY_SECONDS  86400
 
 
-/* --- the list ------------------------------------------------------------------------------------------------------- */
+/* --- the list ----------------------------------------------------------------------------------------------------- */
 
 
 static struct buyers_order *
@@ -120,7 +120,7 @@ find(struct buyers_orders *orders, const char *identifier)
 }
 
 
-/* --- what is in doubt ----------------------------------------------------------------------------------------------- */
+/* --- what is in doubt --------------------------------------------------------------------------------------------- */
 
 
 static enum db_result
@@ -317,7 +317,8 @@ count_lines(struct redis_connection *redis, uint64_t product)
 
 
 int
-buyers_orders_read_journal(struct buyers_orders *orders, struct redis_connection *redis, uint64_t product, int64_t *lines)
+buyers_orders_read_journal(struct buyers_orders *orders, struct redis_connection *redis, uint64_t product,
+                           int64_t *lines)
 {
     int64_t last = count_lines(redis, product);
     int result = last < 0 ? -1 : last >= *lines;
@@ -334,7 +335,7 @@ buyers_orders_read_journal(struct buyers_orders *orders, struct redis_connection
 }
 
 
-/* --- what is known of it -------------------------------------------------------------------------------------------- */
+/* --- what is known of it ------------------------------------------------------------------------------------------ */
 
 
 static void
@@ -347,8 +348,8 @@ take_row(struct buyers_orders *orders, MYSQL_ROW row)
     }
 
     o->row = (struct buyer_sum) { number_of_column(row[1]), number_of_signed_column(row[2]) };
-    o->alike = o->in_flight && number_of_column(row[1]) == o->user
-               && number_of_signed_column(row[3]) == o->quantity && row[4][0] == '1';
+    o->alike = o->in_flight && number_of_column(row[1]) == o->user && number_of_signed_column(row[3]) == o->quantity
+               && row[4][0] == '1';
     o->counted[0] = o->row;
 }
 
@@ -361,13 +362,13 @@ read_rows_page(struct buyers_orders *orders, struct db *db, uint64_t product, si
     MYSQL_RES *rows;
     size_t n = 0, i;
 
-    buffer_format(&sql,
-                  "SELECT o.order_identifier, o.user_id, IF(o.status IN (" ORDER_SQL_LIVE "), COALESCE(i.quantity, 0), 0),"
-                  " COALESCE(o.quantity, i.quantity, 0), COALESCE(o.product_id, i.product_id, 0) = %" PRIu64
-                  " FROM orders o FORCE INDEX (PRIMARY) LEFT JOIN order_items i"
-                  " ON i.order_identifier = o.order_identifier AND i.product_id = %" PRIu64
-                  " WHERE o.order_identifier IN (",
-                  product, product);
+    buffer_format(
+        &sql,
+        "SELECT o.order_identifier, o.user_id, IF(o.status IN (" ORDER_SQL_LIVE "), COALESCE(i.quantity, 0), 0),"
+        " COALESCE(o.quantity, i.quantity, 0), COALESCE(o.product_id, i.product_id, 0) = %" PRIu64
+        " FROM orders o FORCE INDEX (PRIMARY) LEFT JOIN order_items i"
+        " ON i.order_identifier = o.order_identifier AND i.product_id = %" PRIu64 " WHERE o.order_identifier IN (",
+        product, product);
 
     for (i = first; i < orders->count && n < ROWS_PAGE; i++) {
         if (!orders->all[i].row_was_read) {
@@ -504,7 +505,7 @@ buyers_orders_read_records(struct buyers_orders *orders, struct redis_connection
 }
 
 
-/* --- the sums ------------------------------------------------------------------------------------------------------- */
+/* --- the sums ----------------------------------------------------------------------------------------------------- */
 
 
 /* What the gate was told that the order holds; units 0: nothing. The rules of repair/buyers_count.h. */

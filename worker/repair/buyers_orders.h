@@ -55,8 +55,8 @@ enum db_result buyers_orders_add_notices(struct buyers_orders *orders, struct db
 int buyers_orders_add_in_flight(struct redis_connection *redis, buyers_orders_find find, void *data);
 
 /*
- * Adds the journal's lines behind *lines, and sets *lines to the last one. Returns 1, 0: a line is gone, so the hash was
- * lost; or -1 with redis->error.
+ * Adds the journal's lines behind *lines, and sets *lines to the last one. Returns 1, 0: a line is gone, so the hash
+ * was lost; or -1 with redis->error.
  */
 int buyers_orders_read_journal(struct buyers_orders *orders, struct redis_connection *redis, uint64_t product,
                                int64_t *lines);

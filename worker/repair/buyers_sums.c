@@ -96,12 +96,13 @@ buyers_sums_read_page(struct db *db, uint64_t product, struct buyers_sums *sums,
     struct buffer sql = { 0 };
     MYSQL_RES *rows;
 
-    buffer_format(&sql,
-                  "SELECT i.order_identifier, o.user_id, IF(o.status IN (" ORDER_SQL_LIVE "), i.quantity, 0)"
-                  " FROM order_items i FORCE INDEX (order_items_of_product) STRAIGHT_JOIN orders o FORCE INDEX (PRIMARY)"
-                  " ON o.order_identifier = i.order_identifier WHERE i.product_id = %" PRIu64
-                  " AND i.order_identifier > '%s' ORDER BY i.order_identifier LIMIT %d",
-                  product, after, PAGE);
+    buffer_format(
+        &sql,
+        "SELECT i.order_identifier, o.user_id, IF(o.status IN (" ORDER_SQL_LIVE "), i.quantity, 0)"
+        " FROM order_items i FORCE INDEX (order_items_of_product) STRAIGHT_JOIN orders o FORCE INDEX (PRIMARY)"
+        " ON o.order_identifier = i.order_identifier WHERE i.product_id = %" PRIu64
+        " AND i.order_identifier > '%s' ORDER BY i.order_identifier LIMIT %d",
+        product, after, PAGE);
 
     enum db_result result = EFFECT("buyers.sums", db_rows(db, &sql, &rows));
 

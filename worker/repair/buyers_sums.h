@@ -34,8 +34,8 @@ void buyers_sums_total(struct buyers_sums *sums);
 void buyers_sums_merge(struct buyers_sums *sums, const struct buyers_sums *more, struct buyers_sums *changed);
 
 /*
- * Adds the units of a few thousand items in live orders, from the caller's snapshot. after: "" at first; becomes the last
- * order that was read. *more: 1, or 0 behind the last item. One bounded statement; returns as it does.
+ * Adds the units of a few thousand items in live orders, from the caller's snapshot. after: "" at first; becomes the
+ * last order that was read. *more: 1, or 0 behind the last item. One bounded statement; returns as it does.
  */
 enum db_result buyers_sums_read_page(struct db *db, uint64_t product, struct buyers_sums *sums,
                                      char after[CHECKOUT_IDENTIFIER_LEN + 1], int *more);

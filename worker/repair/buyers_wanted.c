@@ -46,7 +46,7 @@ buyers_limited(struct db *db, uint64_t **ids, size_t *n)
         *ids = memory_resize(NULL, mysql_num_rows(rows), sizeof(**ids));
     }
 
-    for (MYSQL_ROW row; (row = mysql_fetch_row(rows)) != NULL;) {
+    for (MYSQL_ROW row; *ids != NULL && (row = mysql_fetch_row(rows)) != NULL;) {
         (*ids)[(*n)++] = number_of_column(row[0]);
     }
 

@@ -16,7 +16,8 @@
 enum buyers_counted buyers_count_wanted(struct db *db, struct redis_connection *redis, buyers_go_on go_on, void *data,
                                         uint64_t *counted, uint64_t *users);
 
-/* Is this product one that answers 503 until its buyers are counted? 1, 0, or -1 with redis->error. One call of Redis. */
+/* Is this product one that answers 503 until its buyers are counted? 1, 0, or -1 with redis->error. One call of Redis.
+ */
 int buyers_is_wanted(struct redis_connection *redis, uint64_t product);
 
 /*
