@@ -515,9 +515,15 @@ add_meta(struct run *run, uint64_t total, int more)
     buffer_format(body, ",\"meta\":{\"current_page\":%" PRIu64 ",\"per_page\":%" PRIu64, query->page, query->per_page);
 
     if (query->count_sql != NULL) {
+        int bounded = query->pages_most > 0, more_than = bounded && total > query->total_most;
+
+        total = more_than ? query->total_most : total;
+
         uint64_t last = total / query->per_page + (total % query->per_page != 0);
 
-        buffer_format(body, ",\"total\":%" PRIu64 ",\"last_page\":%" PRIu64 "}", total, last > 0 ? last : 1);
+        last = bounded && last > query->pages_most ? query->pages_most : last;
+        buffer_format(body, ",\"total\":%" PRIu64 ",\"last_page\":%" PRIu64, total, last > 0 ? last : 1);
+        buffer_text(body, !bounded ? "}" : more_than ? ",\"total_at_least\":true}" : ",\"total_at_least\":false}");
 
     } else {
         buffer_text(body, more ? ",\"has_more\":true}" : ",\"has_more\":false}");

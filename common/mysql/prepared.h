@@ -45,7 +45,9 @@ struct prepared_query {
     size_t nvalues;
     enum prepared_form form;
     uint64_t page, per_page; /* of ROWS alone. page: from 1; per_page 0: not paged. Else sql takes two more values */
-    size_t max_size;         /* bytes of the answer */
+    uint64_t pages_most; /* pages that may be asked for; 0: any number. Else count_sql need not count further than */
+    uint64_t total_most; /* one more than this number of rows, and the answer says whether there are more */
+    size_t max_size;     /* bytes of the answer */
 };
 
 /* sql_result.kind after DB_OK */

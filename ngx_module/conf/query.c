@@ -423,6 +423,10 @@ ngx_http_checkout_query_page_parameter(ngx_http_checkout_query_page_t *page,
 
     rc = ngx_http_checkout_query_number(value, "max=", &page->max);
 
+    if (rc == NGX_DECLINED) {
+        rc = ngx_http_checkout_query_number(value, "pages=", &page->pages);
+    }
+
     return rc != NGX_DECLINED
                ? rc
                : ngx_http_checkout_query_number(value,
@@ -431,8 +435,8 @@ ngx_http_checkout_query_page_parameter(ngx_http_checkout_query_page_t *page,
 
 
 /*
- * checkout_query_page page per_page [max=100] [default=20] [total=on|off]
- * ["count=statement"];
+ * checkout_query_page page per_page [max=100] [default=20] [pages=number]
+ * [total=on|off] ["count=statement"];
  */
 char *
 ngx_http_checkout_set_query_page(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -513,6 +517,34 @@ ngx_http_checkout_query_text(ngx_conf_t *cf, const char *head,
 
 
 /*
+ * The end of a statement that counts. Where the pages are bounded it counts no
+ * further than one row behind the last of them.
+ */
+static const char *
+ngx_http_checkout_query_tail(ngx_conf_t *cf,
+    ngx_http_checkout_query_page_t *page)
+{
+    u_char  *tail;
+
+    if (page->pages == 0) {
+        return "\n) AS checkout_rows";
+    }
+
+    tail = ngx_pnalloc(cf->pool,
+                       sizeof("\nLIMIT \n) AS checkout_rows") + NGX_INT64_LEN);
+
+    if (tail == NULL) {
+        return "";
+    }
+
+    (void) ngx_sprintf(tail, "\nLIMIT %uL\n) AS checkout_rows%Z",
+                       (uint64_t) page->pages * page->max + 1);
+
+    return (char *) tail;
+}
+
+
+/*
  * The statements of a location. A newline ends a comment that the configured
  * one may end with; a semicolon at its end would stand in the middle.
  */
@@ -539,11 +571,11 @@ ngx_http_checkout_query_texts(ngx_conf_t *cf, ngx_http_checkout_query_t *query)
         return query->sql != NULL ? NGX_CONF_OK : NGX_CONF_ERROR;
     }
 
-    query->count_sql =
-        page->count.len
-            ? (char *) page->count.data
-            : ngx_http_checkout_query_text(cf, "SELECT COUNT(*) FROM (\n",
-                                           &statement, "\n) AS checkout_rows");
+    query->count_sql = page->count.len
+                           ? (char *) page->count.data
+                           : ngx_http_checkout_query_text(
+                               cf, "SELECT COUNT(*) FROM (\n", &statement,
+                               ngx_http_checkout_query_tail(cf, page));
 
     return query->count_sql != NULL ? NGX_CONF_OK : NGX_CONF_ERROR;
 }

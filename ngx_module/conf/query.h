@@ -18,6 +18,8 @@ typedef struct {
     ngx_http_checkout_parameter_t  values[2];  /* page, rows of a page */
     ngx_uint_t                     max;
     ngx_uint_t                     by_default;
+    /* pages that may be asked for; 0: any number */
+    ngx_uint_t                     pages;
     /* a statement that gives the total; empty: it is made */
     ngx_str_t                      count;
     unsigned                       total:1;

@@ -256,10 +256,18 @@ ngx_http_checkout_query_read_page(ngx_http_request_t *r,
         }
     }
 
+    if (errors[0] == CHECKOUT_FIELD_OK && page->pages
+        && values[0].number > page->pages)
+    {
+        errors[0] = CHECKOUT_FIELD_TOO_LARGE;
+    }
+
     if (errors[1] == CHECKOUT_FIELD_OK && values[1].number > page->max) {
         errors[1] = CHECKOUT_FIELD_TOO_LARGE;
     }
 
+    query->pages_most = page->pages;
+    query->total_most = (uint64_t) page->pages * page->max;
     query->page = values[0].number;
     query->per_page = values[1].number;
 
@@ -338,7 +346,9 @@ ngx_http_checkout_query_invalid(ngx_http_request_t *r,
 
         if (i >= query->nvalues) {
             min = 1;
-            max = i == query->nvalues ? UINT64_MAX : query->page->max;
+            max = i > query->nvalues   ? query->page->max
+                  : query->page->pages ? query->page->pages
+                                       : UINT64_MAX;
         }
 
         p = ngx_http_checkout_body_field(p, end, first, value->name, errors[i],

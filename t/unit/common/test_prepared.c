@@ -358,6 +358,15 @@ START_TEST(pages)
     query.count_sql = "SELECT COUNT(*) FROM (\nSELECT id FROM p WHERE id >= ? ORDER BY id\n) AS checkout_rows";
     ck_assert_answer(&query, "{\"data\":[{\"id\":5}],\"meta\":{\"current_page\":2,\"per_page\":3,\"total\":4,"
                              "\"last_page\":2}}");
+    query.pages_most = 1;
+    query.total_most = 3;
+    ck_assert_answer(&query, "{\"data\":[{\"id\":5}],\"meta\":{\"current_page\":2,\"per_page\":3,\"total\":3,"
+                             "\"last_page\":1,\"total_at_least\":true}}");
+    query.pages_most = 2;
+    query.total_most = 6;
+    ck_assert_answer(&query, "{\"data\":[{\"id\":5}],\"meta\":{\"current_page\":2,\"per_page\":3,\"total\":4,"
+                             "\"last_page\":2,\"total_at_least\":false}}");
+    query.pages_most = 0;
     query.page = UINT64_MAX;
     ck_assert_answer(&query, "{\"data\":[],\"meta\":{\"current_page\":18446744073709551615,\"per_page\":3,\"total\":4,"
                              "\"last_page\":2}}");
