@@ -68,6 +68,27 @@ read_event(const char *word, struct selection *selection)
 }
 
 
+static const char columns[] =
+    "SELECT id AS event, CONCAT('" OUTBOX_EVENT_PREFIX
+    "', order_identifier, '_', SUBSTRING_INDEX(type, '" OUTBOX_TYPE_PREFIX
+    "', -1)) AS webhook_id, type, order_identifier,"
+    " CASE WHEN delivered_at IS NOT NULL THEN 'delivered' WHEN dead_at IS NOT NULL THEN 'dead' ELSE 'waiting' END"
+    " AS state, tries, created_at, next_try_at, delivered_at, dead_at, last_error FROM outgoing_events";
+
+
+/* The dead ones, then those that wait, or all others: each by its index. */
+static void
+add_list(struct buffer *sql, int all, uint64_t limit)
+{
+    const char *order = all ? "id DESC" : "id", *others = all ? "dead_at IS NULL" : "next_try_at IS NOT NULL";
+
+    buffer_format(sql, "(%s WHERE dead_at IS NOT NULL ORDER BY %s LIMIT %" PRIu64 ")", columns, order, limit);
+    buffer_format(sql, " UNION ALL (%s %s WHERE %s ORDER BY %s LIMIT %" PRIu64 ")", columns,
+                  all ? "FORCE INDEX (PRIMARY)" : "", others, order, limit);
+    buffer_format(sql, " ORDER BY dead_at IS NULL, %s LIMIT %" PRIu64, all ? "event DESC" : "event", limit);
+}
+
+
 int
 ctl_events_list(struct ctl *ctl, int argc, char **argv)
 {
@@ -84,13 +105,7 @@ ctl_events_list(struct ctl *ctl, int argc, char **argv)
         return report_error("events list takes --all and --limit N");
     }
 
-    buffer_format(&sql,
-                  "SELECT id AS event, CONCAT('" OUTBOX_EVENT_PREFIX "', order_identifier, '_',"
-                  " SUBSTRING_INDEX(type, '" OUTBOX_TYPE_PREFIX "', -1)) AS webhook_id, type, order_identifier,"
-                  " CASE WHEN delivered_at IS NOT NULL THEN 'delivered' WHEN dead_at IS NOT NULL THEN 'dead'"
-                  " ELSE 'waiting' END AS state, tries, created_at, next_try_at, delivered_at, dead_at, last_error"
-                  " FROM outgoing_events %s ORDER BY dead_at IS NULL, id %s LIMIT %" PRIu64,
-                  all ? "" : "WHERE delivered_at IS NULL", all ? "DESC" : "", limit);
+    add_list(&sql, all, limit);
 
     MYSQL_RES *rows = query_rows(ctl, &sql);
 

@@ -11,16 +11,24 @@
 #include "lifecycle/rules.h"
 
 
+static const char columns[] = "SELECT id, provider, type, order_identifier, outcome, tries, received_at, processed_at,"
+                              " next_try_at FROM payment_events";
+
+
+/* The newest of each outcome, by their index, and the newest of these: what was flagged once stays so for ever. */
 static void
-add_flagged(struct buffer *sql)
+add_flagged(struct buffer *sql, uint64_t limit)
 {
     int count = 0;
 
     for (enum event_outcome o = 0; o < EVENT_OUTCOMES; o++) {
         if (outcome_is_flagged(o)) {
-            buffer_format(sql, "%s'%s'", count++ ? "," : "", event_outcome_name(o));
+            buffer_format(sql, "%s(%s WHERE outcome = '%s' ORDER BY processed_at DESC LIMIT %" PRIu64 ")",
+                          count++ ? " UNION ALL " : "", columns, event_outcome_name(o), limit);
         }
     }
+
+    buffer_text(sql, " ORDER BY processed_at DESC");
 }
 
 
@@ -40,17 +48,12 @@ ctl_payments(struct ctl *ctl, int argc, char **argv)
         return report_error("payments takes --waiting or --all, and --limit N");
     }
 
-    buffer_text(&sql, "SELECT id, provider, type, order_identifier, outcome, tries, received_at, processed_at,"
-                      " next_try_at FROM payment_events");
-
     if (waiting) {
-        buffer_text(&sql, " WHERE processed_at IS NULL ORDER BY received_at");
+        buffer_format(&sql, "%s WHERE processed_at IS NULL ORDER BY received_at", columns);
     } else if (all) {
-        buffer_text(&sql, " ORDER BY received_at DESC");
+        buffer_format(&sql, "%s ORDER BY received_at DESC", columns);
     } else {
-        buffer_text(&sql, " WHERE outcome IN (");
-        add_flagged(&sql);
-        buffer_text(&sql, ") ORDER BY processed_at DESC");
+        add_flagged(&sql, limit);
     }
 
     buffer_format(&sql, " LIMIT %" PRIu64, limit);
