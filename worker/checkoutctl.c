@@ -111,10 +111,10 @@ static const struct command commands[] = {
     { "archive", NULL, ctl_archive, "--before DATE (--to FILE.jsonl.gz | --discard)",
       "moves what is finished out of MySQL",
       "Orders that ended and did not change since DATE (a stub of identifier and status stays), with their items;\n"
-      "stock movements, bodies of processed payment events, delivered events of before DATE. A batch leaves MySQL once\n"
-      "the file with it is synced. Killed at any moment, run it again, with the same file. What is locked, waits for\n"
-      "a payment event, or counts for the buyers of a product that is on sale stays, and is counted. --dry-run counts.\n"
-      "DATE is 2026-08-01 (UTC), or a time such as 2026-08-01T00:00:00+08:00.\n" },
+      "stock movements, bodies of processed payment events, delivered events of before DATE. A batch leaves MySQL\n"
+      "once the file with it is synced. Killed at any moment, run it again, with the same file. What is locked, waits\n"
+      "for a payment event, or counts for the buyers of a product that is on sale stays, and is counted. --dry-run\n"
+      "counts. DATE is 2026-08-01 (UTC), or a time such as 2026-08-01T00:00:00+08:00.\n" },
 
     { "rebuild", NULL, ctl_rebuild, "", "makes the gate anew after Redis or MySQL lost data",
       "From MySQL and what survives in Redis: registers, stock, units in flight, buyers, counts. Accepted orders that\n"

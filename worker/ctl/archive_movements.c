@@ -1,7 +1,10 @@
 /*
- * The step of `checkoutctl archive` for stock movements. What a product's loads, adjustments and earlier archive
- * movements supplied is carried in one movement of kind `archive`, in the transaction that deletes them and under the
- * product's lock: law 1 holds before and after, and the product's counters stay as they are.
+ * The step of `checkoutctl archive` for stock movements. What a product's loads, adjustments and archive movements
+ * supplied is carried in one movement of kind `archive`, in the transaction that deletes them and under the product's
+ * lock: law 1 holds before and after, and the product's counters stay as they are.
+ *
+ * Archive movements of any age are carried, so that those of this run, one for each batch of orders, become one. The
+ * walk is by product, and meets the movement that it wrote itself at the product's end.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -22,9 +25,9 @@ struct movement {
 };
 
 struct page {
-    struct movement due[ARCHIVE_PAGE]; /* products ascending */
+    struct movement due[ARCHIVE_PAGE]; /* by product, then by id */
     size_t count;
-    uint64_t last, end; /* ids; the walk's place, and where it ends */
+    uint64_t last_product, last; /* the walk's place: a product, and the id of its movement */
     int more;
     uint64_t gone, locked; /* of the transaction: movements */
 };
@@ -32,35 +35,6 @@ struct page {
 
 static const char insert_carried[] =
     "INSERT INTO stock_movements (product_id, kind, units, stock_after, reason, actor) VALUES ";
-
-
-/* Ids ascend with time, but for moments: no movement that is due has a greater id than the last one by time. */
-static int
-find_end(struct archive *a, struct page *p)
-{
-    int any;
-
-    buffer_format(&a->sql,
-                  "SELECT id FROM stock_movements FORCE INDEX (stock_movements_time) WHERE created_at < %s"
-                  " ORDER BY created_at DESC, id DESC LIMIT 1",
-                  a->before);
-
-    if (archive_read_number(a, &p->end, &any) == -1) {
-        return -1;
-    }
-
-    p->more = any;
-    return 0;
-}
-
-
-static int
-compare_movements(const void *a, const void *b)
-{
-    const struct movement *x = a, *y = b;
-
-    return x->product != y->product ? (x->product < y->product ? -1 : 1) : (x->id > y->id) - (x->id < y->id);
-}
 
 
 /* One past the last movement of the product that begins at `first`. */
@@ -99,9 +73,11 @@ static int
 read_page(struct archive *a, struct page *p)
 {
     buffer_format(&a->sql,
-                  "SELECT id, product_id, kind = 'archive', kind IN (" ORDER_SQL_SUPPLY "), created_at < %s"
-                  " FROM stock_movements WHERE id > %" PRIu64 " AND id <= %" PRIu64 " ORDER BY id LIMIT %d",
-                  a->before, p->last, p->end, ARCHIVE_PAGE);
+                  "SELECT id, product_id, kind = 'archive', kind IN (" ORDER_SQL_SUPPLY "),"
+                  " created_at < %s OR kind = 'archive' FROM stock_movements FORCE INDEX (stock_movements_product)"
+                  " WHERE (product_id = %" PRIu64 " AND id > %" PRIu64 ") OR product_id > %" PRIu64
+                  " ORDER BY product_id, id LIMIT %d",
+                  a->before, p->last_product, p->last, p->last_product, ARCHIVE_PAGE);
 
     MYSQL_RES *rows = archive_read(a);
 
@@ -114,6 +90,7 @@ read_page(struct archive *a, struct page *p)
 
     for (MYSQL_ROW row; (row = mysql_fetch_row(rows)) != NULL;) {
         p->last = number_of_column(row[0]);
+        p->last_product = number_of_column(row[1]);
 
         if (row[4][0] == '1') {
             p->due[p->count++] = (struct movement) {
@@ -127,11 +104,7 @@ read_page(struct archive *a, struct page *p)
 
     mysql_free_result(rows);
 
-    if (p->count > 0) {
-        qsort(p->due, p->count, sizeof(p->due[0]), compare_movements);
-        mark_staying(p);
-    }
-
+    mark_staying(p);
     return 0;
 }
 
@@ -306,17 +279,17 @@ archive_movements(struct archive *a)
 {
     struct page *p = memory_resize(NULL, 1, sizeof(*p));
 
+    int result;
+
     *p = (struct page) { 0 };
 
-    int result = find_end(a, p);
-
-    while (result == 0 && p->more) {
+    do {
         result = read_page(a, p);
 
         if (result == 0 && p->count > 0) {
             result = take_page(a, p);
         }
-    }
+    } while (result == 0 && p->more);
 
     free(p);
     return result;

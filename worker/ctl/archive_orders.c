@@ -328,7 +328,9 @@ lock_orders(struct archive *a, struct page *p)
     for (MYSQL_ROW row; (row = mysql_fetch_row(rows)) != NULL;) {
         struct due *o = find(p, row[0]);
 
-        o->locked = strcmp(o->status, row[1]) == 0 && strcmp(o->updated_at, row[2]) == 0;
+        if (o != NULL) {
+            o->locked = strcmp(o->status, row[1]) == 0 && strcmp(o->updated_at, row[2]) == 0;
+        }
     }
 
     for (size_t i = 0; i < p->count; i++) {

@@ -161,7 +161,8 @@ add_mysql(struct ctl *ctl, cJSON *o, const char *identifier)
         || add_rows(
                ctl, o, "orders",
                "SELECT status, failure_code, user_id, product_id, quantity, total_price,"
-               " pay_by, payment_id, paid_at, created_at, updated_at, archived_at FROM orders WHERE order_identifier = '%s'",
+               " pay_by, payment_id, paid_at, created_at, updated_at, archived_at FROM orders"
+                    " WHERE order_identifier = '%s'",
                identifier)
                == -1
         || add_rows(ctl, o, "items",
