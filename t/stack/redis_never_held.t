@@ -12,7 +12,7 @@ use Time::HiRes qw(sleep time);
 use WorkerTest;
 
 my $full     = $ENV{CHECKOUT_FULL};
-my $entries  = $full ? 1_000_000 : 12_000;
+my $entries  = $full ? 1_000_000 : 4_000;
 my $products = $full ? 100_000 : 600;
 my $buyers   = $full ? 1_000_000 : 5_000;
 my $page     = 5000;
@@ -120,7 +120,7 @@ if ($full) {
     ($read, $commands) = watched(sub {
         $test->worker;
         $redis->hset('product:1:register', 'in_flight', 18);
-        ok($test->wait_until(sub { $test->in_flight(1) == $entries }, 10), 'the reconciler corrects what is in flight');
+        ok($test->wait_until(sub { $test->in_flight(1) == $entries }, 30), 'the reconciler corrects what is in flight');
     });
     cmp_ok($read, '<=', 2300, 'S10: nor does a script of the worker');
     cmp_ok($commands, '<=', 3000, '… whose commands have a bound, too');
