@@ -130,6 +130,9 @@ sub promote {
     remove_tree("$self->{dir}/$old");
     system('cp', '-a', "$self->{dir}/$other", "$self->{dir}/$old") == 0 or die "cp: $?\n";
     $self->set_read_only($old, 1);
+    # A replica passes over changes that bear its own number, and some of the old primary's are not in the copy.
+    my $number = 10 + $self->lost;
+    edit("$self->{dir}/$old.cnf", sub { s/^server_id = .*/server_id = $number/m });
     for my $name ($other, $old) {
         $self->start_server($name);
         $self->follow($name);
