@@ -186,9 +186,9 @@ recovery_claim(struct recovery *r)
 
 
 /*
- * Orders that were committed and pushed to the gate, but not settled, are lost with their entries still in the queue. They
- * are not in the row, they are in the register's stock, and they will be committed again. So the row may have as many
- * units more as are in flight. Fewer than the register has are never explained.
+ * Orders that were committed and pushed to the gate, but not settled, are lost with their entries still in the queue.
+ * They are not in the row, they are in the register's stock, and they will be committed again. So the row may have as
+ * many units more as are in flight. Fewer than the register has are never explained.
  */
 static int
 is_explained(const struct recovered_product *p, const struct product_row *row, int64_t in_flight)
