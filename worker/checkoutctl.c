@@ -105,8 +105,9 @@ static const struct command commands[] = {
       "No oversell in MySQL, the gate's stock follows from its register, equal versions hold equal stock, what is in\n"
       "flight is what the queue holds. Exit code 1: a law is violated.\n"
       "It counts all orders and movements, in small steps; Ctrl-C ends it.\n"
-      "--repair puts the gate and the counters right and looks again. Stock that MySQL's own book does not explain it\n"
-      "leaves alone: look at \"stock movements\", then book it with \"stock load\". --watch repeats it until Ctrl-C.\n" },
+      "--repair puts the gate and the counters right and looks again. Stock that MySQL's own book does not explain\n"
+      "it leaves alone: look at \"stock movements\", then book it with \"stock load\". --watch repeats it until\n"
+      "Ctrl-C.\n" },
 
     { "archive", NULL, ctl_archive, "--before DATE (--to FILE.jsonl.gz | --discard)",
       "moves what is finished out of MySQL",

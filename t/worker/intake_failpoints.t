@@ -21,7 +21,7 @@ my $cells = 0;
 # Sources of the worker and those that it shares with nginx. checkoutctl's own are run by people, who see what became of
 # a command; the jobs of the edge run in nginx alone.
 sub worker_sources {
-    return grep { !m{/(?:ctl/|checkoutctl|repair/rebuild|redis/(?:order_records|queue_view)|mysql/(?:order_read|stock_init|prepared|row_json)\.)} }
+    return grep { !m{/(?:ctl/|checkoutctl|repair/rebuild|redis/(?:order_records|queue_view|beats)|mysql/(?:order_read|stock_init|prepared|row_json)\.)} }
         glob "$root/{worker,common}/{*.c,*/*.c}";
 }
 

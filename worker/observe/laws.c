@@ -29,7 +29,7 @@ static const struct {
     [LAW_GAUGE_UNSETTLED] = { "unsettled_orders",
                               "Accepted orders without a verdict: queue and dead letters; 0 at rest." },
     [LAW_GAUGE_REFUND_PENDING] = { "refund_pending_orders",
-                                   "Orders that were paid and cannot be delivered: money to give back; at most 10000." },
+                                   "Orders paid that cannot be delivered: money to give back; at most 10000." },
     [LAW_GAUGE_EVENTS_WAITING] = { "payment_events_waiting",
                                    "Payment events that were not applied yet; at most 10000." },
     [LAW_GAUGE_OVERDUE] = { "overdue_orders", "Orders not paid in time that were not cancelled yet; at most 10000." },
