@@ -1,14 +1,14 @@
 #!lua flags=no-writes,allow-oom
 -- monitor: how the queue stands, for metrics. Writes nothing.
 --
--- KEYS    1 order-processing-queue   2 dead-letter-queue   3 gate   4 workers
+-- KEYS    1 order-processing-queue   2 dead-letter-queue   3 gate   4 workers   5 products:recovering
 -- ARGV    1 consumer group   then names and values: beats that the caller saw unchanged for so long that their consumers
 --         are dead
 -- returns { entries, age in ms of the oldest (0: none), orders queued by the gate's count, dead letters,
---         entries pending, of them at dead consumers, consumers alive }
+--         entries pending, of them at dead consumers, consumers alive, products that are being recovered }
 -- law     Costs nothing that grows with the queue.
 
-local stream, dead, gate, workers = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local stream, dead, gate, workers, recovering = unpack(KEYS)
 local group = ARGV[1]
 local silent = {}
 for i = 2, #ARGV, 2 do silent[ARGV[i]] = ARGV[i + 1] end
@@ -34,4 +34,5 @@ for _, consumer in ipairs(found.err and {} or found) do
 end
 
 local queued = tonumber(redis.call('HGET', gate, 'queued') or '0') or 0
-return { redis.call('XLEN', stream), age, queued, redis.call('XLEN', dead), pending, at_dead, alive }
+return { redis.call('XLEN', stream), age, queued, redis.call('XLEN', dead), pending, at_dead, alive,
+         redis.call('SCARD', recovering) }

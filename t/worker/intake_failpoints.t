@@ -62,8 +62,9 @@ subtest 'every outside effect has its fail points' => sub {
 
 my %seen;
 # Those of the outbox and of the gateway's calls are driven by t/worker/outbound_failpoints.t, the changes that an operator
-# asks for by t/worker/single_change_failpoints.t, the count of buyers by t/worker/buyers.t. The inbox's job runs in nginx alone, see t/ngx_module/webhook.t.
-my @effects = grep { !$seen{$_}++ && !/^(?:outbox|gateway|single_change|inbox|buyers)\./ } map { text_of($_) =~ /EFFECT\("([a-z_.]+)"/g } worker_sources();
+# asks for by t/worker/single_change_failpoints.t, the count of buyers by t/worker/buyers.t, what MySQL lost
+# and its recovery by t/worker/recovery.t. The inbox's job runs in nginx alone, see t/ngx_module/webhook.t.
+my @effects = grep { !$seen{$_}++ && !/^(?:outbox|gateway|single_change|inbox|buyers|loss|recovery)\.|^gate\.close_gone/ } map { text_of($_) =~ /EFFECT\("([a-z_.]+)"/g } worker_sources();
 cmp_ok(scalar @effects, '>=', 25, scalar(@effects) . ' effects');
 
 subtest 'a release build has none' => sub {

@@ -17,6 +17,7 @@ const char *const audit_law_names[LAWS] = {
     [LAW_KNOWN] = "what the gate sells is in MySQL",
     [LAW_COUNTS] = "the gate's counts are those of queue and registers",
     [LAW_SETTLED] = "what was read from the queue is settled within 60 s",
+    [LAW_RECOVERED] = "no product waits for what MySQL lost",
 };
 
 
@@ -153,7 +154,9 @@ judge_gate(struct audit *a)
         judge(a, LAW_IN_FLIGHT, g->in_flight_sum == GATE_MISSING || g->in_flight == g->in_flight_sum, g->id,
               "in flight", g->in_flight, "queue and dead letters", g->in_flight_sum);
 
-        if (s != NULL) {
+        judge(a, LAW_RECOVERED, !g->recovering, g->id, "products that are being recovered", 1, "right", 0);
+
+        if (s != NULL && !g->recovering) {
             judge_version(a, g, s);
         }
     }

@@ -30,6 +30,7 @@ enum law {
     LAW_KNOWN,
     LAW_COUNTS,
     LAW_SETTLED,
+    LAW_RECOVERED,
     LAWS
 };
 

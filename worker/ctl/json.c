@@ -44,6 +44,7 @@ json_gate(cJSON *object, const struct gate_product *gate)
     json_int(object, "register_stock", gate->register_stock);
     json_int(object, "version", gate->version);
     json_text(object, "state", gate->terms.state);
+    cJSON_AddBoolToObject(object, "recovering", gate->recovering);
 }
 
 

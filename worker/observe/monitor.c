@@ -26,11 +26,12 @@ read_queue(struct monitor *m, struct monitor_queue *q)
     size_t n = peers_silent(m->peers, m->config->worker.dead_after, silent, SILENT_MOST);
     struct redis_args args = { 0 };
 
-    args_script(&args, &checkout_script_monitor, 4);
+    args_script(&args, &checkout_script_monitor, 5);
     key_queue(&args);
     key_dead_letters(&args);
     key_gate(&args);
     key_workers(&args);
+    key_recovering(&args);
     args_text(&args, CONSUMER_GROUP);
 
     for (size_t i = 0; i < n; i++) {
@@ -46,7 +47,7 @@ read_queue(struct monitor *m, struct monitor_queue *q)
         return -1;
     }
 
-    if (reply->type == REDIS_REPLY_ARRAY && reply->elements == 7) {
+    if (reply->type == REDIS_REPLY_ARRAY && reply->elements == 8) {
         *q = (struct monitor_queue) {
             .valid = 1,
             .entries = reply_number(reply->element[0], 0),
@@ -55,7 +56,8 @@ read_queue(struct monitor *m, struct monitor_queue *q)
             .dead_letters = reply_number(reply->element[3], 0),
             .pending = reply_number(reply->element[4], 0),
             .pending_dead = reply_number(reply->element[5], 0),
-            .consumers = reply_number(reply->element[6], 0)
+            .consumers = reply_number(reply->element[6], 0),
+            .recovering = reply_number(reply->element[7], 0)
         };
     }
 
@@ -190,6 +192,8 @@ write_queue(struct buffer *text, const struct monitor_queue *q)
     write_gauge(text, "pending_dead_entries", "Entries of dead consumers, to be taken over.", q->pending_dead);
     write_gauge(text, "consumers", "Consumers alive in all processes.", q->consumers);
     write_gauge(text, "dead_letters", "Entries in the dead-letter queue; each waits for a person.", q->dead_letters);
+    write_gauge(text, "products_recovering", "Products that are not sold until what MySQL lost of them was recovered.",
+                q->recovering);
 }
 
 

@@ -22,7 +22,7 @@
 /* The numbers of common/lua/monitor.lua, which describes each. */
 struct monitor_queue {
     int valid; /* 0: Redis did not answer at the last try, and the rest is older */
-    int64_t entries, oldest_ms, queued, dead_letters, pending, pending_dead, consumers;
+    int64_t entries, oldest_ms, queued, dead_letters, pending, pending_dead, consumers, recovering;
 };
 
 struct monitor {

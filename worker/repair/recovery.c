@@ -85,9 +85,18 @@ pass(struct recovery *r, int64_t wanted)
 
     log_info("event=recovery_pass products=%zu", r->count);
 
-    if ((result = recovery_compare(r)) != RECOVERY_DONE || (result = recovery_open_products(r)) != RECOVERY_DONE
-        || (result = note_done(r, wanted)) != RECOVERY_DONE)
-    {
+    if ((result = recovery_compare(r)) != RECOVERY_DONE || (result = recovery_open_products(r)) != RECOVERY_DONE) {
+        return result;
+    }
+
+    /* Who lost the lease meanwhile must not say that the pass is done: another one is at it. */
+    int held = lease_hold(&r->lease, &r->redis);
+
+    if (held != 1) {
+        return held == 0 ? RECOVERY_LEFT : RECOVERY_FAILED;
+    }
+
+    if ((result = note_done(r, wanted)) != RECOVERY_DONE) {
         return result;
     }
 

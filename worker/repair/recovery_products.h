@@ -15,9 +15,9 @@ enum recovery_result recovery_claim(struct recovery *r);
 
 /*
  * Opens each product for which all is explained: under its lock, no record was left over, and its stock is the one that
- * the register had (where its row came anew, or records alone proved the loss, there is no stock to compare). Its
- * version becomes greater than the register's and is pushed. The others stay closed; an error line names each. Blocks.
- * Returns any enum recovery_result.
+ * the register had, or has more units by what is in flight at most (where its row came anew, or records alone proved
+ * the loss, there is no stock to compare). Its version becomes greater than the register's and is pushed. The others
+ * stay closed; an error line names each. Blocks. Returns any enum recovery_result.
  */
 enum recovery_result recovery_open_products(struct recovery *r);
 
