@@ -122,7 +122,7 @@ act(const char *name)
     if (strcmp(action, KILL) == 0) {
         (void) kill(getpid(), SIGKILL);
     } else if (strcmp(action, "stop") == 0) {
-        (void) kill(getpid(), SIGSTOP);
+        (void) raise(SIGSTOP); /* to this thread: it stops before it goes on */
     } else if (strcmp(action, "cut_redis") == 0) {
         cut(redis_fd);
     } else if (strcmp(action, "cut_mysql") == 0) {

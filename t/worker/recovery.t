@@ -211,6 +211,7 @@ subtest 'S2: a row that was missing on a wrong server does not take the proof aw
     $test->end_worker($pid);
     restore($kept);
     $test->worker;
+    becomes(15, sub { $redis->hget('product:1:register', 'state') eq 'open' }, 'open again');
     sells_again(1);
     is(state_of($lost), 'pending_payment', 'the order stands again');
     $test->laws_hold('the laws hold');
