@@ -385,7 +385,7 @@ static enum db_result
 change(struct archive *a, void *data)
 {
     struct page *p = data;
-    enum db_result result;
+    enum db_result result = DB_OK;
 
     p->counts = (struct archive_counts) { 0 };
 
