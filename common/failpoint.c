@@ -14,6 +14,7 @@
 
 #define KILL     "kill"
 #define BREAK    "break="
+#define KILL_FOR "kill="
 #define CARRY_MS 10000 /* no test waits longer for an answer */
 
 static _Thread_local int redis_fd = -1, mysql_fd = -1;
@@ -160,6 +161,14 @@ failpoint_breaks_checks(void)
 int
 failpoint_breaks(const char *name, unsigned long long number)
 {
+    pthread_once(&read_once, read_environment);
+
+    if (strncmp(action, KILL_FOR, sizeof(KILL_FOR) - 1) == 0 && strcmp(name, armed) == 0
+        && strtoull(action + sizeof(KILL_FOR) - 1, NULL, 10) == number)
+    {
+        (void) kill(getpid(), SIGKILL);
+    }
+
     return failpoint_breaks_checks() && strcmp(name, armed) == 0
            && strtoull(action + sizeof(BREAK) - 1, NULL, 10) == number;
 }

@@ -16,6 +16,7 @@
  *   lose_mysql
  *   break=number the check of that name fails for that number (FAILPOINT_BREAKS), each time, and does not abort: tests
  *                then see what a release does
+ *   kill=number  SIGKILL to the own process where the check of that name comes to that number, each time
  *
  * Before a point acts, it writes one line "failpoint <name> <action>" to standard error.
  */

@@ -69,6 +69,24 @@ error_is_environmental(unsigned code)
 
 
 int
+error_is_unreachable(unsigned code)
+{
+    switch (code) {
+    case 1040: /* too many connections */
+    case 1044: /* access denied */
+    case 1045:
+    case 1129: /* this host is blocked, or not allowed */
+    case 1130:
+    case 1203: /* the user's connections are used up */
+    case 1226:
+        return 1;
+    default:
+        return code >= 2000 && code < 3000;
+    }
+}
+
+
+int
 error_is_timeout(unsigned code)
 {
     return code == ERROR_STATEMENT_TIME || code == ERROR_EXECUTION_TIME;

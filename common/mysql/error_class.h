@@ -49,6 +49,12 @@ enum db_result error_class(unsigned code);
 /* Returns 1 where a DB_RETRY with that number is the environment's for certain (the second list), else 0. */
 int error_is_environmental(unsigned code);
 
+/*
+ * Returns 1 where the number says that no server was reached, or that it lets nobody in: the client library's, and
+ * 1040, 1044, 1045, 1129, 1130, 1203, 1226; else 0.
+ */
+int error_is_unreachable(unsigned code);
+
 /* Returns 1 where the server has ended a statement for the session's statement_timeout (1969, 3024), else 0. */
 int error_is_timeout(unsigned code);
 

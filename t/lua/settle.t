@@ -272,6 +272,34 @@ subtest 'S11: only an unchanged beat is taken for dead, whatever this server\'s 
     is_deeply [ sort $r->hkeys('workers') ], [ 'a', 'c', 'lease:audit' ], 'beats of nobody go, one\'s own stays';
 };
 
+subtest 'S12: deaths are counted to what was in hand' => sub {
+    fresh([1, stock => 10]);
+    enqueue(1, 7, 1) for 1 .. 3;
+    beat('a');
+    my @e = map { $_->{id} } take('a');
+    my $died = sub {
+        my ($from, $to) = @_;
+        $r->hset('workers', "batch:$from", "$e[0] $e[2] 5-5");
+        beat($to, silent => [$from]);
+        is $r->hget('workers', "batch:$from"), undef, 'counted once';
+        return { split ' ', $r->hget('workers', 'deaths') // '' };
+    };
+    is_deeply $died->('a', 'b'), { $e[0] => 1, $e[2] => 1 }, 'of what was pending for it alone';
+    is_deeply $died->('x', 'b'), { $e[0] => 1, $e[2] => 1 }, 'nothing was pending for this one';
+    $died->(@$_) for [ 'b', 'a' ], [ 'a', 'b' ], [ 'b', 'a' ];
+    my $join = sub { return $redis->script('heartbeat', [$queue, 'workers'], [$group, 'a', '21', 100, 'join', '-'])->[3] };
+    is_deeply $join->(), [], 'four deaths are no suspicion';
+    $r->hset('workers', 'batch:a', $e[0]);
+    is_deeply $join->(), [ $e[0] => 5 ], 'who joins with something in hand died before, and the fifth is told';
+    $r->hset('workers', 'batch:a', $e[0]);
+    beat('a', what => 'leave');
+    is_deeply { split ' ', $r->hget('workers', 'deaths') }, { $e[0] => 5, $e[2] => 4 }, 'who leaves did not die';
+    $r->xack($queue, $group, $e[0]);
+    $r->xdel($queue, $e[0]);
+    beat('b');
+    is $r->hget('workers', 'deaths'), "$e[2] 4", 'what has left the queue is forgotten';
+};
+
 subtest 'W11: an entry deleted under a dead consumer is reported' => sub {
     fresh([1, stock => 10]);
     enqueue(1, 7, 1); enqueue(1, 7, 1);

@@ -10,18 +10,22 @@
 #include "base/memory.h"
 #include "base/pause.h"
 #include "base/stop.h"
+#include "failpoint.h"
 #include "intake/batch_check.h"
 #include "intake/settle.h"
 #include "observe/stats.h"
 
-#define BLOCK_MS     500  /* longest wait for a new entry; bounds the time that a stop takes */
-#define FIRST_GUESS  64   /* orders in one entry, before any was seen */
-#define TAKE_OVER_MS 1000 /* time between two heartbeats, which also take over what dead consumers left */
-#define HURRY_MS     250  /* the same while somebody is known to be dead */
-#define SILENT_MOST  16   /* dead consumers in one call */
-#define OWN_AGAIN_MS 5000 /* from the end of one pass over own entries to the next */
-#define HELD_LOOK_MS 1000 /* from one look at which products were recovered to the next */
-#define PENDING_PAGE 256  /* ids of own entries looked at in one call */
+#define BLOCK_MS     500   /* longest wait for a new entry; bounds the time that a stop takes */
+#define FIRST_GUESS  64    /* orders in one entry, before any was seen */
+#define TAKE_OVER_MS 1000  /* time between two heartbeats, which also take over what dead consumers left */
+#define HURRY_MS     250   /* the same while somebody is known to be dead */
+#define SILENT_MOST  16    /* dead consumers in one call */
+#define SUSPECT_MS   100   /* from one suspect to the next while there are other entries */
+#define GRACE_MS     2000  /* after the start, before the first suspect */
+#define HAND_BACK_MS 10000 /* without MySQL, after which another one gets what this consumer holds */
+#define OWN_AGAIN_MS 5000  /* from the end of one pass over own entries to the next */
+#define HELD_LOOK_MS 1000  /* from one look at which products were recovered to the next */
+#define PENDING_PAGE 256   /* ids of own entries looked at in one call */
 
 
 static void
@@ -37,15 +41,16 @@ drop_reply(struct consumer *c)
 }
 
 
-/* Waits after a failure. The state goes on as `again`, or ends when the stop is requested. */
+/* Waits after a failure of `server`. The state goes on as `again`, or ends when the stop is requested. */
 static enum consumer_state
-wait_after(struct consumer *c, const char *what, const char *error, unsigned code, enum consumer_state again)
+wait_after(struct consumer *c, const char *what, enum consumer_wait server, const char *error, unsigned code,
+           enum consumer_state again)
 {
     unsigned ms = backoff_next(&c->backoff);
 
-    atomic_store(&c->status->waits_for, again == CONSUMER_COMMIT ? CONSUMER_WAITS_FOR_MYSQL : CONSUMER_WAITS_FOR_REDIS);
-
-    log_warn("event=%s consumer=%s code=%u error=\"%s\" wait_ms=%u", what, c->status->name, code, error, ms);
+    atomic_store(&c->status->waits_for, server);
+    log_warn("event=%s consumer=%s code=%u error=\"%s\" wait_ms=%u",
+             what, c->status->name, code, error, ms);
     return stop_wait(ms) ? CONSUMER_END : again;
 }
 
@@ -54,7 +59,55 @@ static enum consumer_state
 redis_failed(struct consumer *c)
 {
     stats_redis_retry(0);
-    return wait_after(c, "redis_failed", c->redis.error, 0, CONSUMER_JOIN);
+    return wait_after(c, "redis_failed", CONSUMER_WAITS_FOR_REDIS, c->redis.error, 0, CONSUMER_JOIN);
+}
+
+
+/* MySQL answered. */
+static void
+note_answer(struct consumer *c)
+{
+    atomic_store(&c->status->mysql_answered, clock_ms());
+    atomic_store(&c->status->mysql_failed, 0);
+}
+
+
+/*
+ * For order_transaction.h. MySQL answered, so what happens from here on is not its outage: the batch in hand is marked,
+ * once. Where Redis fails the worst is that a death is not counted.
+ */
+static void
+mark_batch(void *data)
+{
+    struct consumer *c = data;
+
+    note_answer(c);
+
+    if (c->is_marked) {
+        return;
+    }
+
+    buffer_clear(&c->in_hand);
+
+    for (size_t i = 0; i < c->batch.entry_count; i++) {
+        buffer_text(&c->in_hand, i > 0 ? " " : "");
+        buffer_text(&c->in_hand, c->batch.entries[i].id);
+    }
+
+    c->is_marked = 1;
+    (void) stream_hold(&c->redis, c->status->name, &c->in_hand);
+}
+
+
+/* The batch in hand stays pending, and is no longer worked on. */
+static void
+let_go(struct consumer *c)
+{
+    if (c->is_marked) {
+        c->is_marked = 0;
+        buffer_clear(&c->in_hand);
+        (void) stream_hold(&c->redis, c->status->name, &c->in_hand);
+    }
 }
 
 
@@ -104,6 +157,7 @@ take_reply(struct consumer *c, redisReply *reply, struct stream_entries entries)
     c->reply = reply;
     c->entries = entries;
     c->is_own = 0;
+    c->is_suspect = 0;
     return entries.count > 0 ? CONSUMER_FILL : CONSUMER_READ;
 }
 
@@ -150,6 +204,8 @@ send_heartbeat(struct consumer *c)
     struct silent_consumer silent[SILENT_MOST];
     struct heartbeat_call call = {
         .consumer = c->status->name,
+        .reaches_mysql = consumer_reaches_mysql(c->status, clock_ms()),
+        .joins = !c->has_joined,
         .most = entries_wanted(c),
         .strays_after = c->strays_after,
         .silent = silent,
@@ -162,7 +218,9 @@ send_heartbeat(struct consumer *c)
     }
 
     c->last_heartbeat_ms = clock_ms();
+    c->has_joined = 1;
     c->paused = reply->type == REDIS_REPLY_STATUS;
+    suspects_take(&c->suspects, stream_deaths(reply));
     clear_failure(c);
 
     const char *strays_after = stream_strays_after(reply);
@@ -212,7 +270,7 @@ skip_set_aside(struct consumer *c, const redisReply *pending)
 
     for (size_t i = 0; i < pending->elements && found < wanted; i++) {
         const char *id = id_of(pending->element[i]);
-        int is_set_aside = id == NULL || set_aside_see(&c->set_aside, id);
+        int is_set_aside = id == NULL || set_aside_see(&c->set_aside, id) || suspects_deaths(&c->suspects, id) > 0;
 
         if (!is_set_aside) {
             to_read = ++span;
@@ -283,7 +341,59 @@ read_new(struct consumer *c)
         return redis_failed(c);
     }
 
-    return take_reply(c, reply, stream_entries_of_read(reply));
+    enum consumer_state state = take_reply(c, reply, stream_entries_of_read(reply));
+
+    c->is_idle = state == CONSUMER_READ;
+    return state;
+}
+
+
+/*
+ * A suspect is tried once nothing else is there, or from time to time. A worker that was just started goes on with
+ * others first: it may be its end.
+ */
+static int
+suspect_is_due(const struct consumer *c)
+{
+    return c->suspects.count > 0 && (clock_ms() >= c->suspect_ms || c->is_idle);
+}
+
+
+/* Reads the next suspect, where it is pending for this consumer. */
+static enum consumer_state
+read_suspect(struct consumer *c)
+{
+    const struct suspect *suspect = suspects_next(&c->suspects);
+    char before[ENTRY_ID_SIZE];
+    struct entry_id id;
+
+    c->suspect_ms = clock_ms() + SUSPECT_MS;
+
+    if (suspect == NULL) {
+        c->is_idle = 0;
+        c->suspect_ms = clock_ms() + OWN_AGAIN_MS;
+        return CONSUMER_READ;
+    }
+
+    entry_id_before(&suspect->id, before);
+
+    redisReply *reply = stream_read_own(&c->redis, c->status->name, 1, before);
+
+    if (reply == NULL) {
+        return redis_failed(c);
+    }
+
+    struct stream_entries entries = stream_entries_of_read(reply);
+    const char *found = entries.count > 0 ? id_of(entries.entries[0]) : NULL;
+
+    if (found == NULL || entry_id_read(&id, found) == -1 || entry_id_compare(&id, &suspect->id) != 0) {
+        entries.count = 0;
+    }
+
+    enum consumer_state state = take_reply(c, reply, entries);
+
+    c->is_suspect = 1;
+    return state;
 }
 
 
@@ -321,6 +431,89 @@ ask_for_locked(struct consumer *c)
         atomic_store(&c->status->locked_products, (unsigned) c->locked.count);
         start_with_own(c);
     }
+}
+
+
+/* Returns 1 where MySQL answers, or did a moment ago; else 0 with db.error. */
+static int
+mysql_answers(struct consumer *c)
+{
+    if (clock_ms() - atomic_load(&c->status->mysql_answered) < CONSUMER_ASKS_MS
+        && !atomic_load(&c->status->mysql_failed))
+    {
+        return 1;
+    }
+
+    enum db_result result = db_open(&c->db);
+
+    if (result == DB_OK) {
+        result = EFFECT("consumer.ask", db_text(&c->db, "DO 0"));
+    }
+
+    if (result == DB_OK) {
+        note_answer(c);
+    } else {
+        atomic_store(&c->status->mysql_failed, 1);
+    }
+
+    return result == DB_OK;
+}
+
+
+/* Others may take at once what this consumer holds. */
+static enum consumer_state
+hand_back(struct consumer *c)
+{
+    log_warn("event=handed_back consumer=%s why=\"MySQL is not reached from here, but by another worker\"",
+             c->status->name);
+    atomic_store(&c->status->is_away, 1);
+    drop_reply(c);
+    batch_clear(&c->batch);
+    c->is_marked = 0;
+    c->set_aside.count = c->locked.count = 0;
+    atomic_store(&c->status->set_aside, 0);
+    atomic_store(&c->status->locked_products, 0);
+
+    if (stream_leave(&c->redis, c->status->name) == -1) {
+        log_warn("event=leave_failed consumer=%s error=\"%s\"", c->status->name, c->redis.error);
+    }
+
+    return CONSUMER_AWAY;
+}
+
+
+/* MySQL failed. The state goes on as `again`, after a pause, or what it holds is handed back. */
+static enum consumer_state
+mysql_failed(struct consumer *c, enum consumer_state again)
+{
+    uint64_t passed = clock_ms() - atomic_load(&c->status->mysql_answered);
+
+    let_go(c);
+
+    if (error_is_unreachable(c->db.code)) {
+        atomic_store(&c->status->mysql_failed, 1);
+    }
+
+    if (again != CONSUMER_AWAY && passed >= HAND_BACK_MS && error_is_unreachable(c->db.code)
+        && peers_reach_mysql(c->peers, c->status->name, c->config->worker.dead_after))
+    {
+        return hand_back(c);
+    }
+
+    return wait_after(c, "mysql_failed", CONSUMER_WAITS_FOR_MYSQL, c->db.error, c->db.code, again);
+}
+
+
+static enum consumer_state
+on_away(struct consumer *c)
+{
+    if (!mysql_answers(c)) {
+        return mysql_failed(c, CONSUMER_AWAY);
+    }
+
+    log_info("event=joins_again consumer=%s", c->status->name);
+    atomic_store(&c->status->is_away, 0);
+    return CONSUMER_JOIN;
 }
 
 
@@ -422,6 +615,7 @@ hold_closed(struct consumer *c)
         }
     }
 
+    let_go(c);
     c->held_looked_ms = clock_ms();
     c->next = c->first;
     return CONSUMER_FILL;
@@ -447,6 +641,10 @@ on_read(struct consumer *c)
 
     log_rest(c);
 
+    if (!mysql_answers(c)) {
+        return mysql_failed(c, CONSUMER_READ);
+    }
+
     if (locked_products_is_due(&c->locked, clock_ms())) {
         ask_for_locked(c);
     }
@@ -464,7 +662,11 @@ on_read(struct consumer *c)
         return read_own(c);
     }
 
-    return heartbeat_is_due(c) ? send_heartbeat(c) : read_new(c);
+    if (heartbeat_is_due(c)) {
+        return send_heartbeat(c);
+    }
+
+    return suspect_is_due(c) ? read_suspect(c) : read_new(c);
 }
 
 
@@ -515,6 +717,16 @@ stop_own(struct consumer *c, const char *id)
 }
 
 
+/* Moves an entry that is read well away: it may be what kills the worker. Returns 0, or -1 when Redis failed. */
+static int
+bury_suspect(struct consumer *c, const char *id, unsigned deaths)
+{
+    stats_add(STATS_BURIED, 1);
+    log_error("event=entry_buried entry=%s why=\"%u workers died with it in hand\"", id, deaths);
+    return stream_bury(&c->redis, id, "worker_died");
+}
+
+
 /* Takes the last entry out of the batch again where its product's row is locked, or the product is being recovered. */
 static void
 leave_out_locked(struct consumer *c)
@@ -548,6 +760,16 @@ add_entry(struct consumer *c, const redisReply *entry)
         return 0;
     }
 
+    unsigned deaths = suspects_deaths(&c->suspects, id);
+
+    if (deaths > 0 && !c->is_suspect) {
+        return 0;
+    }
+
+    if (deaths >= SUSPECT_BURIED) {
+        return bury_suspect(c, id, deaths);
+    }
+
     if (batch_add(&c->batch, entry, &why) == 0) {
         leave_out_locked(c);
         return 0;
@@ -570,6 +792,7 @@ static enum consumer_state
 on_fill(struct consumer *c)
 {
     batch_clear(&c->batch);
+    c->is_marked = 0;
     c->first = c->next;
 
     while (c->next < c->entries.count && !is_full(c)) {
@@ -607,6 +830,7 @@ set_aside(struct consumer *c)
     int is_full = set_aside_add(&c->set_aside, e->id, 0) == -1;
     uint64_t left_out;
 
+    let_go(c);
     atomic_store(&c->status->set_aside, (unsigned) set_aside_broken(&c->set_aside));
 
     if (log_limit_pass(&c->set_aside_lines, clock_ms(), &left_out)) {
@@ -632,8 +856,11 @@ leave_locked(struct consumer *c)
     uint64_t left_out;
 
     if (locked_products_add(&c->locked, rows, c->tx.waited_for) == -1) {
-        return wait_after(c, "mysql_failed", "too many rows are locked", ERROR_LOCK_WAIT, CONSUMER_COMMIT);
+        let_go(c);
+        return wait_after(c, "mysql_failed", CONSUMER_WAITS_FOR_MYSQL, "too many rows are locked", ERROR_LOCK_WAIT, CONSUMER_COMMIT);
     }
+
+    let_go(c);
 
     c->locked.ask_ms = clock_ms() + LOCK_WAIT_S * 1000;
     atomic_store(&c->status->locked_products, (unsigned) c->locked.count);
@@ -712,7 +939,7 @@ on_commit(struct consumer *c)
         break;
     }
 
-    enum consumer_state state = wait_after(c, "mysql_failed", c->db.error, c->db.code, CONSUMER_COMMIT);
+    enum consumer_state state = mysql_failed(c, CONSUMER_COMMIT);
     int small = c->batch.order_count < c->config->worker.batch_orders;
 
     return state == CONSUMER_COMMIT && small && order_transaction_is_suspicious(&c->tx) ? widen(c) : state;
@@ -757,7 +984,7 @@ run_again(struct consumer *c)
         return redis_failed(c);
     }
 
-    return wait_after(c, "settle_stale", "MySQL was replaced, or a recovery began, after these entries were read", 0,
+    return wait_after(c, "settle_stale", CONSUMER_WAITS_FOR_MYSQL, "MySQL was replaced, or a recovery began, after these entries were read", 0,
                       CONSUMER_COMMIT);
 }
 
@@ -779,7 +1006,7 @@ on_settle(struct consumer *c)
     if (settled < 0) {
         stats_redis_retry(1);
         start_with_own(c);
-        return wait_after(c, "settle_failed", c->redis.error, 0, CONSUMER_SETTLE);
+        return wait_after(c, "settle_failed", CONSUMER_WAITS_FOR_REDIS, c->redis.error, 0, CONSUMER_SETTLE);
     }
 
     /*
@@ -805,7 +1032,7 @@ run(void *data)
 {
     static enum consumer_state (*const steps[])(struct consumer * c) = {
         [CONSUMER_JOIN] = on_join,     [CONSUMER_READ] = on_read,     [CONSUMER_FILL] = on_fill,
-        [CONSUMER_COMMIT] = on_commit, [CONSUMER_SETTLE] = on_settle,
+        [CONSUMER_COMMIT] = on_commit, [CONSUMER_SETTLE] = on_settle, [CONSUMER_AWAY] = on_away,
     };
     struct consumer *c = data;
 
@@ -834,12 +1061,18 @@ consumer_start(struct consumer *c, const struct config *config, unsigned number,
         .state = CONSUMER_JOIN,
         .orders_per_entry = FIRST_GUESS,
         .strays_after = "-",
+        .suspect_ms = clock_ms() + GRACE_MS,
     };
     c->tx.db = &c->db;
     c->tx.redis = &c->redis;
+    c->tx.on_begun = mark_batch;
+    c->tx.data = c;
     c->tx.config = config;
     snprintf(status->name, sizeof(status->name), "%s-%u", config->worker.name, number);
     atomic_init(&status->waits_for, CONSUMER_WAITS_NOT);
+    atomic_init(&status->mysql_answered, clock_ms());
+    atomic_init(&status->mysql_failed, 1); /* nothing is known: it asks first */
+    atomic_init(&status->is_away, 0);
     atomic_init(&status->set_aside, 0);
     atomic_init(&status->locked_products, 0);
     return pthread_create(&c->thread, NULL, run, c);
@@ -852,6 +1085,8 @@ consumer_free(struct consumer *c)
     drop_reply(c);
     redis_close(&c->redis);
     order_transaction_free(&c->tx);
+    suspects_free(&c->suspects);
+    buffer_free(&c->in_hand);
     batch_free(&c->batch);
     args_free(&c->args);
     free(c->held);

@@ -2,9 +2,10 @@
  * A consumer: one thread that takes batches off the queue and gives every order its verdict.
  *
  *   JOIN ──► READ ──► FILL ──► COMMIT ──► SETTLE ─┐
- *     ▲        ▲▲       │                         │
- *     │        │└───────┴── reply worked off ◄────┘
- *     └────────┴─ Redis failed
+ *     ▲▲       ▲▲       │          │              │
+ *     ││       │└───────┴── reply worked off ◄────┘
+ *     │└───────┴─ Redis failed     │
+ *     └──────── AWAY ◄─────────────┴ no MySQL for HAND_BACK_MS, and another worker has it
  *
  * Own entries are read again from the first after joining, after a settle that failed or settled less than the batch
  * holds, and some seconds after the last pass over them: while a consumer runs, only what it set aside stays pending
@@ -21,6 +22,14 @@
  *
  * Entries of a product that is being recovered (redis/loss.h) stay pending too: they are passed over until it is not,
  * then own entries are read again.
+ *
+ * A consumer that cannot reach MySQL for HAND_BACK_MS while another one's heartbeat says that it can leaves the group,
+ * so that its entries are free at once, and joins again when MySQL answers. Where nobody can, everybody keeps what he
+ * has. An idle one asks MySQL now and then, and reads nothing while it does not answer.
+ *
+ * What it has in hand stands in Redis from the begin of the transaction (MySQL answers) to its end, so that a death is
+ * counted to these entries and to no others (heartbeat.lua). Suspects (intake/suspects.h) are left pending, and tried
+ * one by one when nothing else is there, or now and then.
  *
  * Nothing is read while a batch is in hand, so an outage of MySQL stops the reading and nothing else; one exception
  * is a small batch that fails for no known reason: it is widened, to see whether other orders can be committed. Every
@@ -40,6 +49,7 @@
 #include "intake/locked_products.h"
 #include "intake/order_transaction.h"
 #include "intake/set_aside.h"
+#include "intake/suspects.h"
 #include "observe/consumer_status.h"
 #include "observe/peers.h"
 #include "redis/connection.h"
@@ -51,6 +61,7 @@ enum consumer_state {
     CONSUMER_FILL,   /* making a batch from the entries read */
     CONSUMER_COMMIT, /* the transaction */
     CONSUMER_SETTLE, /* the settle call to Redis */
+    CONSUMER_AWAY,   /* what it held was handed back; waiting for MySQL */
     CONSUMER_END
 };
 
@@ -76,11 +87,18 @@ struct consumer {
     size_t alone_until;         /* entries before it make a batch each, after a check failed for all of them */
     struct set_aside set_aside; /* entries for which a check failed alone, or whose product is locked */
     struct locked_products locked;
-    int own_pending;       /* a pass over own unsettled entries is under way */
-    char own_after[48];    /* the pass goes on behind this entry; "0" at first */
-    int own_stopped;       /* the last pass stopped there, and the next one goes on */
-    uint64_t own_ended_ms; /* when the last pass ended or stopped */
-    int is_own;            /* the reply in hand is of such a pass */
+    struct suspects suspects; /* as the last heartbeat told */
+    uint64_t suspect_ms;      /* when to try one, by clock_ms(), also where there are other entries */
+    int is_suspect;           /* the reply in hand is one, read to be tried */
+    int is_idle;              /* the last read found no new entry */
+    struct buffer in_hand;    /* ids of the batch in hand, for its mark in Redis */
+    int is_marked;            /* the batch in hand is marked there */
+    int has_joined;           /* the process's first heartbeat was sent */
+    int own_pending;          /* a pass over own unsettled entries is under way */
+    char own_after[48];       /* the pass goes on behind this entry; "0" at first */
+    int own_stopped;          /* the last pass stopped there, and the next one goes on */
+    uint64_t own_ended_ms;    /* when the last pass ended or stopped */
+    int is_own;               /* the reply in hand is of such a pass */
     struct log_limit divided_lines, set_aside_lines, locked_lines;
     uint64_t last_heartbeat_ms;
     char strays_after[48]; /* where the next heartbeat looks for entries that are pending for nobody */

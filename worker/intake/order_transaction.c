@@ -372,16 +372,35 @@ report_conflicts(const struct range *r)
 }
 
 
+static enum db_result
+begin(struct order_transaction *tx)
+{
+    enum db_result result = db_open(tx->db);
+
+    if (result == DB_OK) {
+        result = announce(tx);
+    }
+
+    if (result == DB_OK) {
+        result = EFFECT("order.begin", db_text(tx->db, "START TRANSACTION"));
+    }
+
+    if (result == DB_OK && tx->on_begun != NULL) {
+        tx->on_begun(tx->data);
+    }
+
+    return result;
+}
+
+
 /* One attempt at one transaction. What it decided counts only when it returns DB_OK. */
 static enum db_result
 attempt(struct order_transaction *tx, const struct range *r)
 {
     size_t products = r->batch->product_count;
-    enum db_result result = db_open(tx->db);
+    enum db_result result = begin(tx);
 
-    if (result != DB_OK || (result = announce(tx)) != DB_OK
-        || (result = EFFECT("order.begin", db_text(tx->db, "START TRANSACTION"))) != DB_OK
-        || (result = lock_products(tx, r)) != DB_OK || (result = confirm_gone(tx, products)) != DB_OK
+    if (result != DB_OK || (result = lock_products(tx, r)) != DB_OK || (result = confirm_gone(tx, products)) != DB_OK
         || (result = look_for_losses(tx, products)) != DB_OK || (result = read_verdicts(tx, r)) != DB_OK)
     {
         return result;
@@ -474,10 +493,9 @@ insert_tombstone(struct order_transaction *tx, struct order *o, int anonymous)
         buffer_text(&tx->sql, ")");
     }
 
-    enum db_result result = db_open(tx->db);
+    enum db_result result = begin(tx);
 
-    if (result != DB_OK || (result = EFFECT("order.begin", db_text(tx->db, "START TRANSACTION"))) != DB_OK
-        || (result = EFFECT("order.tombstone", db_run(tx->db, &tx->sql))) != DB_OK
+    if (result != DB_OK || (result = EFFECT("order.tombstone", db_run(tx->db, &tx->sql))) != DB_OK
         || (result = EFFECT("order.commit", db_text(tx->db, "COMMIT"))) != DB_OK)
     {
         db_rollback(tx->db);

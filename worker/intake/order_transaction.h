@@ -47,12 +47,17 @@ struct order_list {
     size_t count, capacity;
 };
 
-/* Memory and state of one consumer's transactions. Set db, redis, config, all else zero; belongs to one thread. */
+/*
+ * Memory and state of one consumer's transactions. Set db, redis, config, and on_begun with its data; all else zero.
+ * Belongs to one thread.
+ */
 struct order_transaction {
     struct db *db;                  /* not owned */
     struct redis_connection *redis; /* not owned */
     const struct config *config;    /* not owned */
     int64_t epoch;                  /* of the gate, as it was read before the batch's entries; set by the caller */
+    void (*on_begun)(void *data);   /* NULL: nobody; called in each transaction once MySQL began it, before any lock */
+    void *data;
     struct buffer sql, items;
     struct identifier_table found;
     size_t *leaders;

@@ -2,38 +2,17 @@
 
 #include <string.h>
 
-#include "text/number.h"
-
-
-static int
-parse_id(struct set_aside_entry *entry, const char *id)
-{
-    const char *hyphen = strchr(id, '-');
-
-    return hyphen == NULL || number_parse(&entry->ms, id, (size_t) (hyphen - id), UINT64_MAX) == -1
-                   || number_parse(&entry->number, hyphen + 1, strlen(hyphen + 1), UINT64_MAX) == -1
-               ? -1
-               : 0;
-}
-
-
-static int
-compare(const struct set_aside_entry *a, const struct set_aside_entry *b)
-{
-    return a->ms != b->ms ? (a->ms < b->ms ? -1 : 1) : (a->number > b->number) - (a->number < b->number);
-}
-
 
 /* Index of the first entry that is not below the key. */
 static size_t
-find(const struct set_aside *list, const struct set_aside_entry *key)
+find(const struct set_aside *list, const struct entry_id *id)
 {
     size_t low = 0, high = list->count;
 
     while (low < high) {
         size_t middle = low + (high - low) / 2;
 
-        if (compare(&list->entries[middle], key) < 0) {
+        if (entry_id_compare(&list->entries[middle].id, id) < 0) {
             low = middle + 1;
         } else {
             high = middle;
@@ -49,13 +28,13 @@ set_aside_add(struct set_aside *list, const char *id, uint64_t product)
 {
     struct set_aside_entry entry = { .product = product, .seen = 1 };
 
-    if (parse_id(&entry, id) == -1) {
+    if (entry_id_read(&entry.id, id) == -1) {
         return -1;
     }
 
-    size_t i = find(list, &entry);
+    size_t i = find(list, &entry.id);
 
-    if (i < list->count && compare(&list->entries[i], &entry) == 0) {
+    if (i < list->count && entry_id_compare(&list->entries[i].id, &entry.id) == 0) {
         return 0;
     }
 
@@ -73,15 +52,15 @@ set_aside_add(struct set_aside *list, const char *id, uint64_t product)
 int
 set_aside_see(struct set_aside *list, const char *id)
 {
-    struct set_aside_entry key = { 0 };
+    struct entry_id key;
 
-    if (parse_id(&key, id) == -1) {
+    if (entry_id_read(&key, id) == -1) {
         return 0;
     }
 
     size_t i = find(list, &key);
 
-    if (i == list->count || compare(&list->entries[i], &key) != 0) {
+    if (i == list->count || entry_id_compare(&list->entries[i].id, &key) != 0) {
         return 0;
     }
 

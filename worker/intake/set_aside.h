@@ -13,11 +13,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "redis/entry_id.h"
+
 #define SET_ASIDE_MOST 4096 /* docs/operations.md names it */
 
 struct set_aside {
     struct set_aside_entry {
-        uint64_t ms, number;   /* the two parts of its id (redis.io, "Redis Streams": entry IDs) */
+        struct entry_id id;
         uint64_t product;      /* whose row is locked; 0: a check failed */
         int seen;              /* in this pass over the pending entries */
     } entries[SET_ASIDE_MOST]; /* ids ascending */

@@ -39,32 +39,58 @@ wait_interval(struct heartbeat *h)
 
 /* Takes over no entries: each consumer asks for those itself, when it can work on them. */
 static redisReply *
-send_one(struct heartbeat *h, const struct consumer_status *consumer)
+send_one(struct heartbeat *h, const struct consumer_status *consumer, int look)
 {
-    struct heartbeat_call call = { .consumer = consumer->name, .strays_after = "-" };
+    int reaches = consumer_reaches_mysql(consumer, clock_ms());
+    struct heartbeat_call call = { .consumer = consumer->name, .reaches_mysql = reaches, .strays_after = "-" };
 
-    return stream_heartbeat(&h->redis, &call);
+    return look ? stream_look(&h->redis, consumer->name, reaches) : stream_heartbeat(&h->redis, &call);
 }
 
 
-/* The first one's also brings those of all others. */
+/* Frees the reply. Returns 0, or -1 where there is none. */
+static int
+take(struct heartbeat *h, redisReply *reply, const char *name)
+{
+    if (reply == NULL) {
+        log_debug("event=heartbeat_failed consumer=%s error=\"%s\"", name, h->redis.error);
+        peers_forget(h->peers);
+        return -1;
+    }
+
+    const redisReply *beats = stream_beats(reply);
+
+    if (beats != NULL && beats->elements > 0) {
+        peers_look(h->peers, beats, clock_ms());
+    }
+
+    freeReplyObject(reply);
+    return 0;
+}
+
+
+/* The first one's also brings those of all others; where all are away, a call without a beat does. */
 static void
 send_all(struct heartbeat *h)
 {
-    for (unsigned i = 0; i < h->count; i++) {
-        redisReply *reply = i == 0 ? stream_look(&h->redis, h->consumers[i].name, 0) : send_one(h, &h->consumers[i]);
+    int looked = 0;
 
-        if (reply == NULL) {
-            log_debug("event=heartbeat_failed consumer=%s error=\"%s\"", h->consumers[i].name, h->redis.error);
-            peers_forget(h->peers);
+    for (unsigned i = 0; i < h->count; i++) {
+        const struct consumer_status *consumer = &h->consumers[i];
+
+        if (atomic_load(&consumer->is_away)) {
+            continue;
+        }
+
+        if (take(h, send_one(h, consumer, !looked), consumer->name) == -1) {
             return;
         }
 
-        if (i == 0) {
-            peers_look(h->peers, stream_beats(reply), clock_ms());
-        }
+        looked = 1;
+    }
 
-        freeReplyObject(reply);
+    if (!looked) {
+        (void) take(h, stream_look(&h->redis, "", 0), "");
     }
 }
 

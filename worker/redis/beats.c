@@ -9,7 +9,8 @@
 int
 beat_is_field(const char *field)
 {
-    return strcmp(field, "paused") != 0 && strncmp(field, "lease:", strlen("lease:")) != 0;
+    return strcmp(field, "paused") != 0 && strcmp(field, "deaths") != 0
+           && strncmp(field, "lease:", strlen("lease:")) != 0 && strncmp(field, "batch:", strlen("batch:")) != 0;
 }
 
 

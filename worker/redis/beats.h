@@ -5,7 +5,8 @@
  * alone; release: one digit, BEAT_RELEASE; mysql: 1 where MySQL answered last, or 0
  *                    "<ms>"                   of a worker of the release before: an old one
  *                    "0"                      it left, and what was pending for it is free
- *     paused         the operator's pause     lease:<task>  see redis/lease.h
+ *     paused             the operator's pause     lease:<task>  see redis/lease.h
+ *     batch:<consumer>   what it has in hand      deaths        entries whose worker died: see heartbeat.lua
  *
  * Workers of the release before read each field as a number of ms and delete it once that is 60 s old by Redis' clock,
  * or at once where it is no number: nothing here may depend on it that a later beat, or another process, does not make

@@ -7,7 +7,7 @@
 #include "redis/beats.h"
 #include "redis/keys.h"
 
-#define HEARTBEAT_PARTS 3 /* of the reply of heartbeat.lua */
+#define HEARTBEAT_PARTS 4 /* of the reply of heartbeat.lua */
 
 
 static void
@@ -110,7 +110,7 @@ heartbeat(struct redis_connection *conn, const struct heartbeat_call *call, cons
 redisReply *
 stream_heartbeat(struct redis_connection *conn, const struct heartbeat_call *call)
 {
-    return heartbeat(conn, call, "");
+    return heartbeat(conn, call, call->joins ? "join" : "");
 }
 
 
@@ -141,6 +141,26 @@ stream_leave(struct redis_connection *conn, const char *consumer)
     struct heartbeat_call call = { .consumer = consumer, .strays_after = "-" };
 
     return end_reply(heartbeat(conn, &call, "leave"));
+}
+
+
+int
+stream_hold(struct redis_connection *conn, const char *consumer, const struct buffer *ids)
+{
+    struct redis_args args = { 0 };
+
+    args_text(&args, ids->len > 0 ? "HSET" : "HDEL");
+    key_workers(&args);
+    args_format(&args, "batch:%s", consumer);
+
+    if (ids->len > 0) {
+        args_add(&args, ids->data, ids->len);
+    }
+
+    redisReply *reply = EFFECT("stream.hold", redis_call(conn, &args, 0));
+
+    args_free(&args);
+    return end_reply(reply);
 }
 
 
@@ -208,6 +228,15 @@ const redisReply *
 stream_beats(const redisReply *look)
 {
     return look->type == REDIS_REPLY_ARRAY && look->elements == HEARTBEAT_PARTS ? look->element[2] : NULL;
+}
+
+
+const redisReply *
+stream_deaths(const redisReply *heartbeat)
+{
+    return heartbeat->type == REDIS_REPLY_ARRAY && heartbeat->elements == HEARTBEAT_PARTS
+               ? heartbeat->element[3]
+               : NULL;
 }
 
 

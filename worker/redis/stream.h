@@ -9,6 +9,7 @@
 
 #include "base/silence.h"
 #include "redis/connection.h"
+#include "text/buffer.h"
 
 #define SILENT_NAME_SIZE 160 /* with the NUL */
 
@@ -21,8 +22,9 @@ struct silent_consumer {
 /* A heartbeat, and what it is to take over. Nothing is owned. */
 struct heartbeat_call {
     const char *consumer;
-    int reaches_mysql;        /* 1: MySQL answered it last */
-    uint64_t most;            /* entries to take over; 0: none */
+    int reaches_mysql; /* 1: MySQL answered it last */
+    int joins;         /* 1: the consumer's first call; what one of its name had in hand before counts as a death */
+    uint64_t most;     /* entries to take over; 0: none */
     const char *strays_after; /* what stream_strays_after() gave for the last reply; "-": the first call */
     const struct silent_consumer *silent;
     size_t silent_count;
@@ -61,11 +63,17 @@ redisReply *stream_read_own(struct redis_connection *conn, const char *consumer,
  */
 redisReply *stream_heartbeat(struct redis_connection *conn, const struct heartbeat_call *call);
 
-/* Renews the heartbeat and returns the reply with all beats, or NULL with conn->error. */
+/* Renews the heartbeat ("": of nobody) and returns the reply with all beats, or NULL with conn->error. */
 redisReply *stream_look(struct redis_connection *conn, const char *consumer, int reaches_mysql);
 
 /* Ends the consumer: others may take over at once what it has not settled. Returns 0, or -1 with conn->error. */
 int stream_leave(struct redis_connection *conn, const char *consumer);
+
+/*
+ * Says what the consumer has in hand, so that its death with it is counted (heartbeat.lua). ids: with spaces between
+ * them; "": nothing. Returns 0, or -1 with conn->error.
+ */
+int stream_hold(struct redis_connection *conn, const char *consumer, const struct buffer *ids);
 
 /* Moves an entry that cannot be read to the dead letters; reason is copied. Returns 0, or -1 with conn->error. */
 int stream_bury(struct redis_connection *conn, const char *id, const char *reason);
@@ -79,6 +87,9 @@ struct stream_entries stream_entries_of_heartbeat(const redisReply *reply);
 
 /* The beats in a reply of stream_look(), name, value, …; NULL: it is none. Points into the reply. Pure. */
 const redisReply *stream_beats(const redisReply *look);
+
+/* Deaths in a reply of stream_heartbeat(), id, number, …; NULL: it tells none. Points into the reply. Pure. */
+const redisReply *stream_deaths(const redisReply *heartbeat);
 
 /* Where the next heartbeat goes on to look for strays; points into the reply. NULL: as before. Pure. */
 const char *stream_strays_after(const redisReply *heartbeat);

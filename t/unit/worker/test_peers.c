@@ -114,6 +114,8 @@ START_TEST(test_beat)
     ck_assert(beat_is_field("shop-1"));
     ck_assert(!beat_is_field("paused"));
     ck_assert(!beat_is_field("lease:recount"));
+    ck_assert(!beat_is_field("batch:shop-1"));
+    ck_assert(!beat_is_field("deaths"));
 }
 END_TEST
 
