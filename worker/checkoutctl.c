@@ -117,11 +117,13 @@ static const struct command commands[] = {
       "for a payment event, or counts for the buyers of a product that is on sale stays, and is counted. --dry-run\n"
       "counts. DATE is 2026-08-01 (UTC), or a time such as 2026-08-01T00:00:00+08:00.\n" },
 
-    { "rebuild", NULL, ctl_rebuild, "", "makes the gate anew after Redis or MySQL lost data",
-      "From MySQL and what survives in Redis: registers, stock, units in flight, buyers, counts. Accepted orders that\n"
-      "have a record but neither a row nor a place in the queue are enqueued again. Products that MySQL holds are\n"
-      "loaded. Meanwhile the gate answers 503; workers may go on. Killed at any moment, run it again: until one has\n"
-      "ended, the gate stays closed. --dry-run counts what there is to do and leaves the gate open.\n" },
+    { "rebuild", NULL, ctl_rebuild, "[--abort]", "makes the gate anew after Redis or MySQL lost data",
+      "From MySQL and what survives in Redis: registers, stock, units in flight, buyers. Accepted orders that have a\n"
+      "record but neither a row nor a place in the queue are enqueued again. Products that MySQL holds are loaded.\n"
+      "The sale and the workers go on: only products that are not loaded, or whose orders are put back, answer 503\n"
+      "until the rebuild has come to them. Killed at any moment, run it again: it waits 10 s, until the other one is\n"
+      "dead for certain, and goes on. --abort gives a rebuild up, dead or alive, and opens the gate at once.\n"
+      "--dry-run counts what there is to do and does nothing.\n" },
 };
 /* clang-format on */
 

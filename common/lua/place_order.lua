@@ -44,6 +44,7 @@ end
 local state = redis.pcall('HMGET', gate, 'state', 'products', 'queued')
 if is_error(state) then return redis.error_reply(state.err) end
 local rebuilding, products, queued = state[1] == 'rebuilding', count(state[2]), count(state[3])
+local fence = rebuilding and redis.call('HGET', gate, 'fence')
 local kind = redis.call('TYPE', today).ok
 if kind ~= 'hash' and kind ~= 'none' then
     return redis.error_reply('WRONGTYPE ' .. today .. ' is not a hash')
@@ -65,13 +66,18 @@ local function now_ms()
     return now
 end
 
+-- Is the product behind the fence of a rebuild? The ones that it is done with are sold (rebuild_open.lua).
+local function is_fenced(register)
+    return rebuilding and not (fence and redis.call('HGET', register, 'rebuilt') == fence)
+end
+
 -- Reads what Redis knows of a product; nil and the verdict when it cannot be sold.
 local function read_product(k)
     local stock = redis.pcall('GET', KEYS[k])
     local reg = redis.pcall('HMGET', KEYS[k + 1], 'stock', 'in_flight', 'max_quantity',
                             'per_user_limit', 'opens_at', 'closes_at', 'state', 'recovering', 'buyers')
     if is_error(stock) or is_error(reg) then return nil, 'broken' end
-    if rebuilding then return nil, 'rebuilding' end
+    if is_fenced(KEYS[k + 1]) then return nil, 'rebuilding' end
     if not stock or not reg[1] then
         return nil, products == 0 and 'stock_not_loaded' or 'unknown_product'
     end

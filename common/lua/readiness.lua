@@ -4,7 +4,8 @@
 -- KEYS    1 order-processing-queue   2 gate   3 workers   4 products:recovering
 -- ARGV    1 ms of silence after which a worker is dead
 -- returns { eviction policy ("unknown": INFO is not allowed), fault (empty, read_only or out_of_memory),
---         products loaded, state of the gate, age in ms of the oldest job (0: none;
+--         products loaded, state of the gate (open; rebuilding: it sells nothing; repairing: a rebuild has closed some
+--         products; abandoned: the same, and it is dead), age in ms of the oldest job (0: none;
 --         orders of a product that is being recovered wait for that, and do not count), workers alive, paused (0 or 1) }
 -- law     Costs nothing that grows with the queue. What cannot be read counts as none. Where the clock stepped back, a
 --         beat from before lies ahead of it and counts no more than one that is too old: the living renew theirs within
@@ -62,5 +63,7 @@ for i = 1, #beats, 2 do
     end
 end
 
-local held = redis.pcall('HMGET', gate, 'products', 'state')
-return { policy, fault, math.max(0, tonumber(held[1] or '0') or 0), held[2] or 'open', age, alive, paused }
+local held = redis.pcall('HMGET', gate, 'products', 'state', 'fence', 'rebuild_silent')
+local state = held[2] or 'open'
+if state == 'rebuilding' and held[3] then state = held[4] and 'abandoned' or 'repairing' end
+return { policy, fault, math.max(0, tonumber(held[1] or '0') or 0), state, age, alive, paused }

@@ -1,5 +1,5 @@
--- Records of orders and the units of their buyers, for the scripts settle, transition and dead_drop (pasted in where
--- `--#include` stands).
+-- Records of orders and the units of their buyers, for the scripts settle, transition, dead_drop and requeue (pasted
+-- in where `--#include` stands).
 --
 --   has_ended(record)             true where the record says that its order ended; record: text, or false
 --   is_later(record, than)        true where the text `record` says something later than `than` (text, or false)

@@ -631,7 +631,8 @@ ngx_http_checkout_ready_judge_reply(ngx_http_checkout_ready_t *ready,
         ",\"policy\":\"%V\"", &policy);
     ngx_http_checkout_ready_check(
         ready, NGX_HTTP_CHECKOUT_CHECK_PRODUCTS,
-        e[2]->integer > 0 && ngx_http_checkout_ready_name_is(&state, "open"),
+        e[2]->integer > 0
+            && !ngx_http_checkout_ready_name_is(&state, "rebuilding"),
         ",\"loaded\":%L,\"state\":\"%V\"", (int64_t) e[2]->integer, &state);
     ngx_http_checkout_ready_check(
         ready, NGX_HTTP_CHECKOUT_CHECK_OLDEST_JOB,

@@ -1,5 +1,5 @@
-# A rebuild is killed before and after each of its outside effects, while workers go on or start in the middle; the next
-# one ends it, and the laws hold. POINTS=regex runs only some points.
+# S8: a rebuild is killed before and after each of its outside effects, while workers go on or start in the middle; it is
+# given up, or the next one takes over; the laws hold. POINTS=regex runs only some points.
 use strict;
 use warnings;
 use FindBin;
@@ -54,7 +54,7 @@ sub column { return @{ $stack->primary->selectcol_arrayref(@_) } }
 sub lose_data {
     empty();
     $stack->add_product(1, 50, '--per-user-limit', 9);
-    $stack->add_product($_, 50) for 2 .. 5;
+    $stack->add_product($_, 50) for 2 .. 6;
     $stack->place(1, 2, 7);
     $stack->place(3, 1, 8);
     $stack->place(3, 1, 6);
@@ -83,6 +83,7 @@ sub lose_data {
     $stack->do('DELETE FROM products WHERE id = 4');
     delete $stack->{supplied}{4};
     $stack->redis->set('product:5:register', 'no hash');
+    $stack->redis->set('product:6:stock', 1);
 }
 
 sub rebuild_until {
@@ -99,15 +100,29 @@ sub rebuild_until {
     return $? & 127;
 }
 
-# What has to be true whatever happened on the way; says what is not.
+# What has to be true whatever happened on the way; says what is not. The next rebuild would wait until the lease of the
+# one that was killed has been silent for 10 s; here that time has passed.
 sub faults {
+    my ($how) = @_;
     my @faults;
+    if ($how eq 'given up') {
+        my ($code, $text) = $stack->checkoutctl('rebuild', '--abort');
+        push @faults, "--abort: $text" if $code;
+        my @left = grep { defined } $stack->redis->hmget('gate', 'state', 'rebuild');
+        push @faults, "the gate after --abort: @left" if @left;
+        my $sold = $stack->place(6, 1)->{status};
+        push @faults, "after --abort the gate answers $sold" if $sold != 202;
+    } else {
+        $stack->redis->hdel('workers', 'lease:rebuild');
+    }
     my ($code, $text) = $stack->checkoutctl('rebuild');
     push @faults, "rebuild: $text" if $code;
     start_worker() if !$worker;
     CheckoutStack::wait_until(sub { $stack->is_drained }) or push @faults, 'not drained';
     my %want = (1 => 3, 2 => 1, 3 => 1);
-    $stack->live_orders($_) == $want{$_} or push @faults, "product $_: " . $stack->live_orders($_) . ' orders' for sort keys %want;
+    for my $id (sort keys %want) {
+        CheckoutStack::wait_until(sub { $stack->live_orders($id) == $want{$id} }, 15) or push @faults, "product $id: " . $stack->live_orders($id) . ' orders';
+    }
     my %stock = (1 => 44, 2 => 46, 3 => 49, 5 => 50);
     for my $id (sort keys %stock) {
         CheckoutStack::wait_until(sub { ($stack->redis_stock($id) // -1) == $stock{$id} }, 5) or push @faults, "product $id: gate " . ($stack->redis_stock($id) // 'none');
@@ -131,15 +146,19 @@ my @effects = effects();
 cmp_ok(scalar @effects, '>=', 12, scalar(@effects) . ' effects');
 # The first page of a scan names the buckets, the second is read from one: records are read, nothing is written yet.
 my @pages = ('scan.page.before:2', 'scan.page.after:2');
+my @points = map { ("$_.before", "$_.after") } @effects, 'lease.call';
+# Each effect before or after, in turn; both with CHECKOUT_FULL=1.
+@points = map { $points[ 2 * $_ + $_ % 2 ] } 0 .. $#points / 2 if !$ENV{CHECKOUT_FULL} && $points eq '.';
 my $cell = 0;
-for my $point (grep { /$points/ } (map { ("$_.before", "$_.after") } @effects), @pages) {
+for my $point (grep { /$points/ } @points, @pages) {
     lose_data();
     my $signal = rebuild_until($point);
     my $company = ++$cell % 2 ? 'a worker started before the next' : 'no worker';
+    my $how = $cell % 3 ? 'taken over' : 'given up';
     start_worker() if $cell % 2;
-    my @faults = faults();
+    my @faults = faults($how);
     unshift @faults, "the point was not reached (signal $signal)" if $signal != 9;
-    is(join("\n", @faults), '', "killed at $point, $company");
+    is(join("\n", @faults), '', "killed at $point, $how, $company");
 }
 
 end_worker();

@@ -137,28 +137,6 @@ subtest 'the buyer holds what the record says, although settle and transition co
     }
 };
 
-subtest 'a rebuild counts an order by its record, where row and record may differ' => sub {
-    fresh([1, stock => 10, per_user_limit => 9]);
-    $r->hset('gate', 'rebuild', 'token');
-    my ($id, $yesterday) = ('017f22e2-79b0-7000-8000-0000000000ff', 'orders:2026-11-20');
-    my $count = sub {
-        my ($without, %o) = @_;
-        return $redis->script('set_buyers', [ 'gate', 'product:1:register', 'product:1:buyers', "orders:$day", $yesterday ],
-            [ $o{token} // 'token', $o{in_flight} // 0, 1, $id, 7, 3, $without, 7, 2, 8, 1 ]);
-    };
-    for my $case ([ undef, 1, 5 ], [ undef, 0, 2 ], [ 'pending_payment', 0, 5 ], [ 'paid', 0, 5 ], [ 'cancelled', 1, 2 ], [ 'refunded', 1, 2 ]) {
-        my ($status, $without, $held) = @$case;
-        for my $bucket ("orders:$day", $yesterday) {
-            $r->del("orders:$day", $yesterday);
-            $r->hset($bucket, $id, "$status - 1 3 7 1763700000123") if $status;
-            is $count->($without), 1;
-            is_deeply { @{ $r->hgetall('product:1:buyers') } }, { 7 => $held, 8 => 1, counted => 1 }, ($status // 'no record') . " in $bucket, $without";
-        }
-    }
-    is $count->(1, in_flight => 3), 0, 'a job was settled meanwhile';
-    is $count->(1, token => 'another'), -1, 'another rebuild';
-};
-
 subtest 'W21: a stream id handed out twice' => sub {
     fresh([1, stock => 10]);
     enqueue(1, 7, 4);

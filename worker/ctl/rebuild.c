@@ -47,6 +47,8 @@ report(const struct rebuild *r)
     json_uint(o, "products", r->products);
     json_uint(o, "products_loaded", r->loaded);
     json_uint(o, "products_corrected", r->corrected);
+    json_uint(o, "products_not_counted", r->uncounted);
+    json_uint(o, "products_fenced", r->fenced_count);
     json_uint(o, "products_closed", r->closed);
     json_uint(o, "buyers", r->buyers);
     add_payments(o, r);
@@ -62,29 +64,52 @@ failed(const struct ctl *ctl, enum rebuild_result result)
         (void) report_db_failed(ctl);
         break;
     case REBUILD_TAKEN_OVER:
-        return report_error("%s: another rebuild began meanwhile, or Redis was emptied", ctl->redis.error);
+        return report_error("%s: another rebuild began, this one was given up, or Redis was emptied", ctl->redis.error);
     case REBUILD_BUSY:
-        (void) report_error("jobs of a product were settled faster than its buyers could be counted");
-        break;
+        return report_error("another rebuild is under way (%s): wait for it, or end it with \"rebuild --abort\"",
+                            ctl->redis.error);
     default:
         (void) report_redis_failed(ctl);
     }
 
-    return report_error("not finished; if the gate answers 503 it does so until a rebuild has ended: run it again");
+    return report_error("not finished: run it again. What it has not done stays as it was; if some products answer 503"
+                        " meanwhile, \"rebuild --abort\" opens them");
+}
+
+
+static int
+give_up(struct ctl *ctl)
+{
+    int given_up = rebuild_abort(&ctl->redis);
+
+    if (given_up == -1) {
+        return report_redis_failed(ctl);
+    }
+
+    cJSON *o = cJSON_CreateObject();
+
+    cJSON_AddBoolToObject(o, "given_up", given_up);
+    return report_object(ctl, o);
+}
+
+
+static int
+run(struct ctl *ctl)
+{
+    struct rebuild r = { .db = &ctl->db, .redis = &ctl->redis, .dry_run = ctl->dry_run };
+    enum rebuild_result result = rebuild_run(&r);
+
+    rebuild_free(&r);
+    return result == REBUILD_DONE ? report_object(ctl, report(&r)) : failed(ctl, result);
 }
 
 
 int
 ctl_rebuild(struct ctl *ctl, int argc, char **argv)
 {
-    struct rebuild r = { .db = &ctl->db, .redis = &ctl->redis, .dry_run = ctl->dry_run };
-
-    if (argc > 0) {
-        return report_error("rebuild knows no %s", argv[0]);
+    if (argc > 0 && (argc > 1 || strcmp(argv[0], "--abort") != 0)) {
+        return report_error("rebuild knows no %s", argv[strcmp(argv[0], "--abort") == 0]);
     }
 
-    enum rebuild_result result = rebuild_run(&r);
-
-    rebuild_free(&r);
-    return result == REBUILD_DONE ? report_object(ctl, report(&r)) : failed(ctl, result);
+    return argc == 1 ? give_up(ctl) : run(ctl);
 }

@@ -75,6 +75,8 @@ measure(struct monitor *m)
         log_debug("event=monitor_failed redis=\"%s\"", m->redis.error);
     }
 
+    stats_set(STATS_REBUILD,
+              q.valid && rebuild_watch_look(&m->rebuild, &m->redis) == 0 ? (int64_t) m->rebuild.seen : -1);
     pthread_mutex_lock(&m->lock);
 
     if (q.valid) {

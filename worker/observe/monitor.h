@@ -17,6 +17,7 @@
 #include "observe/consumer_status.h"
 #include "observe/laws.h"
 #include "observe/peers.h"
+#include "observe/rebuild_watch.h"
 #include "text/buffer.h"
 
 /* The numbers of common/lua/monitor.lua, which describes each. */
@@ -32,8 +33,9 @@ struct monitor {
     struct peers *peers; /* not owned */
     pthread_t thread;
     atomic_int ended;              /* 1: the thread is about to return */
-    struct redis_connection redis; /* the thread's */
+    struct redis_connection redis; /* the thread's, as are the next two */
     struct laws laws;
+    struct rebuild_watch rebuild;
 
     pthread_mutex_t lock;
     struct monitor_queue queue; /* under lock */

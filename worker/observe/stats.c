@@ -61,6 +61,7 @@ static const struct {
     [STATS_NOTICES_WAITING] = { "checkout_gate_notices_waiting",
                                 "Changes of orders that the gate was not told of yet." },
     [STATS_NOTICES_AGE] = { "checkout_gate_notices_age_seconds", "Age of the oldest of them." },
+    [STATS_REBUILD] = { "checkout_rebuild", "1 while a rebuild is under way, 2 when its process is dead; else 0." },
 };
 
 static const char *const verdicts[] = {
@@ -104,7 +105,7 @@ enum retry {
 };
 
 static atomic_uint_fast64_t counts[STATS_COUNTS];
-static atomic_int_fast64_t gauges[STATS_GAUGES] = { -1, -1, -1, -1, -1, -1 };
+static atomic_int_fast64_t gauges[STATS_GAUGES] = { -1, -1, -1, -1, -1, -1, -1 };
 static atomic_uint_fast64_t set_ms[STATS_GAUGES]; /* by clock_ms(); 0: never */
 static atomic_uint_fast64_t by_verdict[ITEMS(verdicts)];
 static atomic_uint_fast64_t by_outcome[ORDER_EVENTS + 1][EVENT_OUTCOMES];

@@ -44,10 +44,12 @@ enum stats_gauge {
     STATS_COUNTER_DRIFT,    /* units by which counters differ from what was counted, in the last whole recount */
     STATS_NOTICES_WAITING,  /* changes of orders that the gate is not told of yet; 10000: that many or more */
     STATS_NOTICES_AGE,      /* seconds since the oldest of them was committed; 0: there is none */
+    STATS_REBUILD,          /* enum rebuild_seen */
     STATS_GAUGES
 };
 
-/* Sets what MySQL held when it was read last; -1: it could not be read, and stats_write() leaves the gauge out. */
+/* Sets what MySQL, or the gate, held when it was read last; -1: it could not be read, and stats_write() leaves the
+ * gauge out. */
 void stats_set(enum stats_gauge gauge, int64_t value);
 
 /* Returns the milliseconds since it was set to something but -1; -1: never. *name: the metric's, without checkout_. */

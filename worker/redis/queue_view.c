@@ -30,10 +30,10 @@ read_page(struct redis_connection *conn, key_maker stream, const char *after)
 }
 
 
-int
-queue_view_walk(struct redis_connection *conn, key_maker stream, queue_visit visit, void *data)
+/* after: where to begin, "-" or "(<id>"; it becomes the place where the walk ended. */
+static int
+walk(struct redis_connection *conn, key_maker stream, char after[48], queue_visit visit, void *data)
 {
-    char after[48] = "-";
     size_t entries = PAGE;
     int enough = 0;
 
@@ -48,13 +48,22 @@ queue_view_walk(struct redis_connection *conn, key_maker stream, queue_visit vis
 
         for (size_t i = 0; i < entries && !enough; i++) {
             enough = visit(page->element[i], data);
-            snprintf(after, sizeof(after), "(%s", queue_entry_id(page->element[i]));
+            snprintf(after, 48, "(%s", queue_entry_id(page->element[i]));
         }
 
         freeReplyObject(page);
     }
 
     return 0;
+}
+
+
+int
+queue_view_walk(struct redis_connection *conn, key_maker stream, queue_visit visit, void *data)
+{
+    char after[48] = "-";
+
+    return walk(conn, stream, after, visit, data);
 }
 
 
@@ -155,13 +164,10 @@ sum_units(struct queue_view *v)
 
 
 int
-queue_view_read(struct redis_connection *conn, struct queue_view *view)
+queue_view_read_on(struct redis_connection *conn, struct queue_view *view)
 {
-    view->count = view->units_count = 0;
-    view->unreadable = 0;
-
-    int result = queue_view_walk(conn, key_queue, add_entry, view) == 0
-                         && queue_view_walk(conn, key_dead_letters, add_entry, view) == 0
+    int result = walk(conn, key_queue, view->queue_after, add_entry, view) == 0
+                         && walk(conn, key_dead_letters, view->dead_after, add_entry, view) == 0
                      ? 0
                      : -1;
 
@@ -173,6 +179,17 @@ queue_view_read(struct redis_connection *conn, struct queue_view *view)
     }
 
     return result;
+}
+
+
+int
+queue_view_read(struct redis_connection *conn, struct queue_view *view)
+{
+    view->count = view->units_count = 0;
+    view->unreadable = 0;
+    strcpy(view->queue_after, "-");
+    strcpy(view->dead_after, "-");
+    return queue_view_read_on(conn, view);
 }
 
 

@@ -39,7 +39,8 @@ struct queue_view {
         int64_t units; /* the field of each entry, also of unreadable ones */
     } * units;         /* by product, ascending */
     size_t units_count, units_capacity;
-    uint64_t unreadable; /* entries that queue_entry.h does not read */
+    uint64_t unreadable;                  /* entries that queue_entry.h does not read */
+    char queue_after[48], dead_after[48]; /* read up to these ids; private */
 };
 
 /*
@@ -47,6 +48,13 @@ struct queue_view {
  * the view. Blocks as queue_view_walk() does. Returns 0, or -1 with conn->error set; the view then lacks entries.
  */
 int queue_view_read(struct redis_connection *conn, struct queue_view *view);
+
+/*
+ * Reads on in both streams behind what was read before; what went away meanwhile stays in the view. So an entry that
+ * was in a stream at any moment since queue_view_read() is in it, unless it came and went between two calls. Returns
+ * and blocks as queue_view_read() does.
+ */
+int queue_view_read_on(struct redis_connection *conn, struct queue_view *view);
 
 /* Returns the first order of that identifier, which lives until the view is read again or freed, or NULL. Pure. */
 const struct queued_order *queue_view_find(const struct queue_view *view, const char *identifier);

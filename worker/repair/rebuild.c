@@ -1,84 +1,138 @@
 #include "repair/rebuild.h"
 
-#include "base/random_hex.h"
+#include <stdio.h>
+
 #include "failpoint.h"
-#include "redis/keys.h"
 #include "repair/rebuild_buyers.h"
+#include "repair/rebuild_gate.h"
 #include "repair/rebuild_products.h"
 #include "repair/rebuild_records.h"
 
+typedef enum rebuild_result (*rebuild_step)(struct rebuild *r);
+
+
+/* One after the other, as long as each is done. */
+static enum rebuild_result
+run_steps(struct rebuild *r, const rebuild_step *steps, size_t n)
+{
+    enum rebuild_result result = REBUILD_DONE;
+
+    for (size_t i = 0; i < n && result == REBUILD_DONE; i++) {
+        result = steps[i](r);
+    }
+
+    return result;
+}
+
+#define RUN(r, steps) run_steps(r, steps, sizeof(steps) / sizeof(*(steps)))
+
 
 static enum rebuild_result
-begin(struct rebuild *r)
+read_queue(struct rebuild *r)
 {
-    struct redis_args args = { 0 };
-    int64_t resumed;
-
-    random_hex(r->token, sizeof(r->token) - 1);
-    args_script(&args, &checkout_script_rebuild_begin, 1);
-    key_gate(&args);
-    args_text(&args, r->token);
-
-    redisReply *reply = EFFECT("rebuild.begin", redis_script(r->redis, &checkout_script_rebuild_begin, &args));
-
-    args_free(&args);
-
-    enum rebuild_result result = rebuild_context_answer(r, reply, &resumed);
-
-    r->resumed = result == REBUILD_DONE && resumed == 1;
-    return result;
+    return EFFECT("rebuild.read_queue", queue_view_read(r->redis, &r->waiting)) == -1
+               ? REBUILD_REDIS_FAILED
+               : REBUILD_DONE;
 }
 
 
 static enum rebuild_result
-end(struct rebuild *r)
+look(struct rebuild *r)
 {
-    struct redis_args args = { 0 };
-    int64_t queued;
+    static const rebuild_step steps[] = {
+        read_queue, rebuild_records_scan, rebuild_records_look, rebuild_products_scan
+    };
 
-    args_script(&args, &checkout_script_rebuild_end, 2);
-    key_queue(&args);
-    key_gate(&args);
-    args_text(&args, r->token);
-    args_number(&args, r->products);
+    return RUN(r, steps);
+}
 
-    redisReply *reply = EFFECT("rebuild.end", redis_script(r->redis, &checkout_script_rebuild_end, &args));
 
-    args_free(&args);
-    return rebuild_context_answer(r, reply, &queued);
+static enum rebuild_result
+repair_fenced(struct rebuild *r)
+{
+    static const rebuild_step steps[] = {
+        rebuild_products_read_units, rebuild_products_open_others, rebuild_gate_fence,
+        rebuild_records_requeue,     rebuild_products_fenced,      rebuild_gate_unfence,
+    };
+
+    /* Where there is nothing to do, there may be the fence of one that died. */
+    return r->lost_count > 0 || r->fenced_count > 0 ? RUN(r, steps) : rebuild_gate_unfence(r);
+}
+
+
+static enum rebuild_result
+rebuild(struct rebuild *r)
+{
+    static const rebuild_step steps[] = {
+        look, repair_fenced, rebuild_products_close_gone, rebuild_buyers, rebuild_gate_end
+    };
+
+    return RUN(r, steps);
+}
+
+
+static enum rebuild_result
+try_out(struct rebuild *r)
+{
+    static const rebuild_step steps[] = { look, rebuild_products_close_gone };
+    enum rebuild_result result = RUN(r, steps);
+
+    r->enqueued = r->lost_count;
+    r->products += r->loaded;
+    return result;
+}
+
+
+/* A rebuild that failed leaves the gate open: what it has done is right, and what it has not was so before. */
+static void
+give_up(struct rebuild *r)
+{
+    char error[sizeof(r->redis->error)];
+
+    snprintf(error, sizeof(error), "%s", r->redis->error);
+    (void) rebuild_gate_end(r);
+    snprintf(r->redis->error, sizeof(r->redis->error), "%s", error);
 }
 
 
 enum rebuild_result
 rebuild_run(struct rebuild *r)
 {
-    enum rebuild_result result;
-
-    /* MySQL first: without it the gate must not be closed. */
+    /* MySQL first: without it there is nothing to begin. */
     if (db_open(r->db) != DB_OK) {
         return REBUILD_DB_FAILED;
     }
 
-    if (!r->dry_run && (result = begin(r)) != REBUILD_DONE) {
+    if (r->dry_run) {
+        return try_out(r);
+    }
+
+    enum rebuild_result result = rebuild_gate_begin(r);
+
+    if (result != REBUILD_DONE) {
         return result;
     }
 
-    if (EFFECT("rebuild.read_queue", queue_view_read(r->redis, &r->waiting)) == -1) {
-        return REBUILD_REDIS_FAILED;
+    result = rebuild(r);
+
+    if (result == REBUILD_DB_FAILED || result == REBUILD_REDIS_FAILED) {
+        give_up(r);
     }
 
-    if ((result = rebuild_records(r)) != REBUILD_DONE || (result = rebuild_products(r)) != REBUILD_DONE
-        || (result = rebuild_buyers(r)) != REBUILD_DONE)
-    {
-        return result;
-    }
+    rebuild_gate_leave(r);
+    return result;
+}
 
-    return r->dry_run ? REBUILD_DONE : end(r);
+
+int
+rebuild_abort(struct redis_connection *redis)
+{
+    return rebuild_gate_abort(redis);
 }
 
 
 void
 rebuild_free(struct rebuild *r)
 {
-    queue_view_free(&r->waiting);
+    rebuild_context_free(r);
 }
