@@ -158,12 +158,11 @@ static int
 add_mysql(struct ctl *ctl, cJSON *o, const char *identifier)
 {
     if (db_open(&ctl->db) != DB_OK
-        || add_rows(
-               ctl, o, "orders",
-               "SELECT status, failure_code, user_id, product_id, quantity, total_price,"
-               " pay_by, payment_id, paid_at, created_at, updated_at, archived_at FROM orders"
+        || add_rows(ctl, o, "orders",
+                    "SELECT status, failure_code, user_id, product_id, quantity, total_price,"
+                    " pay_by, payment_id, paid_at, created_at, updated_at, archived_at FROM orders"
                     " WHERE order_identifier = '%s'",
-               identifier)
+                    identifier)
                == -1
         || add_rows(ctl, o, "items",
                     "SELECT product_id, quantity, unit_price FROM order_items"

@@ -49,8 +49,7 @@ wait_after(struct consumer *c, const char *what, enum consumer_wait server, cons
     unsigned ms = backoff_next(&c->backoff);
 
     atomic_store(&c->status->waits_for, server);
-    log_warn("event=%s consumer=%s code=%u error=\"%s\" wait_ms=%u",
-             what, c->status->name, code, error, ms);
+    log_warn("event=%s consumer=%s code=%u error=\"%s\" wait_ms=%u", what, c->status->name, code, error, ms);
     return stop_wait(ms) ? CONSUMER_END : again;
 }
 
@@ -857,7 +856,8 @@ leave_locked(struct consumer *c)
 
     if (locked_products_add(&c->locked, rows, c->tx.waited_for) == -1) {
         let_go(c);
-        return wait_after(c, "mysql_failed", CONSUMER_WAITS_FOR_MYSQL, "too many rows are locked", ERROR_LOCK_WAIT, CONSUMER_COMMIT);
+        return wait_after(c, "mysql_failed", CONSUMER_WAITS_FOR_MYSQL, "too many rows are locked", ERROR_LOCK_WAIT,
+                          CONSUMER_COMMIT);
     }
 
     let_go(c);
@@ -984,8 +984,8 @@ run_again(struct consumer *c)
         return redis_failed(c);
     }
 
-    return wait_after(c, "settle_stale", CONSUMER_WAITS_FOR_MYSQL, "MySQL was replaced, or a recovery began, after these entries were read", 0,
-                      CONSUMER_COMMIT);
+    return wait_after(c, "settle_stale", CONSUMER_WAITS_FOR_MYSQL,
+                      "MySQL was replaced, or a recovery began, after these entries were read", 0, CONSUMER_COMMIT);
 }
 
 
