@@ -228,7 +228,11 @@ subtest 'a product that is there' => sub {
     $stack->do('UPDATE products SET stock = stock + 9 WHERE id = 1');    # by hand, booked by nobody
     $stack->redis->hset('product:1:register', 'version', 5000);          # a newer gate than MySQL
     $stack->wait_drained;
-    is init(1, 10)->{status}, 200;
+    refused(init(1, 10), 503, 'unavailable', 'a gate that knows a later version: what MySQL lost is looked for first');
+    CheckoutStack::wait_until(sub { defined register(1)->{recovering} });
+    is row(1)->{version} < 5000, 1, '… and the row stays as it is';
+    CheckoutStack::wait_until(sub { $stack->checkoutctl('product', 'open', 1); !defined register(1)->{recovering} });
+    is init(1, 10)->{status}, 200, 'once a person says that MySQL is right';
     cmp_ok row(1)->{version}, '>', 5000, 'the version grows over the gate\'s';
     $stack->do('INSERT INTO products (id, name, price, stock) VALUES (2, ?, 5, 30)', 'By hand');
     is init(2, 30)->{data}{redis_stock}, 30, 'a product that the shop made itself';
@@ -404,7 +408,7 @@ subtest 'Redis is away' => sub {
     my $fake = CheckoutTest::FakeRedis->start(sub {
         my ($socket) = @_;
         CheckoutTest::FakeRedis::read_command($socket) or return;
-        print $socket "*4\r\n:1\r\n\$1\r\n1\r\n\$1\r\n0\r\n*10\r\n\$1\r\n9\r\n\$1\r\n1\r\n\$1\r\n9\r\n\$1\r\n0\r\n:0\r\n", "\$0\r\n\r\n" x 5;
+        print $socket "*4\r\n:1\r\n\$1\r\n1\r\n\$1\r\n0\r\n*11\r\n\$1\r\n9\r\n\$1\r\n1\r\n\$1\r\n9\r\n\$1\r\n0\r\n:0\r\n", "\$0\r\n\r\n" x 6;
         CheckoutTest::FakeRedis::read_command($socket);    # the push: no answer
     });
     my $half = edge(redis => '127.0.0.1:' . $fake->port, timeout => '1s');

@@ -20,8 +20,9 @@ my $READ_MOST = 6_000;    # rows of one statement: the largest pages have 1,000,
 
 my %grows = map { $_ => 1 } qw(orders order_items stock_movements payment_events outgoing_events gateway_calls gate_notices);
 
-# The statements that may read more, and why. Matched against the shape.
+# The statements that may read more, and why; matched against the shape. A new one needs a reason that holds.
 my @allowed = (
+    [ qr/^SELECT o\.user_id, SUM\(i\.quantity\) FROM order_items i JOIN orders o .* GROUP BY o\.user_id/, 'rebuild: the buyers of one limited product' ],
 );
 
 my $test    = WorkerTest->start;
@@ -46,7 +47,7 @@ my $id   = q(CONCAT('019aa411-0000-7000-8000-', LPAD(n, 12, '0')));
 my $time = "NOW(3) - INTERVAL $ROWS - n MINUTE";
 
 sub fill {
-    $test->load($_, 1_000_000) for 1 .. 20;
+    $test->load($_, 1_000_000, per_user_limit => $_ > 18 ? 100_000 : undef) for 1 .. 20;
     $test->sql("INSERT INTO orders (order_identifier, user_id, status, total_price, pay_by, product_id, quantity, payment_id, created_at, updated_at)
         SELECT $id, IF(n % 10 = 0, 1, n + 10), ELT(1 + n % 10, 'paid', 'completed', 'completed', 'completed', 'completed', 'completed', 'cancelled', 'failed', 'failed_payment', 'refunded'),
                19.80, $time, 1 + n % 20, 1, CONCAT('pay_', n), $time, $time FROM " . numbers($ROWS));
@@ -67,13 +68,14 @@ sub fill {
 sub ctl { my ($code, $text) = $stack->checkoutctl(@_); return $text }
 
 sub worker {
+    my (%env) = @_;
     my $secret = "$sink->{dir}/secret";
     open my $out, '>', $secret or die $!;
     print {$out} 'whsec_' . encode_base64('x' x 24, '') . "\n";
     close $out;
-    return $test->worker(@_, env => {
+    return $test->worker(env => {
         CHECKOUT_EVENTS_URL => $sink->url, CHECKOUT_EVENTS_SECRET_FILE => $secret,
-        CHECKOUT_PAYMENT_GATEWAY_URL => $gateway->url, CHECKOUT_WORKER_PAYMENT_TIMEOUT => '2s',
+        CHECKOUT_PAYMENT_GATEWAY_URL => $gateway->url, CHECKOUT_WORKER_PAYMENT_TIMEOUT => '2s', %env,
     });
 }
 
@@ -130,7 +132,10 @@ sub everybody_works {
     my @orders = edge_works();
     payments_come(@orders);
     operator_works(@orders);
-    sleep 6;    # expiry, laws, recount, reconciler, gateway
+    worker(CHECKOUT_PAYMENT_MODE => 'gateway');
+    $stack->place(3, 1, 6000 + $_) for 1 .. 3;
+    $test->wait_until(sub { $test->value('SELECT COUNT(*) FROM gateway_calls WHERE created_at > NOW(3) - INTERVAL 1 MINUTE AND answered_at IS NOT NULL') >= 3 }, 10);
+    sleep 5;    # expiry, laws, recount, reconciler
 }
 
 # --- the statements ---------------------------------------------------------------------------------------------------
@@ -164,25 +169,20 @@ sub faults {
     return @faults ? join(', ', @faults) . " ($steps)" : '';
 }
 
-sub is_allowed {
-    my ($shape) = @_;
-    return scalar grep { $shape =~ $_->[0] } @allowed;
-}
-
 fill();
 my %log = map { $_ => SqlLog->start($stack, $_) } qw(mysql replica replica2);
 everybody_works();
 $test->end_worker($_) for keys %{ $test->{workers} };
 my %shapes = map { my $server = $_; map { ($_->{shape} => { %$_, server => $server }) } $log{$server}->stop } sort keys %log;
-my @checked = grep { $_->{shape} =~ /^(?:SELECT|UPDATE|DELETE|WITH|INSERT .*SELECT)\b/i && $_->{shape} =~ /\bFROM\b|^UPDATE|^DELETE/i } map { $shapes{$_} } sort keys %shapes;
+my @checked = grep { $_->{shape} =~ /^\(?(?:SELECT|UPDATE|DELETE|WITH|INSERT .*SELECT)\b/i && $_->{shape} =~ /\bFROM\b|^UPDATE|^DELETE/i } map { $shapes{$_} } sort keys %shapes;
 cmp_ok(scalar @checked, '>=', 60, scalar(@checked) . ' statements of the programs');
 my $handle = $stack->connect_to($stack->{env}{MYSQL_SOCKET});
 $handle->do($_) for q(SET time_zone = '+00:00', innodb_lock_wait_timeout = 2, sql_mode = 'STRICT_ALL_TABLES'), 'SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED';
 for my $s (@checked) {
-    next if is_allowed($s->{shape});
     diag("$s->{server}: $s->{shape}") if $ENV{SHAPES};
-    my $faults = faults($handle, $s);
-    is($faults, '', substr $s->{shape}, 0, 160) or diag($s->{shape});
+    my ($allowed) = grep { $s->{shape} =~ $_->[0] } @allowed;
+    my $faults = $allowed ? '' : faults($handle, $s);
+    is($faults, '', substr($s->{shape}, 0, 160) . ($allowed ? " (may read more: $allowed->[1])" : '')) or diag($s->{shape});
 }
 
 SKIP: {

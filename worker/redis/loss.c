@@ -11,7 +11,7 @@
 #include "redis/keys.h"
 
 #define EPOCH_ANY      (-1)
-#define CACHE_SMALLEST 64
+#define CACHE_SMALLEST 64 /* a power of 2, as each size after it */
 
 enum loss_answer {
     ANSWER_NONE,
@@ -153,10 +153,10 @@ look_at(struct redis_connection *conn, const struct product_row *rows, const siz
 static size_t
 slot_of(const struct loss_cache *cache, uint64_t id)
 {
-    size_t at = (size_t) (id * 0x9E3779B97F4A7C15u >> 20) % cache->capacity;
+    size_t mask = cache->capacity - 1, at = (size_t) (id * 0x9E3779B97F4A7C15u >> 20) & mask;
 
     while (cache->slots[at] != 0 && cache->slots[at] != id) {
-        at = (at + 1) % cache->capacity;
+        at = (at + 1) & mask;
     }
 
     return at;
@@ -170,24 +170,32 @@ cache_holds(const struct loss_cache *cache, uint64_t id)
 }
 
 
+/* Doubles the table. */
+static void
+cache_grow(struct loss_cache *cache)
+{
+    uint64_t *slots = cache->slots;
+    size_t capacity = cache->capacity;
+
+    cache->capacity = capacity == 0 ? CACHE_SMALLEST : 2 * capacity;
+    cache->slots = memory_resize(NULL, cache->capacity, sizeof(*cache->slots));
+    memset(cache->slots, 0, cache->capacity * sizeof(*cache->slots));
+
+    for (size_t i = 0; i < capacity; i++) {
+        if (slots[i] != 0) {
+            cache->slots[slot_of(cache, slots[i])] = slots[i];
+        }
+    }
+
+    free(slots);
+}
+
+
 static void
 cache_add(struct loss_cache *cache, uint64_t id)
 {
     if (2 * (cache->count + 1) > cache->capacity) {
-        struct loss_cache larger = *cache;
-
-        larger.capacity = cache->capacity == 0 ? CACHE_SMALLEST : 2 * cache->capacity;
-        larger.slots = memory_resize(NULL, larger.capacity, sizeof(*larger.slots));
-        memset(larger.slots, 0, larger.capacity * sizeof(*larger.slots));
-
-        for (size_t i = 0; i < cache->capacity; i++) {
-            if (cache->slots[i] != 0) {
-                larger.slots[slot_of(&larger, cache->slots[i])] = cache->slots[i];
-            }
-        }
-
-        free(cache->slots);
-        *cache = larger;
+        cache_grow(cache);
     }
 
     size_t at = slot_of(cache, id);

@@ -43,7 +43,7 @@ int
 expiring_buckets(struct redis_connection *conn, uint64_t unix_ms)
 {
     struct redis_args keys = { 0 };
-    uint64_t needed[BUCKETS_BACK], today = unix_ms / DAY_MS * DAY_MS;
+    uint64_t needed[BUCKETS_BACK] = { 0 }, today = unix_ms / DAY_MS * DAY_MS;
     size_t n = 0;
 
     /* Today's, yesterday's and tomorrow's are looked up, the last by a clock that is behind. */
@@ -66,7 +66,7 @@ int
 expiring_buyers(struct redis_connection *conn, const struct product_row *rows, size_t n, uint64_t unix_ms)
 {
     struct redis_args keys = { 0 };
-    uint64_t needed[256];
+    uint64_t needed[256] = { 0 };
     int gone = 0;
 
     for (size_t i = 0; i < n && keys.count < sizeof(needed) / sizeof(*needed); i++) {
