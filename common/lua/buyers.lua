@@ -6,8 +6,9 @@
 --   settle_buyers(bucket, key, first_record, first, last)         } words of the call (ARGV), of a product whose buyers
 --   journal_records(bucket, key, product, first_record, last)     } are kept: buyers before records, the journal after
 --
--- The hash product:<id>:buyers holds user → units and, as no user is called so:
---   counted     1: it was counted from MySQL (repair/buyers_count.h), so a hash without it was lost and made anew
+-- The hash product:<id>:buyers holds user → units. No user has the number 0, which holds no units:
+--   0           0: it was counted from MySQL (repair/buyers_count.h), so a hash without it was lost and made anew
+-- and beside the users, while a count is under way:
 --   count       the token of a count that is under way: then whoever moves units by an order adds to the journal
 --   moves       how many lines the journal has: fields moved:1, moved:2 …, each "<identifier> <user> <units held now>"
 -- A key of another type stays as it is.

@@ -14,7 +14,7 @@ local at = redis.pcall('HMGET', buyers, 'count', 'moves')
 local f = redis.pcall('HMGET', register, 'buyers', 'per_user_limit', 'closes_at')
 if at.err or f.err or at[1] ~= ARGV[1] or f[1] ~= 'counting' or (tonumber(f[2] or '0') or 0) <= 0 then return -1 end
 if (tonumber(at[2] or '0') or 0) ~= tonumber(ARGV[2]) then return 0 end
-redis.call('HSET', new, 'counted', 1)
+redis.call('HSET', new, '0', 0)
 redis.call('UNLINK', buyers)
 redis.call('RENAME', new, buyers)
 set_expiry(buyers, tonumber(f[3] or '0') or 0)

@@ -17,7 +17,7 @@ for i = 1, #KEYS, 2 do
         if f[4] == 'counting' then
             asked = 1
         elseif f[4] == 'complete' then
-            asked = redis.pcall('HGET', KEYS[i + 1], 'counted') == '1' and 0 or 1
+            asked = redis.pcall('HGET', KEYS[i + 1], '0') == '0' and 0 or 1
         else
             asked = 2
         end

@@ -152,7 +152,7 @@ end
 local function read_buyers(p, first, n)
     local users, bought = {}, {}
     for i = 1, n do users[i] = string.match(ARGV[first + 2 * i - 1], '^%S+ %S+ %S+ %S+ (%S+)') end
-    users[n + 1] = p.counted and 'counted' or nil
+    users[n + 1] = p.counted and '0' or nil
     local found = redis.pcall('HMGET', KEYS[p.key + 2], unpack(users))
     if is_error(found) then return nil, 'broken' end
     if p.counted and not found[n + 1] then return nil, 'rebuilding' end

@@ -101,7 +101,7 @@ sub load {
     my $buyers = $all{buyers} // '';
     $self->{client}->hdel("product:$id:register", 'buyers') if $buyers eq '' && $reply->[0] >= 0;
     $self->{client}->hset("product:$id:register", 'buyers', $buyers) if $buyers ne '' && $buyers ne 'as pushed';
-    $self->{client}->hset("product:$id:buyers", 'counted', 1) if $buyers eq 'complete';
+    $self->{client}->hset("product:$id:buyers", '0', 0) if $buyers eq 'complete';
     return $reply->[0];
 }
 

@@ -376,11 +376,11 @@ sub wrong_counters {
     return @wrong;
 }
 
-# Units by user, as the gate counts them; the other fields of the hash are those of common/lua/buyers.lua.
+# Units by user, as the gate counts them. User 0 is nobody (common/lua/buyers.lua).
 sub bought {
     my ($self, $id) = @_;
     my %hash = @{ $self->redis->hgetall("product:$id:buyers") };
-    return map { $_ => $hash{$_} } grep { /^\d+$/ } keys %hash;
+    return map { $_ => $hash{$_} } grep { /^[1-9]\d*$/ } keys %hash;
 }
 
 # Products with a limit for each user whose buyers' units at the gate are not those in live orders and in flight; as text.

@@ -96,7 +96,7 @@ sub load {
 sub mark_counted {
     my ($self, $id) = @_;
     $self->redis->hset("product:$id:register", 'buyers', 'complete');
-    $self->redis->hset("product:$id:buyers", 'counted', 1);
+    $self->redis->hset("product:$id:buyers", '0', 0);
 }
 
 sub push_product {

@@ -117,7 +117,7 @@ subtest 'what the release before loaded sells on, and is counted beside once all
     is(sold(7, 3), 'queued');
     is(($test->stack->checkoutctl('migrate', '--unfinish'))[0], 0);
     $test->redis->hdel('product:1:register', 'buyers');
-    $test->redis->hdel('product:1:buyers', 'counted');
+    $test->redis->hdel('product:1:buyers', 0);
     $test->redis->hset('product:1:buyers', 8, 4);    # an error of old
     sleep 1.6;
     is(state(), 'none', 'old programs may run');

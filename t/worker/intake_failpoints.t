@@ -230,7 +230,7 @@ my %needs = (
     map({ $_ => \&paid_and_failed } grep { /^payment\.(?!reject|rollback|put_off)/ || /^(?:change|transition)\./ } @effects),
     'change.overdue' => \&overdue,
     map({ $_ => \&edit_by_hand } grep { /^sync\./ || $_ eq 'supply.book' } @effects),
-    map({ $_ => \&not_counted } qw(supply.snapshot supply.sum_page supply.write_count)),
+    map({ $_ => \&not_counted } qw(supply.snapshot supply.sum_page supply.write_count mysql.rollback)),
     'supply.begin' => \&no_counters,
     map({ $_ => \&left_notice } qw(notices.read notices.delete)),
 );
