@@ -213,12 +213,8 @@ subtest 'W19, law 6: MySQL lost payments that the gate knows of' => sub {
     $stack->do('DELETE FROM orders WHERE order_identifier = ?', $missing);
     $stack->do('UPDATE orders SET pay_by = NOW(3) - INTERVAL 1 SECOND WHERE order_identifier = ?', $ended);
     $stack->recount;
-    $stack->start_server('worker');
-    $becomes->($ended, 'cancelled', 'it would not wait for its money');
-    my ($record) = grep { defined } map { $stack->redis->hget($_, $ended) } $stack->redis->keys('orders:*');
-    is($record =~ s/ .*//r, 'paid', 'the gate knows better');
-
-    my $wanted = { $waits => 'paid pending_payment', $ended => 'paid cancelled', $missing => 'paid no row', $refunded => 'refunded paid' };
+    # No worker runs: it would begin a recovery by itself.
+    my $wanted = { $waits => 'paid pending_payment', $ended => 'paid pending_payment', $missing => 'paid no row', $refunded => 'refunded paid' };
     my $named = sub { return { map { $_->{order_identifier} => "$_->{gate} $_->{mysql}" } @{ $_[0]{payments_lost_by_mysql} } } };
     my $dry = json(0, 'rebuild', '--dry-run');
     is_deeply($named->($dry), $wanted, '--dry-run names them');
@@ -227,7 +223,8 @@ subtest 'W19, law 6: MySQL lost payments that the gate knows of' => sub {
     is_deeply($named->($report), $wanted, 'the report names them');
     is($report->{payments_kept_again}, 4);
     is($report->{payments_not_kept}, 0);
-    $becomes->($_, 'paid', 'paid again') for $waits, $ended, $missing;
+    $stack->start_server('worker');
+    $becomes->($_, 'paid', 'paid again, also what is overdue') for $waits, $ended, $missing;
     $becomes->($refunded, 'refunded', 'and that is refunded again');
     is($stack->value('SELECT payment_id FROM orders WHERE order_identifier = ?', $waits), undef, 'which payment it was nobody knows');
 

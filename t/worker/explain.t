@@ -22,6 +22,7 @@ my %grows = map { $_ => 1 } qw(orders order_items stock_movements payment_events
 
 # The statements that may read more, and why; matched against the shape. A new one needs a reason that holds.
 my @allowed = (
+    [ qr/^SELECT COALESCE\(\(SELECT MAX\(id\) FROM gate_notices/, 'a gauge that counts 10,000 notices at most' ],
     [ qr/^SELECT o\.user_id, SUM\(i\.quantity\) FROM order_items i JOIN orders o .* GROUP BY o\.user_id/, 'rebuild: the buyers of one limited product' ],
 );
 
@@ -141,7 +142,7 @@ sub everybody_works {
     operator_works(@orders);
     worker(CHECKOUT_PAYMENT_MODE => 'gateway');
     $stack->place(3, 1, 6000 + $_) for 1 .. 3;
-    $test->wait_until(sub { $test->value('SELECT COUNT(*) FROM gateway_calls WHERE created_at > NOW(3) - INTERVAL 1 MINUTE AND answered_at IS NOT NULL') >= 3 }, 10);
+    $test->wait_until(sub { $test->value('SELECT /* test */ COUNT(*) FROM gateway_calls WHERE created_at > NOW(3) - INTERVAL 1 MINUTE AND answered_at IS NOT NULL') >= 3 }, 10);
     sleep 5;    # expiry, laws, recount, reconciler
 }
 
@@ -181,7 +182,7 @@ my %log = map { $_ => SqlLog->start($stack, $_) } qw(mysql replica replica2);
 everybody_works();
 $test->end_worker($_) for keys %{ $test->{workers} };
 my %shapes = map { my $server = $_; map { ($_->{shape} => { %$_, server => $server }) } $log{$server}->stop } sort keys %log;
-my @checked = grep { $_->{shape} =~ /^\(?(?:SELECT|UPDATE|DELETE|WITH|INSERT .*SELECT)\b/i && $_->{shape} =~ /\bFROM\b|^UPDATE|^DELETE/i } map { $shapes{$_} } sort keys %shapes;
+my @checked = grep { $_->{text} !~ m{/\* test \*/} && $_->{shape} =~ /^\(?(?:SELECT|UPDATE|DELETE|WITH|INSERT .*SELECT)\b/i && $_->{shape} =~ /\bFROM\b|^UPDATE|^DELETE/i } map { $shapes{$_} } sort keys %shapes;
 cmp_ok(scalar @checked, '>=', 60, scalar(@checked) . ' statements of the programs');
 fill_notices();
 my $handle = $stack->connect_to($stack->{env}{MYSQL_SOCKET});

@@ -173,8 +173,8 @@ leave_out(struct archive *a, struct page *p)
         const char *head;
     } reasons[] = {
         { ARCHIVE_LEFT_LIMITED,
-          "SELECT i.order_identifier FROM order_items i JOIN products p ON p.id = i.product_id"
-          " WHERE p.per_user_limit IS NOT NULL AND p.state = 'open'"
+          "SELECT STRAIGHT_JOIN i.order_identifier FROM order_items i FORCE INDEX (PRIMARY)"
+          " JOIN products p ON p.id = i.product_id WHERE p.per_user_limit IS NOT NULL AND p.state = 'open'"
           " AND (p.closes_at IS NULL OR p.closes_at > NOW(3)) AND i.order_identifier IN " },
         { ARCHIVE_LEFT_WAITING, "SELECT order_identifier FROM payment_events"
                                 " WHERE processed_at IS NULL AND order_identifier IN " },
