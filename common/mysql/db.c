@@ -242,8 +242,14 @@ enum db_result
 db_check_writable(struct db *db)
 {
     uint64_t now = 0;
+    enum db_result result = ask_server(db, &now);
 
-    return ask_server(db, &now);
+    /* A primary that was demoted keeps its connections: over a new one the caller may reach the new primary. */
+    if (result != DB_OK) {
+        close_mysql(db);
+    }
+
+    return result;
 }
 
 

@@ -55,6 +55,7 @@ struct db {
     unsigned lock_wait;    /* s that a statement waits for a row's lock; 0: half of the server's timeout */
     uint64_t statement_at; /* of db_begun() */
     uint64_t sessions;     /* opened so far: another number, another session */
+    uint64_t announced;    /* the user's own: `sessions` when it told others of this session's server; 0: never */
     char server_name[DB_SERVER_NAME_MAX]; /* of the open session, where server->writable: the same for all sessions */
     uint64_t server_started;              /* on that server; seconds since 1970, exact to a few; as is the name */
     unsigned code;                        /* MySQL's number of the last error; 0: ours */
@@ -69,7 +70,8 @@ enum db_result db_open(struct db *db);
 
 /*
  * Asks the server of the open session anew whether it can be written, for whoever is about to conclude something from
- * what it lacks. Blocks for a statement. Returns DB_OK, or DB_RETRY (code DB_READ_ONLY: it cannot).
+ * what it lacks. Blocks for a statement. Returns DB_OK, or DB_RETRY (code DB_READ_ONLY: it cannot); the connection is
+ * closed then, and a transaction that was open is gone.
  */
 enum db_result db_check_writable(struct db *db);
 

@@ -182,6 +182,37 @@ subtest 'S2: an order whose payment MySQL lost does not expire' => sub {
     $test->laws_hold('the laws hold');
 };
 
+subtest 'S2: who moves units says first on which server it is' => sub {
+    fresh();
+    my $id = do { my $pid = $test->worker; my ($new) = $test->place_new(1, 1); $test->wait_drained; $test->end_worker($pid); $new };
+    my $epoch = $redis->hget('gate', 'epoch') // 0;
+    for my $command ([ qw(order cancel), $id ], [ qw(product set 1 --stock 30) ]) {
+        $redis->hset('gate', 'server', 'the/old/one');
+        $test->stack->checkoutctl_ok(@$command);
+        isnt($redis->hget('gate', 'server'), 'the/old/one', "@$command[0, 1]: the new server is known");
+        is($redis->hget('gate', 'epoch'), ++$epoch, 'under a new epoch');
+    }
+};
+
+subtest 'S2: an order that stays behind asks for one comparison, not for one in each round' => sub {
+    fresh();
+    my $pid = $test->worker;
+    my ($id) = $test->place_new(1, 1);
+    $test->wait_drained;
+    $test->end_worker($pid);
+    my ($bucket) = grep { $redis->hexists($_, $id) } $redis->keys('orders:*');
+    $redis->hset($bucket, $id, $redis->hget($bucket, $id) =~ s/^pending_payment/paid/r);
+    $redis->hset('workers', 'lease:recovery', 'another 1');    # no pass before it is taken over
+    $test->sql('UPDATE orders SET pay_by = NOW(3) - INTERVAL 1 SECOND WHERE order_identifier = ?', $id);
+    my $asked = $redis->hget('gate', 'compare') // 0;
+    $test->worker;
+    becomes(5, sub { $test->log_holds(qr/event=order_behind order=$id/) }, 'expiry looked');
+    sleep 3;
+    is($redis->hget('gate', 'compare'), $asked + 1, 'one was asked for');
+    becomes(20, sub { state_of($id) eq 'paid' }, 'and then it is paid');
+    $test->laws_hold('the laws hold');
+};
+
 subtest 'S2: orders of a product that stays closed wait, those of others do not' => sub {
     fresh();
     $test->place_new(1, 3) for 1 .. 5;

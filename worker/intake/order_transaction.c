@@ -102,27 +102,6 @@ confirm_gone(struct order_transaction *tx, size_t products)
 }
 
 
-/* The gate must know on which server this session is, before anything is committed there. */
-static enum db_result
-announce(struct order_transaction *tx)
-{
-    int64_t epoch;
-
-    if (tx->announced == tx->db->sessions) {
-        return DB_OK;
-    }
-
-    if (loss_announce(tx->redis, tx->db, &epoch) == -1) {
-        tx->db->code = 0;
-        snprintf(tx->db->error, sizeof(tx->db->error), "Redis: %.400s", tx->redis->error);
-        return DB_RETRY;
-    }
-
-    tx->announced = tx->db->sessions;
-    return DB_OK;
-}
-
-
 /* Under the locks. Where a product is being recovered, nothing is written. */
 static enum db_result
 look_for_losses(struct order_transaction *tx, size_t products)
@@ -377,8 +356,9 @@ begin(struct order_transaction *tx)
 {
     enum db_result result = db_open(tx->db);
 
+    /* Before anything is committed there, also where no version is asked for. */
     if (result == DB_OK) {
-        result = announce(tx);
+        result = loss_announce_session(tx->redis, tx->db);
     }
 
     if (result == DB_OK) {

@@ -69,7 +69,6 @@ struct order_transaction {
     size_t locked_capacity;
     size_t waited_for; /* after ORDERS_LOCKED: so many of `after` are products whose rows others hold, ids ascending */
 
-    uint64_t announced;       /* db.sessions of the session of which the gate was told */
     struct loss_cache losses; /* products that this session may change */
     unsigned char *closed;    /* after ORDERS_HELD: 1 for those of batch->products that are being recovered */
     size_t held;              /* how many: nothing was committed for that */

@@ -75,6 +75,24 @@ redis_failed(struct db *db, const struct redis_connection *conn)
 }
 
 
+enum db_result
+loss_announce_session(struct redis_connection *conn, struct db *db)
+{
+    int64_t epoch;
+
+    if (db->announced == db->sessions || !db->server->writable) {
+        return DB_OK;
+    }
+
+    if (loss_announce(conn, db, &epoch) == -1) {
+        return redis_failed(db, conn);
+    }
+
+    db->announced = db->sessions;
+    return DB_OK;
+}
+
+
 /* words: for each of n products its id and a version. Returns the reply of the script, or NULL with conn->error set. */
 static redisReply *
 call(struct redis_connection *conn, const struct product_row *rows, const size_t *which, size_t n, int by_records)
@@ -239,8 +257,13 @@ loss_look_cached(struct loss_cache *cache, int64_t epoch, struct db *db, struct 
 {
     size_t which[LOSS_LOOK_MOST], asked = 0;
     int sure = 0;
+    enum db_result result = loss_announce_session(conn, db);
 
     *count = 0;
+
+    if (result != DB_OK) {
+        return result;
+    }
 
     if (cache != NULL) {
         cache_begin(cache, db->sessions, epoch);

@@ -9,14 +9,17 @@
  *   - Between a commit on a server and its push to the gate, that server may be replaced. A push that comes after the
  *     answer could then raise the register past the new server's rows, or take an order off the queue that the new
  *     server lacks, and the next commit would cover it up.
- *   - So each session that is opened says which server it is on (loss_announce()). Another server than the last one
- *     raises the gate's epoch, and so does each recovery that begins.
+ *   - So each session of a worker, a thread of it or checkoutctl that moves units says which server it is on before it
+ *     changes a version (loss_announce_session()). Another server than the last one raises the gate's epoch, and so
+ *     does each recovery that begins.
  *   - A consumer reads the epoch before it reads entries, and settles them under that epoch alone (settle.lua). What
  * was committed on the old server is not settled after the new one was announced: the batch runs again, over a new
  *     session.
  *   - So under one session and one epoch, a register that was not greater than its row, once, under its lock, stays so:
  *     only commits of this server move it. struct loss_cache remembers these products, and the question is asked once
  *     for each product, session and epoch.
+ * The edge (nginx) says it not: its cancellation reads the register first and compares under the row's lock, but where
+ * it is the first to reach a new server, a settle of the old one may come between its question and its commit.
  * An operator who moves a version back by hand under a running session is not seen by this, but by the reconciler.
  *
  * Functions block up to [redis] timeout for each call, where one is made, and for a statement of MySQL.
@@ -46,6 +49,14 @@ int loss_read_epoch(struct redis_connection *conn, int64_t *epoch);
  * epoch, which may have been raised by this call; or -1 with conn->error set.
  */
 int loss_announce(struct redis_connection *conn, const struct db *db, int64_t *epoch);
+
+/*
+ * The same where the gate was not told of this session yet (db->announced); else, and where the server need not be
+ * writable, it does nothing. Call it before the first question about a version: an answer that is older than the
+ * announcement may be overtaken by a push of what the server before had committed. loss_look() calls it itself. Returns
+ * DB_OK, or DB_RETRY with db->error set (code 0): Redis failed.
+ */
+enum db_result loss_announce_session(struct redis_connection *conn, struct db *db);
 
 /*
  * Asks of rows[0 .. n), ids ascending, which the caller has read under their locks in the transaction that is open on

@@ -115,19 +115,12 @@ pass(struct recovery *r, int64_t wanted)
 static enum recovery_result
 see_server(struct recovery *r)
 {
-    int64_t epoch;
-
     if (db_open(&r->db) != DB_OK || db_check_writable(&r->db) != DB_OK) {
         db_close(&r->db);
         return RECOVERY_FAILED;
     }
 
-    if (r->announced != r->db.sessions && loss_announce(&r->redis, &r->db, &epoch) == -1) {
-        return RECOVERY_FAILED;
-    }
-
-    r->announced = r->db.sessions;
-    return RECOVERY_DONE;
+    return loss_announce_session(&r->redis, &r->db) == DB_OK ? RECOVERY_DONE : RECOVERY_FAILED;
 }
 
 

@@ -47,7 +47,6 @@ struct recovery {
     const struct config *config; /* not owned */
     struct redis_connection redis;
     struct db db;
-    uint64_t announced; /* db.sessions of the session of which the gate was told */
     struct lease lease;
     char owner[LEASE_OWNER_LEN + 1];
     struct change_batch *batch;

@@ -173,6 +173,10 @@ sync_once(struct db *db, struct redis_connection *conn, uint64_t id, unsigned op
         return SYNC_DB_FAILED;
     }
 
+    if (loss_announce_session(conn, db) != DB_OK) {
+        return SYNC_REDIS_FAILED;
+    }
+
     enum sync_result result = lock_and_raise(db, conn, options, count, under_lock, data, row, &pushed);
 
     if (result != SYNC_PUSHED) {
