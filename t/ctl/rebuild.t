@@ -238,6 +238,27 @@ subtest 'W19, law 6: MySQL lost payments that the gate knows of' => sub {
     redis_stock_becomes(11, 96, 'Redis = MySQL');
 };
 
+subtest 'W19: a cancellation that MySQL lost is not taken back by its record' => sub {
+    $stack->add_product(14, 10, '--per-user-limit', 5);
+    my $id = $stack->place(14, 2, 7)->{data}{order_identifier};
+    $stack->wait_drained;
+    $stack->checkoutctl_ok('order', 'cancel', $id);
+    $stack->end_workers;
+    $stack->do("UPDATE orders SET status = 'pending_payment', failure_code = NULL WHERE order_identifier = ?", $id);
+    $stack->do('DELETE FROM stock_movements WHERE order_identifier = ?', $id);
+    $stack->do('UPDATE products SET stock = stock - 2 WHERE id = 14');
+    $stack->recount;
+    is(json(0, 'rebuild')->{orders_left_to_recovery}, 1, 'it is counted');
+    my ($record) = grep { defined } map { $stack->redis->hget($_, $id) } $stack->redis->keys('orders:*');
+    like($record, qr/^cancelled /, 'its record stays');
+    $stack->start_server('worker');
+    CheckoutStack::wait_until(sub { $stack->order_status($id)->{status} eq 'cancelled' && ($stack->db_stock(14) // 0) == 10 }, 15);
+    is($stack->value('SELECT status FROM orders WHERE order_identifier = ?', $id), 'cancelled', 'and the row follows it');
+    redis_stock_becomes(14, 10, 'its units are back');
+    CheckoutStack::wait_until(sub { !defined $stack->redis->hget('product:14:buyers', 7) }, 8);
+    is($stack->redis->hget('product:14:buyers', 7), undef, 'the buyer holds none');
+};
+
 subtest 'the fence' => sub {
     $stack->add_product(9, 10);
     $stack->redis->hset('gate', 'state', 'rebuilding', 'rebuild', 'of somebody who was killed');

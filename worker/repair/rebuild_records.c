@@ -8,6 +8,8 @@
  *                                else enqueued again
  *   failed, ended     missing    the row written again as it was, without items: that verdict was given
  *   paid, later       earlier    the payment is kept again (rebuild_payments.c)
+ *   cancelled,        pending,   MySQL lost that change: the record stays, and a comparison is asked for, which makes
+ *   completed, ...    paid       the row good (repair/recovery.h)
  *   other status      there      the record set to the row's status (queued, or a change that did not reach the gate);
  *                                not where it says paid and the payment is kept: it is right soon, and protects the
  *                                order from its time to pay until then
@@ -53,8 +55,8 @@ struct compared {
         reason[RECORD_REASON_MAX + 1]; /* of the row where there is one, else of the record */
     enum order_status gate, mysql;     /* status in the record, and in the row */
     int has_row;
-    int is_left;   /* to the recovery of its product */
-    int is_behind; /* the record has another status than the row */
+    int is_left; /* to the recovery of its product */
+    int differs; /* the record has another status than the row */
 };
 
 struct page {
@@ -62,6 +64,7 @@ struct page {
     struct compared records[PAGE];
     size_t count;
     struct compared to_do[PAGE]; /* of them, what Redis has to change */
+    int is_compared;             /* 1: records of it are later than their rows, so a comparison is to be asked for */
     struct identifier_table by_identifier;
 };
 
@@ -149,7 +152,7 @@ find_rows(struct rebuild *r, struct page *p)
         if (i != IDENTIFIER_TABLE_NONE) {
             p->records[i].has_row = 1;
             p->records[i].mysql = order_status_parse(row[1], strlen(row[1]));
-            p->records[i].is_behind = strcmp(p->records[i].status, row[1]) != 0;
+            p->records[i].differs = strcmp(p->records[i].status, row[1]) != 0;
             snprintf(p->records[i].status, sizeof(p->records[i].status), "%s", row[1]);
             snprintf(p->records[i].reason, sizeof(p->records[i].reason), "%s", row[2]);
         }
@@ -231,10 +234,18 @@ is_lost(const struct compared *l)
 }
 
 
+/* A change other than a payment that the record shows and the row lacks: MySQL lost it. */
+static int
+is_changed_later(const struct compared *l)
+{
+    return l->has_row && order_status_rank(l->gate) > order_status_rank(l->mysql) && !is_paid_later(l);
+}
+
+
 static int
 is_to_refresh(const struct compared *l)
 {
-    return l->has_row && l->is_behind && !(is_paid_later(l) && order_is_live(l->mysql));
+    return l->has_row && l->differs && !(is_paid_later(l) && order_is_live(l->mysql));
 }
 
 
@@ -398,6 +409,9 @@ compare_record(struct rebuild *r, struct page *p, struct compared *l, size_t *to
         add_lost(r, l, p->day);
     } else if (!l->has_row) {
         return write_tombstone(r, l);
+    } else if (is_changed_later(l)) {
+        r->left++;
+        p->is_compared = 1;
     } else if (is_to_refresh(l)) {
         r->refreshed += (uint64_t) r->dry_run;
         p->to_do[(*to_refresh)++] = *l;
@@ -413,6 +427,8 @@ compare_records(struct rebuild *r, struct page *p)
     enum rebuild_result result = p->count > 0 ? find_rows(r, p) : REBUILD_DONE;
     size_t n = 0;
 
+    p->is_compared = 0;
+
     for (size_t i = 0; i < p->count && result == REBUILD_DONE; i++) {
         /* HSCAN may give a pair twice. */
         if (identifier_table_find(&p->by_identifier, p->records[i].identifier) == i) {
@@ -421,6 +437,10 @@ compare_records(struct rebuild *r, struct page *p)
     }
 
     p->count = 0;
+
+    if (result == REBUILD_DONE && p->is_compared && !r->dry_run && loss_ask_for_comparison(r->redis) == -1) {
+        return REBUILD_REDIS_FAILED;
+    }
 
     if (result != REBUILD_DONE || n == 0 || r->dry_run) {
         return result;
