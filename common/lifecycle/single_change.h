@@ -26,7 +26,7 @@ struct single_change {
     int writes_events;                     /* 1: outgoing_events are written */
     int has_record;                        /* 1: the gate has a record of it; `asked` is its content */
     int is_queued;                         /* 1: the order still waits in the queue, by its record */
-    struct checkout_order asked;
+    struct checkout_order asked;           /* has_record 0: product_id by its row, or 0, and all else 0 */
     enum order_status recorded; /* by its record: a row of an earlier status has lost something, and stays as it is */
     uint64_t gate_version; /* of the register of asked.product_id, read before: the same for its row; 0: not read */
     int is_recovering;     /* 1: that product is being recovered: nothing of it is changed */

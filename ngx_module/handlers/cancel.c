@@ -3,6 +3,7 @@
  * paid; it may still wait in the queue.
  *
  *     FIND      the gate's record: whose order it is, and what it asked for
+ *     READ      where there is no record: the row, for its product
  *     REGISTER  the version that the gate knows of its product, and whether it
  *               is being recovered
  *     COMMIT    one transaction on the primary, which decides
@@ -39,6 +40,7 @@
 #include "request/user.h"
 #include "checkout_scripts.h"
 #include "lifecycle/single_change.h"
+#include "mysql/order_read.h"
 #include "order/identifier.h"
 #include "order/order.h"
 #include "order/order_json.h"
@@ -48,6 +50,7 @@
 
 typedef enum {
     NGX_HTTP_CHECKOUT_CANCEL_FIND,
+    NGX_HTTP_CHECKOUT_CANCEL_READ,
     NGX_HTTP_CHECKOUT_CANCEL_REGISTER,
     NGX_HTTP_CHECKOUT_CANCEL_COMMIT,
     NGX_HTTP_CHECKOUT_CANCEL_PUSH
@@ -81,6 +84,12 @@ static void ngx_http_checkout_cancel_found(
     redisReply *reply);
 static void ngx_http_checkout_cancel_read_record(
     ngx_http_checkout_cancel_t *cancel, redisReply *reply);
+
+static ngx_int_t ngx_http_checkout_cancel_read(
+    ngx_http_checkout_cancel_t *cancel);
+static void ngx_http_checkout_cancel_was_read(ngx_http_checkout_job_t *job,
+    ngx_http_request_t *r, ngx_http_checkout_sql_outcome_e outcome,
+    struct sql_result *result);
 
 static ngx_int_t ngx_http_checkout_cancel_register(
     ngx_http_checkout_cancel_t *cancel);
@@ -278,8 +287,9 @@ ngx_http_checkout_cancel_found(ngx_http_checkout_script_call_t *call,
         return;
     }
 
-    rc = cancel->found ? ngx_http_checkout_cancel_register(cancel)
-                       : NGX_DECLINED;
+    rc = !cancel->found       ? NGX_DECLINED
+         : change->has_record ? ngx_http_checkout_cancel_register(cancel)
+                              : ngx_http_checkout_cancel_read(cancel);
 
     if (rc == NGX_DECLINED) {
         rc = ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_UNAVAILABLE, NULL,
@@ -325,16 +335,70 @@ ngx_http_checkout_cancel_read_record(ngx_http_checkout_cancel_t *cancel,
 
 
 /*
- * NGX_DONE: the request waits. NGX_DECLINED: Redis cannot be asked. An order
- * without a record is days old, and its product not known: MySQL decides.
+ * An order without a record is days old, or Redis lost it: its row says of
+ * which product it is. NGX_DONE: the request waits. NGX_DECLINED: MySQL cannot
+ * be asked. NGX_HTTP_INTERNAL_SERVER_ERROR: no memory.
  */
+static ngx_int_t
+ngx_http_checkout_cancel_read(ngx_http_checkout_cancel_t *cancel)
+{
+    struct order_read    input;
+    ngx_http_request_t  *r;
+
+    ngx_http_checkout_cancel_enter(cancel, NGX_HTTP_CHECKOUT_CANCEL_READ);
+
+    r = cancel->request;
+    ngx_memcpy(input.identifier, cancel->change.identifier,
+               CHECKOUT_IDENTIFIER_LEN);
+    ngx_http_checkout_waiting_restart(&cancel->ctx->waiting,
+                                      ngx_http_checkout_location(r)->clock);
+
+    return ngx_http_checkout_ask_primary(
+        r, order_read, &input, sizeof(struct order_read),
+        ngx_http_checkout_cancel_was_read, cancel);
+}
+
+
+static void
+ngx_http_checkout_cancel_was_read(ngx_http_checkout_job_t *job,
+    ngx_http_request_t *r, ngx_http_checkout_sql_outcome_e outcome,
+    struct sql_result *result)
+{
+    ngx_int_t                    rc;
+    ngx_http_checkout_cancel_t  *cancel = job->data;
+
+    if (outcome != NGX_HTTP_CHECKOUT_SQL_DONE) {
+        rc = ngx_http_checkout_sql_refuse(r, outcome);
+
+    } else if (result->rows == 0) {
+        rc = ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_ORDER_NOT_FOUND,
+                                      NULL, 0);
+
+    } else if (result->numbers[ORDER_READ_PRODUCT] == 0) {
+        rc = ngx_http_checkout_cancel_commit(cancel);
+
+    } else {
+        cancel->change.asked.product_id = result->numbers[ORDER_READ_PRODUCT];
+        ngx_http_checkout_waiting_restart(
+            &cancel->ctx->waiting, ngx_http_checkout_location(r)->clock);
+        rc = ngx_http_checkout_cancel_register(cancel);
+    }
+
+    if (rc == NGX_DECLINED) {
+        rc = ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_UNAVAILABLE, NULL,
+                                      0);
+    }
+
+    if (rc != NGX_DONE) {
+        ngx_http_checkout_waiting_finish(&cancel->ctx->waiting, rc);
+    }
+}
+
+
+/* NGX_DONE: the request waits. NGX_DECLINED: Redis cannot be asked. */
 static ngx_int_t
 ngx_http_checkout_cancel_register(ngx_http_checkout_cancel_t *cancel)
 {
-    if (!cancel->change.has_record) {
-        return ngx_http_checkout_cancel_commit(cancel);
-    }
-
     ngx_http_checkout_cancel_enter(cancel, NGX_HTTP_CHECKOUT_CANCEL_REGISTER);
 
     return ngx_http_checkout_ask_redis(

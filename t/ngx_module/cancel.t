@@ -241,6 +241,13 @@ subtest 'S2: an order of which the gate knows more than MySQL is not cancelled' 
     is(cancel($closed)->{status}, 503, 'its product is being recovered');
     $stack->redis->hdel('product:8:register', 'recovering');
     is(row($closed), 'pending_payment', 'nothing was changed');
+    my $forgotten = $stack->redis->hget($bucket, $other);
+    $stack->redis->hdel($bucket, $other);
+    $stack->redis->hset('product:8:register', 'recovering', '- - -');
+    is(cancel($other)->{status}, 503, 'nor one that the gate has no record of, where its product is being recovered');
+    $stack->redis->hdel('product:8:register', 'recovering');
+    is(row($other), 'pending_payment', 'nothing was changed');
+    $stack->redis->hset($bucket, $other, $forgotten);
     is(cancel($_)->{status}, 200, 'afterwards') for $paid, $other, $closed;
     soon(sub { $stack->redis_stock(8) == 10 }, 'the stock follows');
 };
