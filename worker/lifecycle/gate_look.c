@@ -1,14 +1,19 @@
 #include "lifecycle/gate_look.h"
 
+#include <inttypes.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/log.h"
+#include "base/log_limit.h"
 #include "lifecycle/rules.h"
 #include "order/order.h"
 #include "redis/loss.h"
 #include "redis/order_records.h"
 
+#define ASK_AGAIN_MS  60000 /* from one comparison that this process asks for to the next */
 #define PRODUCTS_MOST (2 * CHANGE_BATCH_MAX + CHANGE_ITEMS_MIN) /* of a batch; as change_batch_create() */
 
 
@@ -54,6 +59,40 @@ is_behind(const struct changed_order *o, const redisReply *record)
 }
 
 
+static void
+report_behind(const struct changed_order *o, const char *record)
+{
+    static _Thread_local struct log_limit lines;
+    uint64_t left_out;
+
+    if (log_limit_pass(&lines, clock_ms(), &left_out)) {
+        log_error("event=order_behind order=%s status=%s record=\"%s\" not_logged=%" PRIu64
+                  " why=\"MySQL has lost a change of it; it waits for its recovery\"",
+                  o->identifier, order_status_name(o->status), record, left_out);
+    }
+}
+
+
+/* A comparison reads all records, and an order may stay behind: each round that meets it must not begin another one. */
+static int
+ask_for_comparison(struct redis_connection *conn)
+{
+    static atomic_uint_fast64_t asked_ms;
+    uint64_t last = atomic_load(&asked_ms), now = clock_ms();
+
+    if (last != 0 && now - last < ASK_AGAIN_MS) {
+        return 0;
+    }
+
+    if (loss_ask_for_comparison(conn) == -1) {
+        return -1;
+    }
+
+    atomic_store(&asked_ms, now);
+    return 0;
+}
+
+
 /* Returns 0, or -1 with conn->error set. */
 static int
 pass_over_behind(struct change_batch *batch, struct redis_connection *conn)
@@ -79,15 +118,12 @@ pass_over_behind(struct change_batch *batch, struct redis_connection *conn)
         if (is_behind(orders[i], reply->element[i])) {
             orders[i]->passed_over = 1;
             batch->behind++;
-            log_error(
-                "event=order_behind order=%s status=%s record=\"%s\" why=\"MySQL has lost a change of it; it waits"
-                " for its recovery\"",
-                orders[i]->identifier, order_status_name(orders[i]->status), reply->element[i]->str);
+            report_behind(orders[i], reply->element[i]->str);
         }
     }
 
     freeReplyObject(reply);
-    return batch->behind > 0 ? loss_ask_for_comparison(conn) : 0;
+    return batch->behind > 0 ? ask_for_comparison(conn) : 0;
 }
 
 

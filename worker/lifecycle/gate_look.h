@@ -12,8 +12,8 @@
  * A change_look (lifecycle/plan.h). data: the struct redis_connection, of the calling thread. Passes over the orders of
  * products that are being recovered, those whose record is later than their row, and, where Redis cannot be read, all
  * that could move units: payments in time go on. For the second kind it asks for a comparison of all records
- * (repair/recovery.h). Blocks: two calls of Redis under the locks of the batch, and a statement. Returns DB_OK, or
- * DB_RETRY where MySQL failed, or is read-only.
+ * (repair/recovery.h), at most once a minute in each process. Blocks: two calls of Redis under the locks of the batch,
+ * and a statement. Returns DB_OK, or DB_RETRY where MySQL failed, or is read-only.
  */
 enum db_result gate_look(struct change_batch *batch, struct db *db, void *data);
 

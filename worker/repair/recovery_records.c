@@ -106,7 +106,7 @@ is_later(const struct later_record *l)
 /*
  * Keeps of the page what is later than its row. A product whose units would move is recovered under `recovering` alone:
  * where it was not found by its version (others have written over the loss), it is closed now, and the next pass has
- * it.
+ * it. One that is not loaded sells nothing, and cannot be closed: its records are made good at once.
  */
 static enum recovery_result
 keep_later(struct recovery *r)
@@ -120,12 +120,16 @@ keep_later(struct recovery *r)
             continue;
         }
 
-        int recovering;
+        int waits = 0;
 
-        if (l->product != NULL || !moves_units(l)) {
-            r->page[kept++] = *l;
-        } else if (loss_by_records(&r->db, &r->redis, l->order.product_id, &recovering) != DB_OK) {
+        if (l->product == NULL && moves_units(l)
+            && loss_by_records(&r->db, &r->redis, l->order.product_id, &waits) != DB_OK)
+        {
             return RECOVERY_FAILED;
+        }
+
+        if (!waits) {
+            r->page[kept++] = *l;
         }
     }
 
