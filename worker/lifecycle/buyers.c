@@ -11,6 +11,7 @@
 #include "failpoint.h"
 #include "lifecycle/transition.h"
 #include "redis/keys.h"
+#include "redis/loss.h"
 #include "repair/buyers_wanted.h"
 #include "text/number.h"
 
@@ -299,6 +300,25 @@ watch(struct buyers *b)
 }
 
 
+/* A session that was opened under another epoch may be on a server that was replaced since (redis/loss.h). */
+static int
+see_epoch(struct buyers *b)
+{
+    int64_t epoch;
+
+    if (loss_read_epoch(&b->redis, &epoch) == -1) {
+        return -1;
+    }
+
+    if (epoch != b->epoch) {
+        db_close(&b->db);
+    }
+
+    b->epoch = epoch;
+    return 0;
+}
+
+
 static int
 count(struct buyers *b)
 {
@@ -328,7 +348,7 @@ run(void *data)
             continue;
         }
 
-        if (watch(b) == -1 || count(b) == -1) {
+        if (see_epoch(b) == -1 || watch(b) == -1 || count(b) == -1) {
             wait = TICK_MS + backoff_next(&b->backoff);
             log_warn("event=buyers_not_counted mysql=\"%s\" redis=\"%s\" wait_ms=%u", b->db.error, b->redis.error,
                      wait);

@@ -38,6 +38,7 @@ struct buyers {
     struct lease lease;
     uint64_t leased; /* when it was asked for last, by clock_ms(); 0: never */
     int holds_lease;
+    int64_t epoch; /* of the gate, when db was last known to be on the right server */
     int unwatched; /* 1: it was logged that Redis does not say who it is */
     struct backoff backoff;
     struct buffer sql;

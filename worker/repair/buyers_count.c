@@ -191,14 +191,19 @@ begin_all(struct count *c)
 }
 
 
-/* READ COMMITTED is the session's; this one transaction sees one moment. */
+/*
+ * READ COMMITTED is the session's; this one transaction sees one moment. What a primary that was demoted lacks must not
+ * be counted as given back.
+ */
 static enum buyers_counted
 open_snapshot(struct db *db)
 {
     static const char begin_snapshot[] = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ;"
                                          "START TRANSACTION WITH CONSISTENT SNAPSHOT";
 
-    return EFFECT("buyers.snapshot", db_text(db, begin_snapshot)) == DB_OK ? BUYERS_COUNTED : BUYERS_DB_FAILED;
+    return db_check_writable(db) == DB_OK && EFFECT("buyers.snapshot", db_text(db, begin_snapshot)) == DB_OK
+               ? BUYERS_COUNTED
+               : BUYERS_DB_FAILED;
 }
 
 
