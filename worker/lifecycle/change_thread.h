@@ -18,6 +18,7 @@
 #include "base/backoff.h"
 #include "base/config.h"
 #include "lifecycle/change.h"
+#include "order/identifier.h"
 #include "redis/connection.h"
 
 struct change_thread;
@@ -43,6 +44,17 @@ struct change_thread_kind {
     unsigned pause_factor; /* during a sale the pause after a batch is so many times as long as the batch took */
 };
 
+#define PAY_BY_MAX 32
+
+/* How far expiry has looked through the overdue orders, which it takes by (pay_by, identifier). */
+struct expiry_pass {
+    char after_time[PAY_BY_MAX], after[CHECKOUT_IDENTIFIER_LEN + 1]; /* the last one that it is done with; "": none */
+    char last_time[PAY_BY_MAX], last[CHECKOUT_IDENTIFIER_LEN + 1];   /* of the candidates in hand */
+    size_t passed_over, changed;                                     /* in this pass, up to its first end */
+    unsigned wait_ms;  /* from the end of a pass that passed over some to the next; 0: it passed over none */
+    uint64_t again_ms; /* when the next begins at the front, by clock_ms(); 0: this one is under way */
+};
+
 struct change_thread {
     const struct change_thread_kind *kind;
     const struct config *config; /* not owned */
@@ -60,10 +72,10 @@ struct change_thread {
     unsigned singly;        /* rounds left that take one change each, after MySQL refused a larger batch */
     unsigned failure_score; /* of failed rounds in a row, see change_thread_is_stuck() */
 
-    unsigned rounds_locked; /* expiry: rounds in a row that found every candidate locked */
-    unsigned passed_over;   /* expiry: orders at the front that cannot be changed now */
-    int waiting_first;      /* payments: this round began with the events that wait for another try */
-    int settings_written;   /* payments: table `settings` holds this process's configuration */
+    unsigned rounds_locked;  /* expiry: rounds in a row that found every candidate locked */
+    struct expiry_pass pass; /* expiry: how far it has looked */
+    int waiting_first;       /* payments: this round began with the events that wait for another try */
+    int settings_written;    /* payments: table `settings` holds this process's configuration */
 };
 
 /*
