@@ -135,7 +135,8 @@ subtest 'a name that moves from a replica to the new primary' => sub {
     for my $host (keys %pid) {
         for (1 .. 100) { last if $client{$host} = eval { Redis->new(server => "$host:$port") }; sleep 0.05 }
         $client{$host}->select(1);
-        $client{$host}->eval(CheckoutRedis::source('load.lua'), 6, CheckoutRedis::load_keys(17),
+        my @keys = CheckoutRedis::load_keys(17);
+        $client{$host}->eval(CheckoutRedis::source('load.lua'), scalar(@keys), @keys,
             'create', 'checkout-worker', 17, 1, 50, 0, 0, 0, 0, 'open', '-');
     }
     my $dns = FakeDns->start('localhost' => '127.0.0.2');
