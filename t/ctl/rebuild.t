@@ -220,8 +220,10 @@ subtest 'W19, law 6: MySQL lost payments that the gate knows of' => sub {
     is_deeply($named->($dry), $wanted, '--dry-run names them');
     is($status->($waits), 'pending_payment', 'and does nothing');
     my $report = json(0, 'rebuild');
+    delete $wanted->{$missing};
     is_deeply($named->($report), $wanted, 'the report names them');
-    is($report->{payments_kept_again}, 4);
+    is($report->{payments_kept_again}, 3);
+    is($report->{orders_left_to_recovery}, 1, 'the one without a row is made again by the recovery, with its payment');
     is($report->{payments_not_kept}, 0);
     $stack->start_server('worker');
     $becomes->($_, 'paid', 'paid again, also what is overdue') for $waits, $ended, $missing;
