@@ -159,5 +159,12 @@ subtest 'something else wrote into the queue' => sub {
     is($stack->redis_stock(3), 10);
 };
 
+subtest 'digits that are no number of JSON' => sub {
+    my $id = $stack->redis->xadd('dead-letter-queue', '*', nonce => '0993526101726444', product => '007', units => '-', count => '0');
+    my $letter = json(0, 'dlq', 'show', $id);
+    is_deeply([ @$letter{qw(nonce product units count)} ], [ '0993526101726444', '007', '-', 0 ], 'are texts');
+    $stack->redis->xdel('dead-letter-queue', $id);
+};
+
 $stack->laws_hold;
 done_testing;

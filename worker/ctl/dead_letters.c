@@ -161,7 +161,9 @@ ctl_dlq_show(struct ctl *ctl, int argc, char **argv)
     json_text(o, "id", argv[0]);
 
     for (size_t i = 0; i + 1 < fields->elements; i += 2) {
-        json_digits(o, fields->element[i]->str, fields->element[i + 1]->str);
+        const char *name = fields->element[i]->str, *value = fields->element[i + 1]->str;
+
+        (strcmp(name, "nonce") == 0 ? json_text : json_digits)(o, name, value); /* its random digits may be decimal */
     }
 
     cJSON_AddBoolToObject(o, "reads_as_a_job", readable);

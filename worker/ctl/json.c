@@ -48,15 +48,24 @@ json_gate(cJSON *object, const struct gate_product *gate)
 }
 
 
+/* RFC 8259, section 6: an integer has no leading zero. */
+static int
+is_integer(const char *text)
+{
+    const char *digits = text + (text[0] == '-');
+    size_t len = strspn(digits, "0123456789");
+
+    return len > 0 && digits[len] == '\0' && (digits[0] != '0' || len == 1);
+}
+
+
 void
 json_digits(cJSON *object, const char *name, const char *text)
 {
-    size_t len = text != NULL ? strspn(text + (text[0] == '-'), "0123456789") + (text[0] == '-') : 0;
-
-    if (text == NULL || len == 0 || text[len] != '\0' || (text[0] == '-' && len == 1)) {
-        json_text(object, name, text);
-    } else {
+    if (text != NULL && is_integer(text)) {
         cJSON_AddRawToObject(object, name, text);
+    } else {
+        json_text(object, name, text);
     }
 }
 

@@ -18,7 +18,7 @@ void json_uint(cJSON *object, const char *name, uint64_t value);
 /* A string; text NULL: null. */
 void json_text(cJSON *object, const char *name, const char *text);
 
-/* The same, but a text that reads as a whole number becomes a number. */
+/* The same, but a text that is an integer of JSON (RFC 8259, section 6) becomes a number. */
 void json_digits(cJSON *object, const char *name, const char *text);
 
 /* Stock, in_flight and so on of a product that is loaded at the gate; a stock key that is missing is -1. */
