@@ -42,8 +42,8 @@ sub counters {
 }
 
 sub becomes {
-    my ($id, $wanted, $name) = @_;
-    $test->wait_until(sub { counters($id) eq $wanted });
+    my ($id, $wanted, $name, $seconds) = @_;
+    $test->wait_until(sub { counters($id) eq $wanted }, $seconds);
     local $Test::Builder::Level = $Test::Builder::Level + 1;
     is(counters($id), $wanted, $name);
 }
@@ -240,7 +240,7 @@ subtest 'S1: on a replica, also one that is behind' => sub {
     $test->place_new(1, 5);
     $test->wait_drained;
     is(counters(1), '5 0 0', 'the replica has no counters yet: not counted');
-    becomes(1, '105 10100 1', 'counted once it has them, whatever was sold since');
+    becomes(1, '105 10100 1', 'counted once it has them, whatever was sold since', 40);
     $stack->delay_replica('replica', 0);
     $test->laws_hold('the laws');
 };

@@ -557,6 +557,7 @@ fill_in_servers(struct config *config)
     config->replica.host = config->mysql.replica_host;
     config->replica.port = config->mysql.replica_port;
     config->replica.socket = config->mysql.replica_socket;
+    config->replica.writable = 0; /* a replica is read-only; it is only read */
 }
 
 
