@@ -115,15 +115,16 @@ for my $action (qw(kill cut_mysql lose_mysql cut_redis lose_redis)) {
 subtest 'Redis is away' => sub {
     my $id = order('pending_payment');
     my @away = do { local $ENV{CHECKOUT_REDIS_ADDRESS} = '127.0.0.1:9'; command(cancel => $id) };
-    is($away[1], 0, 'what MySQL has is cancelled') or diag($away[2]);
-    like($away[2], qr/a worker will bring it to the gate/, 'and the gate is told later');
-    is(status($id), 'cancelled');
+    is($away[1], 2, 'what moves stock waits until the gate can be read') or diag($away[2]);
+    like($away[2], qr/or Redis cannot be read; try again/, 'the message says so');
+    is(status($id), 'pending_payment');
     is((command(cancel => $id))[1], 0, 'again, with Redis');
-    $test->laws_hold('cancelled without Redis');
+    is(status($id), 'cancelled');
+    $test->laws_hold('cancelled with Redis');
     $id = order('queued');
     @away = do { local $ENV{CHECKOUT_REDIS_ADDRESS} = '127.0.0.1:9'; command(cancel => $id) };
     is($away[1], 2, 'what may wait in the queue is not called unknown');
-    like($away[2], qr/cannot be known: Redis/, 'the message says why');
+    like($away[2], qr/Redis cannot be read/, 'the message says why');
     is((command(cancel => $id))[1], 0, 'again, with Redis');
     is(status($id), 'cancelled');
     $test->worker(name => 'w');
