@@ -82,6 +82,8 @@ static ngx_int_t ngx_http_checkout_cancel_write_find(
 static void ngx_http_checkout_cancel_found(
     ngx_http_checkout_script_call_t *call, ngx_http_request_t *r,
     redisReply *reply);
+static void ngx_http_checkout_cancel_stepped(
+    ngx_http_checkout_cancel_t *cancel, ngx_int_t rc);
 static void ngx_http_checkout_cancel_read_record(
     ngx_http_checkout_cancel_t *cancel, redisReply *reply);
 
@@ -291,9 +293,18 @@ ngx_http_checkout_cancel_found(ngx_http_checkout_script_call_t *call,
          : change->has_record ? ngx_http_checkout_cancel_register(cancel)
                               : ngx_http_checkout_cancel_read(cancel);
 
+    ngx_http_checkout_cancel_stepped(cancel, rc);
+}
+
+
+/* Ends the request, unless the step that was begun waits (NGX_DONE). */
+static void
+ngx_http_checkout_cancel_stepped(ngx_http_checkout_cancel_t *cancel,
+    ngx_int_t rc)
+{
     if (rc == NGX_DECLINED) {
-        rc = ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_UNAVAILABLE, NULL,
-                                      0);
+        rc = ngx_http_checkout_refuse(cancel->request,
+                                      NGX_HTTP_CHECKOUT_UNAVAILABLE, NULL, 0);
     }
 
     if (rc != NGX_DONE) {
@@ -384,14 +395,7 @@ ngx_http_checkout_cancel_was_read(ngx_http_checkout_job_t *job,
         rc = ngx_http_checkout_cancel_register(cancel);
     }
 
-    if (rc == NGX_DECLINED) {
-        rc = ngx_http_checkout_refuse(r, NGX_HTTP_CHECKOUT_UNAVAILABLE, NULL,
-                                      0);
-    }
-
-    if (rc != NGX_DONE) {
-        ngx_http_checkout_waiting_finish(&cancel->ctx->waiting, rc);
-    }
+    ngx_http_checkout_cancel_stepped(cancel, rc);
 }
 
 

@@ -92,6 +92,15 @@ sub load {
     $self->mark_counted($id) if $o{per_user_limit} && !$o{uncounted};
 }
 
+# A connection of its own that holds the lock of a product.
+sub lock_product {
+    my ($self, $id) = @_;
+    my $db = $self->stack->connect_to($self->stack->{env}{MYSQL_SOCKET});
+    $db->begin_work;
+    $db->selectrow_array('SELECT stock FROM products WHERE id = ? FOR UPDATE', undef, $id);
+    return $db;
+}
+
 # The buyers of a new product are counted: there are none.
 sub mark_counted {
     my ($self, $id) = @_;

@@ -24,22 +24,13 @@ sub owners {
     return [ map { $_->[1] } @$pending ];
 }
 
-# A connection of its own that holds the lock of a product.
-sub lock_product {
-    my ($id) = @_;
-    my $db = $test->stack->connect_to($test->stack->{env}{MYSQL_SOCKET});
-    $db->begin_work;
-    $db->selectrow_array('SELECT stock FROM products WHERE id = ? FOR UPDATE', undef, $id);
-    return $db;
-}
-
 for my $seconds (-3600, 3600) {
     subtest "a step of $seconds s" => sub {
         $clock->step(0);
         $test->clear;
         $test->forget_log;
         $test->load($_, 100) for 1, 2;
-        my $locker = lock_product(1);
+        my $locker = $test->lock_product(1);
         my $holder = $test->worker(name => 'a');
         my @held = map { $test->place_new(1, 2) } 1 .. 3;
         ok($test->wait_until(sub { @{ owners() } == 3 }), 'a worker holds three entries');
@@ -72,7 +63,7 @@ for my $seconds (-3600, 3600) {
         $test->clear;
         $test->forget_log;
         $test->load(1, 100);
-        my $locker = lock_product(1);
+        my $locker = $test->lock_product(1);
         my $holder = $test->worker(name => 'a', env => { CHECKOUT_WORKER_DEAD_AFTER => '2s' });
         $test->place_new(1, 2);
         $test->wait_until(sub { @{ owners() } == 1 });

@@ -28,15 +28,6 @@ sub settled_right {
     $test->laws_hold("$name: the laws hold");
 }
 
-# A connection of its own that holds the lock of a product.
-sub lock_product {
-    my ($id) = @_;
-    my $db = $test->stack->connect_to($test->stack->{env}{MYSQL_SOCKET});
-    $db->begin_work;
-    $db->selectrow_array('SELECT stock FROM products WHERE id = ? FOR UPDATE', undef, $id);
-    return $db;
-}
-
 # Entries read by a consumer and not settled; the group may still be missing.
 sub pending { return eval { $redis->xpending($queue, 'checkout-worker')->[0] } // 0 }
 
@@ -90,7 +81,7 @@ subtest 'W3: two workers with two threads each' => sub {
 subtest 'W4: another worker takes over within 5 s of a crash, with the default settings' => sub {
     fresh();
     my %defaults = (env => { CHECKOUT_WORKER_DEAD_AFTER => '3s', CHECKOUT_WORKER_RECONCILE_INTERVAL => '1s' });
-    my $locker = lock_product(1);
+    my $locker = $test->lock_product(1);
     $test->place_new(1, 4);
     my $victim = $test->worker(name => 'victim', %defaults);
     $test->wait_until(sub { pending() == 1 });
@@ -185,7 +176,7 @@ subtest 'W9: an error of no list that all orders meet is the environment' => sub
 
 subtest 'W10: SIGTERM while MySQL holds a batch up; the deadline; a second SIGTERM' => sub {
     fresh();
-    my $locker = lock_product(1);
+    my $locker = $test->lock_product(1);
     my @ids = $test->place_new(1, 3);
     my $pid = $test->worker(env => { CHECKOUT_WORKER_DRAIN_DEADLINE => '500ms' });
     sleep 0.3;
@@ -268,7 +259,7 @@ subtest 'W12: Redis lost its last second' => sub {
 
 subtest 'W13: a paused zombie wakes after its jobs were taken over' => sub {
     fresh();
-    my $locker = lock_product(1);
+    my $locker = $test->lock_product(1);
     my @ids = ($test->place_new(1, 3), $test->place_new(1, 2));
     my $zombie = $test->worker(name => 'zombie');
     $test->wait_until(sub { pending() == 2 });
@@ -379,7 +370,7 @@ subtest 'W21: a consumer is deleted with its pending entries; an id is handed ou
     is($test->row($ids[0]), 'pending_payment', 'it is an order');
 
     fresh();
-    my $locker = lock_product(1);
+    my $locker = $test->lock_product(1);
     my ($old) = $test->place_new(1, 1);
     my ($entry) = map { $_->[0] } @{ $redis->xrange($queue, '-', '+') };
     my $zombie = $test->worker(name => 'zombie');

@@ -19,22 +19,13 @@ sub fresh {
     $test->load($_, $units // 1000) for 1 .. 5;
 }
 
-# A connection of its own that holds the lock of a product.
-sub lock_product {
-    my ($id) = @_;
-    my $db = $test->stack->connect_to($test->stack->{env}{MYSQL_SOCKET});
-    $db->begin_work;
-    $db->selectrow_array('SELECT stock FROM products WHERE id = ? FOR UPDATE', undef, $id);
-    return $db;
-}
-
 sub orders_of { return $test->value('SELECT COUNT(*) FROM orders WHERE product_id = ?', $_[0]) }
 
 sub pending { return $redis->xpending($queue, 'checkout-worker', '-', '+', 10000) }
 
 subtest 'one row of five is locked' => sub {
     fresh();
-    my $locker = lock_product(3);
+    my $locker = $test->lock_product(3);
     my @waiting = map { $test->place_new($_ % 5 + 1, 1) } 0 .. 99;
     my $begin = time;
     my $pid = $test->worker(name => 'a');
@@ -63,7 +54,7 @@ subtest 'one row of five is locked' => sub {
 
 subtest 'the worker dies, another one has the same row to wait for' => sub {
     fresh();
-    my $locker = lock_product(3);
+    my $locker = $test->lock_product(3);
     my @waiting = map { $test->place_new(3, 1) } 1 .. 10;
     my $pid = $test->worker(name => 'a');
     ok($test->wait_until(sub { $test->log_holds(qr/event=product_locked/) }), 'set aside');
@@ -82,7 +73,7 @@ subtest 'the worker dies, another one has the same row to wait for' => sub {
 
 subtest 'a locked row that is deleted meanwhile' => sub {
     fresh();
-    my $locker = lock_product(3);
+    my $locker = $test->lock_product(3);
     my ($id) = $test->place_new(3, 1);
     $test->worker(name => 'a');
     ok($test->wait_until(sub { $test->log_holds(qr/event=product_locked/) }), 'set aside');

@@ -22,14 +22,6 @@ sub fresh {
 # Hands what is new in the queue to a consumer behind its back.
 sub deliver_to { $redis->xreadgroup('GROUP', 'checkout-worker', $_[0], 'STREAMS', $queue, '>') }
 
-sub lock_product {
-    my ($id) = @_;
-    my $db = $test->stack->connect_to($test->stack->{env}{MYSQL_SOCKET});
-    $db->begin_work;
-    $db->selectrow_array('SELECT stock FROM products WHERE id = ? FOR UPDATE', undef, $id);
-    return $db;
-}
-
 sub register { return $redis->hget("product:$_[0]:register", $_[1]) }
 
 sub version { return $test->value('SELECT version FROM products WHERE id = ?', $_[0]) }
@@ -61,7 +53,7 @@ subtest 'law 3: entries pending for a living consumer that does not know of them
 
 subtest 'law 3: less was settled than the batch held' => sub {
     fresh();
-    my $locker = lock_product(1);
+    my $locker = $test->lock_product(1);
     my ($id) = $test->place_new(1, 1);
     $test->worker(name => 'w');
     $test->wait_until(sub { eval { $redis->xpending($queue, 'checkout-worker')->[0] } });
@@ -131,7 +123,7 @@ subtest 'law 3: a tombstone is committed also where the server does not commit b
 subtest 'W16: a look that had to wait for MySQL does not slow down the next' => sub {
     fresh();
     $test->worker;
-    my $locker = lock_product(1);
+    my $locker = $test->lock_product(1);
     $redis->hset('product:1:register', 'stock', 7);
     sleep 2.5;
     $locker->rollback;
@@ -305,7 +297,7 @@ subtest 'S9: large keys that would expire soon go by UNLINK' => sub {
 subtest 'W10: the reconciler waits for a lock at the end' => sub {
     fresh();
     my $pid = $test->worker(env => { CHECKOUT_WORKER_DRAIN_DEADLINE => '500ms' });
-    my $locker = lock_product(1);
+    my $locker = $test->lock_product(1);
     $redis->hset('product:1:register', 'stock', 7);
     sleep 0.5;
     my $begin = time;

@@ -192,19 +192,6 @@ in_flight_units(const struct in_flight *f, uint64_t product)
 }
 
 
-static const redisReply *
-find_field(const redisReply *pairs, const char *name)
-{
-    for (size_t i = 0; i + 1 < pairs->elements; i += 2) {
-        if (pairs->element[i]->type == REDIS_REPLY_STRING && strcmp(pairs->element[i]->str, name) == 0) {
-            return pairs->element[i + 1];
-        }
-    }
-
-    return NULL;
-}
-
-
 /* The id up to which the group was given entries; zero where there is no group, or no queue. */
 static int
 read_delivered(struct redis_connection *conn, struct stream_place *delivered)
@@ -225,8 +212,8 @@ read_delivered(struct redis_connection *conn, struct stream_place *delivered)
     }
 
     for (size_t i = 0; i < groups->elements; i++) {
-        const redisReply *name = find_field(groups->element[i], "name");
-        const redisReply *id = find_field(groups->element[i], "last-delivered-id");
+        const redisReply *name = reply_field(groups->element[i], "name");
+        const redisReply *id = reply_field(groups->element[i], "last-delivered-id");
 
         if (name != NULL && id != NULL && strcmp(name->str, CONSUMER_GROUP) == 0) {
             *delivered = place_of(id->str);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/ids.h"
 #include "base/memory.h"
 #include "failpoint.h"
 #include "redis/keys.h"
@@ -38,21 +39,12 @@ loaded_products_id(const char *key, size_t len, uint64_t *id)
 }
 
 
-static int
-compare_ids(const void *a, const void *b)
-{
-    uint64_t x = *(const uint64_t *) a, y = *(const uint64_t *) b;
-
-    return x < y ? -1 : x > y;
-}
-
-
 static void
 sort_distinct(uint64_t *ids, size_t *count)
 {
     size_t distinct = 0;
 
-    qsort(ids, *count, sizeof(*ids), compare_ids);
+    qsort(ids, *count, sizeof(*ids), ids_compare);
 
     for (size_t i = 0; i < *count; i++) {
         if (distinct == 0 || ids[i] != ids[distinct - 1]) {

@@ -3,31 +3,17 @@
 #include <string.h>
 
 #include "order/identifier.h"
+#include "redis/reply.h"
 #include "text/number.h"
 
 
 #define ORDER_WORDS 7 /* an identifier and the six words of its record */
 
 
-static const redisReply *
-find_field(const redisReply *fields, const char *name)
-{
-    for (size_t i = 0; i + 1 < fields->elements; i += 2) {
-        if (fields->element[i]->type == REDIS_REPLY_STRING && strcmp(fields->element[i]->str, name) == 0
-            && fields->element[i + 1]->type == REDIS_REPLY_STRING)
-        {
-            return fields->element[i + 1];
-        }
-    }
-
-    return NULL;
-}
-
-
 static int
 read_count(const redisReply *fields, const char *name, uint64_t *value, uint64_t most)
 {
-    const redisReply *field = find_field(fields, name);
+    const redisReply *field = reply_field(fields, name);
 
     return field == NULL ? -1 : number_parse(value, field->str, (size_t) field->len, most);
 }
@@ -65,7 +51,7 @@ read_head(struct queue_entry *e, const redisReply *reply)
     }
 
     const redisReply *fields = reply->element[1];
-    const redisReply *nonce = find_field(fields, "nonce"), *day = find_field(fields, "day");
+    const redisReply *nonce = reply_field(fields, "nonce"), *day = reply_field(fields, "day");
 
     if (nonce == NULL || nonce->len == 0 || (size_t) nonce->len > QUEUE_ENTRY_NONCE_MAX || !is_day(day)
         || read_count(fields, "product", &e->product_id, INT64_MAX) == -1
@@ -101,7 +87,7 @@ queue_entry_read(struct queue_entry *e, const redisReply *reply)
         return -1;
     }
 
-    const redisReply *orders = find_field(reply->element[1], "orders");
+    const redisReply *orders = reply_field(reply->element[1], "orders");
 
     if (orders == NULL) {
         return wrong_orders(e);
@@ -188,7 +174,7 @@ queue_entry_id(const redisReply *reply)
 const char *
 queue_entry_field(const redisReply *reply, const char *name)
 {
-    const redisReply *field = find_field(reply->element[1], name);
+    const redisReply *field = reply_field(reply->element[1], name);
 
     return field != NULL ? field->str : NULL;
 }

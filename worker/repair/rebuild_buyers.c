@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/ids.h"
 #include "base/stop.h"
 #include "failpoint.h"
 #include "redis/lease.h"
@@ -153,15 +154,6 @@ count_pages(struct buyers_step *s, const uint64_t *ids, size_t count)
 }
 
 
-static int
-compare_ids(const void *a, const void *b)
-{
-    uint64_t x = *(const uint64_t *) a, y = *(const uint64_t *) b;
-
-    return x < y ? -1 : x > y;
-}
-
-
 enum rebuild_result
 rebuild_buyers(struct rebuild *r)
 {
@@ -178,7 +170,7 @@ rebuild_buyers(struct rebuild *r)
     }
 
     if (n > 0) {
-        qsort(ids, n, sizeof(*ids), compare_ids);
+        qsort(ids, n, sizeof(*ids), ids_compare);
     }
 
     lease_init(&s.lease, BUYERS_LEASE, "checkoutctl");

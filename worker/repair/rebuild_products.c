@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/ids.h"
 #include "base/memory.h"
 #include "base/stop.h"
 #include "failpoint.h"
@@ -46,20 +47,11 @@ add_id(struct id_list *list, uint64_t id)
 }
 
 
-static int
-compare_ids(const void *a, const void *b)
-{
-    uint64_t x = *(const uint64_t *) a, y = *(const uint64_t *) b;
-
-    return x < y ? -1 : x > y;
-}
-
-
 /* ids: ascending. */
 static int
 holds_id(const uint64_t *ids, size_t count, uint64_t id)
 {
-    return count > 0 && bsearch(&id, ids, count, sizeof(id), compare_ids) != NULL;
+    return count > 0 && bsearch(&id, ids, count, sizeof(id), ids_compare) != NULL;
 }
 
 
@@ -130,7 +122,7 @@ products_with_lost(const struct rebuild *r)
     }
 
     if (list.count > 0) {
-        qsort(list.ids, list.count, sizeof(*list.ids), compare_ids);
+        qsort(list.ids, list.count, sizeof(*list.ids), ids_compare);
     }
 
     for (size_t i = 0; i < list.count; i++) {

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/ids.h"
 #include "base/log.h"
 #include "base/stop.h"
 #include "mysql/supply.h"
@@ -494,15 +495,6 @@ end_count(struct reconciler *r)
 }
 
 
-static int
-compare_uint64(const void *a, const void *b)
-{
-    uint64_t x = *(const uint64_t *) a, y = *(const uint64_t *) b;
-
-    return x < y ? -1 : x > y;
-}
-
-
 static void
 begin_count(struct reconciler *r)
 {
@@ -512,7 +504,7 @@ begin_count(struct reconciler *r)
         ids[i] = r->wanted[i].id;
     }
 
-    qsort(ids, r->wanted_count, sizeof(*ids), compare_uint64);
+    qsort(ids, r->wanted_count, sizeof(*ids), ids_compare);
     in_flight_begin(&r->exact, ids, r->wanted_count, 1);
     r->exact_count = r->wanted_count;
 }
